@@ -1,0 +1,1 @@
+"""Values: frozen, checked at birth, without I/O, clock or environment."""

@@ -1,0 +1,205 @@
+"""Artifacts and what becomes of them: the type is the status.
+
+``Artifact`` (somewhere out there) -> ``Blob`` (in the store under its digest) -> ``Placement`` (a path shows it).
+``Receipt`` is what the wire did on the way. A function that takes a ``Blob`` never asks whether it was downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from dlm.model.digest import Digests
+
+__all__ = [
+    "KEPT_HEADERS",
+    "LINK_MODES",
+    "Artifact",
+    "Blob",
+    "Candidate",
+    "LinkMode",
+    "Placement",
+    "Receipt",
+    "Validators",
+    "kept_headers",
+]
+
+LinkMode = Literal["reflink", "hardlink", "symlink", "copy"]
+LINK_MODES: tuple[LinkMode, ...] = ("reflink", "hardlink", "symlink", "copy")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+#: The response headers that a lockfile may hold, in its order. All others may carry secrets or identify someone.
+KEPT_HEADERS = (
+    "etag",
+    "last-modified",
+    "content-type",
+    "content-length",
+    "content-disposition",
+    "content-md5",
+    "content-digest",
+    "digest",
+    "repr-digest",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One downloadable file.
+
+    Attributes:
+        resource: the name of the resource that asked for it.
+        filename: its name, the last segment of the URL's path.
+        url: the canonical address; ``${NAME}`` in it stays as it is.
+        dest: where the project shows it, relative and POSIX.
+        version: what the resolver or the manifest calls it, if anything.
+        platform: the platform it is for, None for all.
+        mirrors: other addresses of the same bytes, in order of preference, behind the origin.
+        digests: what its bytes must hash to; empty where nothing is known yet.
+        size: its size in bytes, if known.
+        headers: request headers, with ``${NAME}`` as written; they go to the origin of ``url`` alone.
+        executable: whether the placed file may be run.
+    """
+
+    resource: str
+    filename: str
+    url: str
+    dest: str
+    version: str | None = None
+    platform: str | None = None
+    mirrors: tuple[str, ...] = ()
+    digests: Digests = field(default_factory=Digests)
+    size: int | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    executable: bool = False
+
+    @property
+    def label(self) -> str:
+        """How messages call it: the resource's name, and the file's where that says more."""
+        if self.filename in (self.resource, ""):
+            return self.resource
+        return f"{self.resource} ({self.filename})" if self.platform is None else f"{self.resource} ({self.platform})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file that a resolver found and the chooser may take.
+
+    Attributes:
+        version: PEP 440 text; pre-releases as there (``3.14.0rc1``).
+        type: what it is, in the resolver's words (``source-release``).
+        format: how it is packed (``xz``).
+        flags: what sets it apart without a value (``embed``, ``freethreaded``), as options of a selector.
+        values: what sets it apart with one (``arch``, ``min_macos``).
+        size: in bytes, where the listing tells.
+        withdrawn: recalled by its makers: found when named exactly, never chosen otherwise.
+    """
+
+    url: str
+    filename: str
+    version: str
+    type: str
+    format: str
+    flags: frozenset[str] = frozenset()
+    values: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    size: int | None = None
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells two versions of a resource apart (RFC 9110 8.8)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def strong(self) -> str | None:
+        """The ETag, if it is a strong one: only such a one proves that two pieces are of one whole."""
+        if self.etag and self.etag.startswith('"') and self.etag.endswith('"') and len(self.etag) >= 2:
+            return self.etag
+        return None
+
+    def __bool__(self) -> bool:
+        return bool(self.etag or self.last_modified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the wire did for one artifact.
+
+    Attributes:
+        source: the address that delivered, without user info and query.
+        from_origin: whether that was the artifact's own URL rather than a mirror.
+        final_url: where permanent redirects without a query led, else None.
+        headers: the kept headers of the answer, empty unless the origin gave it.
+        transferred: body bytes that came over the wire; 0 where the cache or a 304 answered.
+        seconds: from the first request to the last byte.
+        attempts: how many requests it took.
+        complete: whether the answer said how long it would be, so that a cut could be seen.
+    """
+
+    source: str
+    from_origin: bool
+    final_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    transferred: int = 0
+    seconds: float = 0.0
+    attempts: int = 1
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """These bytes are in the store.
+
+    Attributes:
+        path: the file that holds them, absolute.
+        digests: what they hash to; a sha256 always.
+        size: in bytes.
+    """
+
+    path: str
+    digests: Digests
+    size: int
+
+    @property
+    def sha256(self) -> str:
+        """The name of the blob."""
+        value = self.digests.sha256
+        if value is None:
+            raise ValueError("a blob has a sha256")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A path of the project now shows a blob.
+
+    Attributes:
+        dest: relative and POSIX.
+        sha256: which blob.
+        mode: the link mode that was really used.
+        size, mtime_ns, inode: what ``stat`` said right afterwards; while it says the same, nobody touched the file.
+    """
+
+    dest: str
+    sha256: str
+    mode: LinkMode
+    size: int
+    mtime_ns: int
+    inode: int
+    executable: bool = False
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """What a lockfile may keep of an answer's headers: the allow-list, printable, at most 1,024 characters each."""
+    kept: dict[str, str] = {}
+    lowered = {name.lower(): value for name, value in headers.items()}
+    for name in KEPT_HEADERS:
+        value = lowered.get(name, "").strip()
+        if value and len(value) <= 1024 and value.isprintable():
+            kept[name] = value
+    return kept

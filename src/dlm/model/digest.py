@@ -1,0 +1,192 @@
+"""Digests: an algorithm and a value, in one canonical form whatever notation they came in.
+
+Accepted notations: ``HEX`` beside a named algorithm, ``sha256:HEX``, and SRI (``sha256-BASE64``,
+https://www.w3.org/TR/SRI/). The canonical form is lower-case hexadecimal.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "new_hash"]
+
+#: What may pin bytes, weakest first, with the length of the digest in bytes. MD5 and SHA-1 are broken
+#: against collisions, so they pin nothing; anything shorter than 256 bits is left out for the same reason.
+STRENGTH: Mapping[str, int] = {"sha256": 32, "sha384": 48, "sha512": 64}
+
+_WEAK = frozenset({"md5", "sha1", "sha224", "md4", "crc32"})
+
+
+class Hash(Protocol):
+    """What ``hashlib`` gives."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+def new_hash(algorithm: str) -> Hash:
+    """A fresh hash for one of the algorithms of :data:`STRENGTH`."""
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """One digest: ``algorithm`` in lower case and ``value`` in lower-case hexadecimal.
+
+    Raises:
+        ValueError: the algorithm is unknown or too weak to pin bytes, or the value has the wrong form.
+    """
+
+    algorithm: str
+    value: str
+
+    def __post_init__(self) -> None:
+        algorithm = self.algorithm
+        if algorithm not in STRENGTH:
+            if algorithm.replace("-", "").replace("_", "") in _WEAK:
+                raise ValueError(f"{algorithm} is too weak to pin bytes; use sha256")
+            known = ", ".join(STRENGTH)
+            raise ValueError(f"unknown digest algorithm {algorithm!r}; known are {known}")
+        expected = 2 * STRENGTH[algorithm]
+        if len(self.value) != expected:
+            raise ValueError(f"a {algorithm} digest has {expected} hexadecimal digits, not {len(self.value)}")
+        if set(self.value) - set("0123456789abcdef"):
+            raise ValueError(f"a {algorithm} digest is written in hexadecimal digits")
+
+    @classmethod
+    def from_hex(cls, algorithm: str, value: str) -> Digest:
+        """A digest from ``algorithm`` and hexadecimal of either case; ``sha256:`` before it may repeat the name."""
+        name = algorithm.strip().lower()
+        text = value.strip()
+        prefix, colon, rest = text.partition(":")
+        if colon:
+            if prefix.lower() != name:
+                raise ValueError(f"a {name} digest does not begin with {prefix!r}")
+            text = rest
+        return cls(name, text.lower())
+
+    @classmethod
+    def from_integrity(cls, text: str) -> Digest:
+        """A digest from SRI notation, ``sha256-BASE64``."""
+        name, dash, encoded = text.strip().partition("-")
+        if not dash:
+            raise ValueError("an integrity value looks like sha256-BASE64")
+        encoded = encoded.partition("?")[0]
+        if name.lower() in STRENGTH:
+            try:
+                raw = base64.b64decode(encoded, validate=True)
+            except (binascii.Error, ValueError):
+                raise ValueError(f"the part behind {name}- is not base64") from None
+            if base64.b64encode(raw).decode() != encoded:
+                raise ValueError(f"the part behind {name}- is not canonical base64")
+            return cls(name.lower(), raw.hex())
+        return cls(name.lower(), "")
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """A digest from any notation that names its algorithm, or from 64 plain hexadecimal digits (sha256)."""
+        stripped = text.strip()
+        if ":" in stripped:
+            algorithm, _, value = stripped.partition(":")
+            return cls.from_hex(algorithm, value)
+        if "-" in stripped:
+            return cls.from_integrity(stripped)
+        return cls.from_hex("sha256", stripped)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value}"
+
+    @property
+    def integrity(self) -> str:
+        """The digest in SRI notation."""
+        return f"{self.algorithm}-{base64.b64encode(bytes.fromhex(self.value)).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What is known of some bytes: at most one digest for each algorithm, weakest algorithm first."""
+
+    items: tuple[Digest, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [digest.algorithm for digest in self.items]
+        if len(set(names)) != len(names):
+            raise ValueError("two digests of one algorithm")
+        order = list(STRENGTH)
+        ordered = tuple(sorted(self.items, key=lambda digest: order.index(digest.algorithm)))
+        object.__setattr__(self, "items", ordered)
+
+    @classmethod
+    def of(cls, digests: Iterable[Digest]) -> Digests:
+        """All of ``digests`` together; the same one twice is fine.
+
+        Raises:
+            ValueError: one algorithm with two values.
+        """
+        found: dict[str, Digest] = {}
+        for digest in digests:
+            if found.setdefault(digest.algorithm, digest) != digest:
+                raise ValueError(f"two different {digest.algorithm} digests")
+        return cls(tuple(found.values()))
+
+    @classmethod
+    def sha256_of(cls, data: bytes) -> Digests:
+        """The sha256 of bytes in memory."""
+        return cls((Digest("sha256", hashlib.sha256(data, usedforsecurity=False).hexdigest()),))
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, str]) -> Digests:
+        """From ``{algorithm: hex}``, as the lockfile has it."""
+        return cls(tuple(Digest.from_hex(name, value) for name, value in mapping.items()))
+
+    def as_mapping(self) -> dict[str, str]:
+        """``{algorithm: hex}``, weakest algorithm first."""
+        return {digest.algorithm: digest.value for digest in self.items}
+
+    def get(self, algorithm: str) -> str | None:
+        """The value for ``algorithm`` in hexadecimal, or None."""
+        return next((digest.value for digest in self.items if digest.algorithm == algorithm), None)
+
+    @property
+    def sha256(self) -> str | None:
+        """The sha256 in hexadecimal, or None where only others are known."""
+        return self.get("sha256")
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The names of the algorithms, weakest first."""
+        return tuple(digest.algorithm for digest in self.items)
+
+    def contradiction(self, other: Digests) -> tuple[Digest, Digest] | None:
+        """The first pair (ours, theirs) of one algorithm with two values, or None where nothing disagrees."""
+        for digest in self.items:
+            value = other.get(digest.algorithm)
+            if value is not None and value != digest.value:
+                return digest, Digest(digest.algorithm, value)
+        return None
+
+    def shares_algorithm(self, other: Digests) -> bool:
+        """Whether the two can be compared at all."""
+        return any(other.get(digest.algorithm) is not None for digest in self.items)
+
+    def joined(self, other: Digests) -> Digests:
+        """Both together; raises ValueError where they disagree."""
+        return Digests.of((*self.items, *other.items))
+
+    def __iter__(self) -> Iterator[Digest]:
+        return iter(self.items)
+
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+#: What no bytes at all hash to.
+EMPTY = Digests.sha256_of(b"")

@@ -1,0 +1,115 @@
+"""What is here already (``Survey``) and what is to be done about the rest (``Plan``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dlm.model.artifact import Artifact, Blob, Placement
+
+__all__ = ["Conflict", "Found", "Owned", "Plan", "Removal", "Survey", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """A path that dlm placed, or may have placed when a run was interrupted.
+
+    Attributes:
+        dest: relative and POSIX.
+        digests: every sha256 that dlm put or was about to put there.
+        placement: what was placed last, with the stat signature of that moment; None where only the journal tells.
+    """
+
+    dest: str
+    digests: frozenset[str]
+    placement: Placement | None = None
+
+
+FoundKind = Literal["absent", "file", "symlink", "directory", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What stands at a path of the project right now.
+
+    Attributes:
+        kind: ``other`` is a device, a FIFO or a socket.
+        sha256: what the file hashes to; None where that was not needed or it is no file.
+        placement: how it looks, for a file that shows ``sha256``.
+        problem: why nothing can be placed there (a parent that is a file, a link that leads out), else None.
+    """
+
+    dest: str
+    kind: FoundKind
+    sha256: str | None = None
+    placement: Placement | None = None
+    problem: str | None = None
+    policy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What is here already, taken once per run.
+
+    Attributes:
+        blobs: what the store holds, by sha256.
+        found: what stands at each path that this run may touch.
+        owned: what dlm placed, by path.
+    """
+
+    blobs: Mapping[str, Blob]
+    found: Mapping[str, Found]
+    owned: Mapping[str, Owned]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One path that the run wants to show one artifact."""
+
+    artifact: Artifact
+    link: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A path that dlm placed and nothing asks for any more."""
+
+    dest: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A path that is not dlm's to change. ``policy``: because it leads out of the project."""
+
+    dest: str
+    resource: str | None
+    reason: str
+    policy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a sync does: the same value that ``--dry-run`` prints and the run then carries out.
+
+    Attributes:
+        keep: paths that already show what they should.
+        adopt: those among them that dlm did not place, and from now on owns.
+        place: paths to change, in order.
+        fetch: artifacts whose bytes are not in the store.
+        remove: paths to remove.
+        conflicts: paths that stand in the way; with any of them, nothing is done.
+    """
+
+    keep: tuple[Wanted, ...] = ()
+    adopt: tuple[Wanted, ...] = ()
+    place: tuple[Wanted, ...] = ()
+    fetch: tuple[Artifact, ...] = ()
+    remove: tuple[Removal, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether the tree would change."""
+        return bool(self.place or self.remove)

@@ -1,0 +1,65 @@
+"""Settings: what the user decides about how dlm works. A manifest sets none of them.
+
+Where each comes from (flag, ``DLM_`` variable, user file, system file) is the border's business, in
+``dlm.cli.settings``; this is the value that rooms get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+__all__ = ["DEFAULT_PYTHON_ORG", "Settings"]
+
+DEFAULT_PYTHON_ORG = "https://www.python.org/ftp/python/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its default.
+
+    Attributes:
+        backend: ``auto`` (curl where pycurl imports), ``curl`` or ``requests``.
+        jobs: transfers at once.
+        jobs_per_host: of these, to one host.
+        connect_timeout: seconds to reach a server, and again to its first header line.
+        stall_timeout: seconds without enough progress (``stall_rate`` bytes per second) before a transfer is cut.
+        retries: further attempts per source after the first, for failures that may pass.
+        retry_backoff: seconds before the first further attempt; doubled for each one after, with jitter.
+        retry_budget: most seconds spent waiting on one artifact.
+        max_size: most bytes that one artifact may have, None for no limit.
+        ca_file: certificates to trust instead of the system's, a PEM file.
+        proxy: address of a proxy for all requests; None takes ``HTTP(S)_PROXY`` and ``NO_PROXY``.
+        netrc: a netrc file to take credentials from; None reads none.
+        python_org_url: where python.org's tree is read, for instance a mirror.
+        listing_ttl: seconds for which python.org's root listing is taken as it was read.
+        cache_dir: the folder of the shared store.
+        state_dir: the folder that says which paths dlm placed.
+        link: ``auto`` (reflink, else copy), ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
+        allow_outside: folders outside a project that a link in its tree may lead to.
+        variables: per host, names beyond ``DLM_AUTH_*`` that ``${NAME}`` may take from the environment.
+        proxies: what the environment says about proxies, read once at the border.
+    """
+
+    backend: str = "auto"
+    jobs: int = 16
+    jobs_per_host: int = 16
+    connect_timeout: float = 10.0
+    stall_timeout: float = 30.0
+    stall_rate: int = 1024
+    retries: int = 4
+    retry_backoff: float = 0.5
+    retry_budget: float = 120.0
+    max_size: int | None = None
+    ca_file: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    netrc: str | None = None
+    python_org_url: str = DEFAULT_PYTHON_ORG
+    listing_ttl: float = 600.0
+    cache_dir: str = ""
+    state_dir: str = ""
+    link: str = "auto"
+    allow_outside: tuple[str, ...] = ()
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    proxies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)

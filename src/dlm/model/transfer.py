@@ -1,0 +1,116 @@
+"""What a transfer is asked to do and how it ended: ``Order`` -> ``Arrived`` or ``Lost``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from dlm.errors import DlmError
+from dlm.model.artifact import Artifact, Blob, Receipt, Validators
+from dlm.model.digest import Digests
+from dlm.model.url import Url
+
+__all__ = ["Arrived", "Known", "Lost", "Order", "Outcome", "Page", "Source"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One address that may deliver an artifact, ready to be asked.
+
+    Attributes:
+        url: with every ``${NAME}`` filled in; never printed but as ``url.redacted``.
+        origin: whether it is the artifact's own address, not a mirror.
+        headers: request headers with values filled in, for this source's own origin alone.
+        secrets: values that must not appear in any text, whoever wrote it.
+    """
+
+    url: Url = field(repr=False)
+    origin: bool = True
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address for messages."""
+        return self.url.redacted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store remembers of an origin's last answer for one URL.
+
+    Attributes:
+        digests, size: of the body that came then.
+        validators: to ask whether it is still the same.
+        headers: the kept headers of that answer.
+        final_url: where permanent redirects led.
+        serial: changes whenever a process records a new answer; tells whether one came while this one waited.
+    """
+
+    digests: Digests
+    size: int
+    validators: Validators
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    final_url: str | None = None
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One artifact to fetch, with its sources in the order in which they are tried.
+
+    Attributes:
+        known: the blob that is at hand from the same origin, to be confirmed by a conditional request; only where
+            the artifact has no digest yet.
+    """
+
+    artifact: Artifact
+    sources: tuple[Source, ...]
+    known: Known | None = None
+
+    @property
+    def key(self) -> str:
+        """What two orders for the same bytes share: the pinned digest, else the canonical address and headers."""
+        sha256 = self.artifact.digests.sha256
+        if sha256 is not None:
+            return f"sha256:{sha256}"
+        names = ",".join(sorted(name.lower() for name in self.artifact.headers))
+        return f"url:{self.artifact.url}#{names}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """The artifact of an order is in the store."""
+
+    order: Order
+    blob: Blob
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """An order failed at every source."""
+
+    order: Order
+    error: DlmError
+
+
+Outcome = Arrived | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A small document read into memory, such as a listing.
+
+    Attributes:
+        url: the address that answered, after redirects.
+        text: the body, decoded as UTF-8 with replacements.
+        headers: lower-case names.
+    """
+
+    url: Url
+    text: str
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)

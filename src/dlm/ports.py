@@ -1,0 +1,202 @@
+"""The Protocols that a run is built from. Rooms know each other only by these; ``dlm.cli.host`` hands in the real things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import ClassVar, Protocol
+
+from dlm.errors import DlmError
+from dlm.model.artifact import Blob, Candidate, Validators
+from dlm.model.digest import Digests
+from dlm.model.events import Event
+from dlm.model.selector import Selector
+from dlm.model.transfer import Known, Order, Outcome, Page
+
+__all__ = [
+    "Claim",
+    "Clock",
+    "Fetcher",
+    "Notebook",
+    "Pages",
+    "Reporter",
+    "Resolver",
+    "Store",
+    "Variables",
+    "Writer",
+]
+
+
+class Clock(Protocol):
+    """Time and chance, so that tests own both."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; for timeouts and waits."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since the epoch; for records, never for timeouts."""
+        ...
+
+    def random(self) -> float:
+        """A number from 0 to below 1, for jitter."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        ...
+
+
+class Reporter(Protocol):
+    """Shows what happens. Called from any thread."""
+
+    def emit(self, event: Event) -> None: ...
+
+
+class Variables(Protocol):
+    """The values behind ``${NAME}``."""
+
+    def value(self, name: str, host: str) -> str:
+        """The value of ``name`` for a request to ``host``.
+
+        Raises:
+            PolicyError: the name may not be used for that host.
+            UsageError: it is not set.
+        """
+        ...
+
+
+class Claim(Protocol):
+    """The right to produce one thing, held against all other processes until closed."""
+
+    def close(self) -> None: ...
+    def __enter__(self) -> Claim: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class Writer(Protocol):
+    """One artifact's bytes on their way into the store: under a private name until they are checked."""
+
+    @property
+    def offset(self) -> int:
+        """How many bytes from the beginning are at hand without a gap."""
+        ...
+
+    @property
+    def validators(self) -> Validators:
+        """What the answer that these bytes came from said of itself."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """The size that answer announced."""
+        ...
+
+    def begin(self, validators: Validators, total: int | None) -> None:
+        """A whole body begins: drop what is at hand and remember what its pieces must match."""
+        ...
+
+    def write(self, data: bytes, at: int) -> None:
+        """Take a piece of the body that belongs at byte ``at``.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def commit(self, expected: Digests, size: int | None) -> Blob:
+        """Check everything, flush it, and give it its final name.
+
+        Raises:
+            IntegrityError: the bytes differ from ``expected`` or ``size``; they are dropped.
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def suspend(self) -> None:
+        """Keep what is at hand for a later run, and let go."""
+        ...
+
+    def discard(self) -> None:
+        """Drop what is at hand, and let go."""
+        ...
+
+
+class Store(Protocol):
+    """The content-addressed store. Every method may be called from any thread and any number of processes."""
+
+    def get(self, digests: Digests) -> Blob | None:
+        """The blob that ``digests`` name, checked: re-hashed if its file changed since it was last known good.
+
+        A blob that rotted is put into quarantine, and None is returned as if it had not been there.
+        """
+        ...
+
+    def claim(self, key: str) -> Claim | None:
+        """The right to fetch what ``key`` names, or None while another process has it."""
+        ...
+
+    def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
+        """A writer for what ``key`` names, holding what an earlier run left of it. The caller holds the claim."""
+        ...
+
+    def known(self, key: str) -> Known | None:
+        """What was recorded for the origin's answer under ``key``; None also where its blob is gone."""
+        ...
+
+    def record(self, key: str, known: Known, name: str) -> None:
+        """Remember an origin's answer, and the name by which people know the blob."""
+        ...
+
+
+class Notebook(Protocol):
+    """Small texts that are dear to get and cheap to lose, such as listings."""
+
+    def read(self, key: str) -> tuple[str, float] | None:
+        """The text and when it was noted (seconds since the epoch), or None."""
+        ...
+
+    def write(self, key: str, text: str) -> None:
+        """Note a text; failing to is no error."""
+        ...
+
+
+class Pages(Protocol):
+    """Reads small documents."""
+
+    def read(self, urls: Sequence[str]) -> list[Page | DlmError]:
+        """Each document, or why it could not be had, in the order of ``urls``; read at once, capped per host."""
+        ...
+
+
+class Fetcher(Pages, Protocol):
+    """Fetches artifacts into a store, many at once."""
+
+    def fetch(self, orders: Iterable[Order], store: Store) -> Iterator[Outcome]:
+        """The outcome of each order, as they come. Orders with the same key are fetched once."""
+        ...
+
+
+class Resolver(Protocol):
+    """Lists what a scheme's selectors may mean, and never chooses."""
+
+    scheme: ClassVar[str]
+
+    def candidates(self, selector: Selector) -> Iterator[tuple[Candidate, ...]]:
+        """Candidates in batches, newest version first, read lazily: a batch costs requests only when it is taken.
+
+        All candidates of one version come in one batch.
+
+        Raises:
+            NetworkError: the site cannot be read.
+        """
+        ...
+
+    def canonical_url(self, candidate: Candidate) -> str:
+        """The address that a lockfile holds for ``candidate``, whichever mirror listed it."""
+        ...
+
+
+ResolverFactory = Callable[[Pages, Notebook, Mapping[str, str]], Resolver]
