@@ -1,10 +1,10 @@
-"""The Protocols that a run is built from. Rooms know each other only by these; ``dlm.cli.host`` hands in the real things."""
+"""The Protocols that a run is built from. Rooms know each other by these alone; ``dlm.cli.host`` hands in the real."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from dlm.errors import DlmError
 from dlm.model.artifact import Blob, Candidate, Validators
@@ -70,7 +70,7 @@ class Claim(Protocol):
     """The right to produce one thing, held against all other processes until closed."""
 
     def close(self) -> None: ...
-    def __enter__(self) -> Claim: ...
+    def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...

@@ -1,0 +1,1 @@
+"""Text <-> model. Nothing here opens a file."""

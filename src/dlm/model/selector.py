@@ -211,9 +211,7 @@ def _python_spec(text: str) -> str:
         return re.sub(r"(?<=[0-9])c(?=[0-9])", "rc", spec)
     if spec[0] in "=!<>~":
         return _python_clauses(spec)
-    raise ValueError(
-        f"{spec!r} is no version: write 3.13.*, 3.13, 3.13.2, 3.14.0rc1, >=3.12,<3.14 or latest"
-    )
+    raise ValueError(f"{spec!r} is no version: write 3.13.*, 3.13, 3.13.2, 3.14.0rc1, >=3.12,<3.14 or latest")
 
 
 def _python_clauses(spec: str) -> str:

@@ -74,10 +74,17 @@ class Url:
         body = rest[2:].partition("#")[0]
         authority, path, query = _split(body)
         userinfo, host, port = _authority(authority, scheme)
-        return cls(scheme, host, port, _path(path), _escape(query, _QUERY_SAFE) if query is not None else None, userinfo)
+        return cls(
+            scheme,
+            host,
+            port,
+            _path(path),
+            _escape(query, _QUERY_SAFE) if query is not None else None,
+            userinfo,
+        )
 
     def resolve(self, reference: str) -> Url:
-        """The absolute URL that ``reference`` (as in a Location header or an ``href``) means from here, by RFC 3986 5.2.
+        """The absolute URL that ``reference`` (of a Location header or an ``href``) means from here, by RFC 3986 5.2.
 
         Blanks around it are dropped and inside it escaped, since servers send them. User info is never inherited.
 
@@ -97,9 +104,7 @@ class Url:
             return replace(self, query=keep, userinfo=None)
         if not path.startswith("/"):
             path = self.path[: self.path.rindex("/") + 1] + path
-        return replace(
-            self, path=_path(path), query=_escape(query, _QUERY_SAFE) if mark else None, userinfo=None
-        )
+        return replace(self, path=_path(path), query=_escape(query, _QUERY_SAFE) if mark else None, userinfo=None)
 
     @property
     def netloc(self) -> str:
@@ -169,10 +174,7 @@ def _authority(text: str, scheme: str) -> tuple[str | None, str, int | None]:
     userinfo, at, hostport = text.rpartition("@")
     if "@" in userinfo:
         raise ValueError("more than one @ before the path; escape the one in the password as %40")
-    if not at:
-        checked = None
-    else:
-        checked = _escape(userinfo, _USER_SAFE) or None
+    checked = (_escape(userinfo, _USER_SAFE) or None) if at else None
     host, port = _hostport(hostport)
     if port == _DEFAULT_PORTS[scheme]:
         port = None

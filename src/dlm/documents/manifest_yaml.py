@@ -1,0 +1,624 @@
+"""The manifest's text -> ``Manifest``: YAML 1.2's scalars by libyaml's parser, or JSON by the JSON parser.
+
+All that is wrong is reported at once, each with file, line and key. Scalars are never coerced: what is no
+whole number, no ``true`` and no ``false`` is the text that stands there; ``1.10`` and ``no`` stay as written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gc
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from dlm.documents.wishes import Wishes
+from dlm.errors import ManifestError, Problem
+from dlm.model.manifest import Manifest, Resource, fill
+from dlm.model.paths import collision_key
+from dlm.model.selector import Grammar
+from dlm.model.url import Url
+from dlm.model.written import DefaultsForm, ManifestForm, ResourceForm
+
+__all__ = ["KNOWN_VERSIONS", "read_manifest"]
+
+KNOWN_VERSIONS = (1,)
+
+_Path = tuple[str | int, ...]
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_ADAPTER = TypeAdapter(ManifestForm)
+_STANDARD_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(
+    f"{_STANDARD_TAG}{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "value", "merge")
+)
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z")
+_WORDS: Mapping[str, bool | None] = {
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    "null": None, "Null": None, "NULL": None, "~": None, "": None,
+}  # fmt: skip
+
+
+def read_manifest(
+    data: bytes,
+    file: str,
+    *,
+    dlm_version: str,
+    grammars: Mapping[str, Grammar] | None = None,
+    fold_case: bool = False,
+) -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        data: the file's bytes.
+        file: its name, for messages.
+        dlm_version: what ``requires-dlm`` is held against.
+        grammars: selector grammars of plug-ins, by scheme.
+        fold_case: whether this platform takes ``A`` and ``a`` for one file, so that such a pair is an error here.
+
+    Raises:
+        ManifestError: with every problem found.
+    """
+    complaints = _Complaints(file)
+    text = _decode(data, complaints)
+    document: _Document = _parse(text, complaints)
+    complaints.lines = document.line
+    form, indices = _validate(document.value, complaints)
+    assembly = _Assembly(
+        form, indices, complaints, grammars=grammars or {}, dlm_version=dlm_version, fold_case=fold_case
+    )
+    return assembly.manifest()
+
+
+class _Complaints:
+    """Everything wrong so far."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._problems: list[Problem] = []
+        self._paths: set[_Path] = set()
+        self.lines: Callable[[_Path], int | None] = lambda path: None
+
+    def add(self, path: _Path, message: str, hint: str | None = None, line: int | None = None) -> None:
+        if path in self._paths:
+            return  # what is wrong there has been said, and the rest follows from it
+        if path:
+            self._paths.add(path)
+        where = line if line is not None else self.lines(path)
+        self._problems.append(Problem(message, file=self._file, line=where, key=_key(path), hint=hint))
+
+    def stop(self) -> None:
+        """Raise what was found, if anything was."""
+        if self._problems:
+            ordered = sorted(self._problems, key=lambda problem: problem.line or 0)
+            count = len(ordered)
+            raise ManifestError(
+                f"{self._file}: {count} problem{'s' if count != 1 else ''}",
+                problems=ordered,
+                hint=f"edit {self._file}; `dlm schema` prints a JSON Schema for editors",
+            )
+
+
+class _Document:
+    """A parsed text: its value, and the line of any path in it (1 for the first)."""
+
+    def __init__(self, value: Any, line: Callable[[_Path], int | None]) -> None:
+        self.value = value
+        self.line = line
+
+
+def _decode(data: bytes, complaints: _Complaints) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        complaints.add((), "not UTF-8", "save the file as UTF-8", line=line)
+        complaints.stop()
+        raise
+    if "\0" in text:
+        complaints.add((), "a NUL character", line=text[: text.index("\0")].count("\n") + 1)
+        complaints.stop()
+    return text
+
+
+def _parse(text: str, complaints: _Complaints) -> _Document:
+    if not text.strip():
+        complaints.add(
+            (),
+            "the manifest is empty",
+            "begin with `dlm init`, or write version: 1 and resources: []",
+            line=1,
+        )
+        complaints.stop()
+    if text.lstrip()[0] == "{":
+        value = _parse_json(text)
+        if value is not None:
+            return _Document(value, lambda path: _line(_compose(text), path))
+    with _collector_paused():
+        try:
+            node = _compose(text)
+        except yaml.YAMLError as error:
+            complaints.add((), *_yaml_words(error))
+            complaints.stop()
+            raise
+        builder = _Builder(complaints, limit=20 * len(text) + 1000)
+        value = builder.build(node, ())
+    return _Document(value, lambda path: _line(node, path))
+
+
+def _parse_json(text: str) -> Any:
+    """The value, or None where it is no strict JSON and the YAML parser shall say what is wrong."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            raise ValueError("duplicate key")
+        return found
+
+    def refuse(word: str) -> Any:
+        raise ValueError(word)
+
+    try:
+        with _collector_paused():
+            return json.loads(
+                text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_json_integer, parse_float=str
+            )
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_integer(text: str) -> int | str:
+    return int(text) if _INTEGER.match(text) else text
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Many small objects and no garbage among them: the collector would only walk them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _compose(text: str) -> yaml.Node:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+    except RecursionError:
+        raise yaml.YAMLError("nested too deeply") from None
+    finally:
+        loader.dispose()
+    if node is None:
+        raise yaml.YAMLError("the manifest is empty")
+    return node
+
+
+def _yaml_words(error: yaml.YAMLError) -> tuple[str, str | None, int | None]:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    line = mark.line + 1 if mark is not None else 1
+    if "single document" in str(error):
+        return "more than one document", "a manifest is one document; remove the line ---", line
+    hint = None
+    if "\t" in problem or "cannot start any token" in problem:
+        hint = "indent with blanks, never with tabs, and quote what begins with a special character"
+    elif "expected ','" in problem:
+        hint = "between [ ] or { }, an address that holds braces stands in quotes"
+    return f"not YAML: {problem}", hint, line
+
+
+class _Builder:
+    """Nodes -> plain values; duplicate keys, odd tags and empty values are complaints."""
+
+    def __init__(self, complaints: _Complaints, limit: int) -> None:
+        self._complaints = complaints
+        self._left = limit
+
+    def build(self, node: yaml.Node, path: _Path) -> Any:
+        # An alias is the same node again: a few lines could unfold into millions of values.
+        self._left -= 1
+        if self._left < 0:
+            self._complaints.add(path, "aliases unfold into too much", line=node.start_mark.line + 1)
+            self._complaints.stop()
+        if node.tag not in _PLAIN_TAGS and node.tag != "!":
+            self._complain(node, path, f"the tag {_short_tag(node.tag)} is not allowed")
+            return "" if path and isinstance(path[-1], int) else None
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(one, (*path, index)) for index, one in enumerate(node.value)]
+        return self._mapping(node, path) if isinstance(node, yaml.MappingNode) else None
+
+    def _scalar(self, node: yaml.ScalarNode, path: _Path) -> Any:
+        text: str = node.value
+        if not node.style and node.tag != f"{_STANDARD_TAG}str":
+            if text in _WORDS:
+                value = _WORDS[text]
+                if value is None:
+                    self._complain(node, path, "no value stands here", "give it one, or remove the line")
+                    return "" if path and isinstance(path[-1], int) else None
+                return value
+            if _INTEGER.match(text):
+                return int(text)
+        if any("\ud800" <= character <= "\udfff" for character in text) or "\0" in text:
+            self._complain(node, path, "a character that is none (a lone surrogate or NUL)")
+            return ""
+        return text
+
+    def _mapping(self, node: yaml.MappingNode, path: _Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._complain(key_node, path, "a key is a plain word")
+                continue
+            key = key_node.value
+            if key in found:
+                self._complain(key_node, (*path, key), "the key stands here twice", "remove one of them")
+                continue
+            built = self.build(value_node, (*path, key))
+            if built is not None:
+                found[key] = built
+        return found
+
+    def _complain(self, node: yaml.Node, path: _Path, message: str, hint: str | None = None) -> None:
+        self._complaints.add(path, message, hint, line=node.start_mark.line + 1)
+
+
+def _short_tag(tag: str) -> str:
+    return tag.replace(_STANDARD_TAG, "!!")
+
+
+def _line(node: yaml.Node | None, path: _Path) -> int | None:
+    """The line of a path, or of the nearest thing around it that exists."""
+    line: int | None = None
+    for part in path:
+        if node is None:
+            break
+        line = node.start_mark.line + 1
+        following: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line = key.start_mark.line + 1
+                    following = value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            following = node.value[part]
+            line = following.start_mark.line + 1
+        node = following
+    return line if line is not None else 1
+
+
+def _key(path: _Path) -> str:
+    out = ""
+    for part in path:
+        if isinstance(part, int):
+            out += f"[{part}]"
+        else:
+            out += f".{part}" if out else part
+    return out
+
+
+def _validate(value: Any, complaints: _Complaints) -> tuple[ManifestForm, Sequence[int]]:
+    """The form, and where each of its resources stands in the file.
+
+    What has the wrong keys or types is complained of and left out, so that the rest is checked all the same.
+    """
+    if not isinstance(value, dict):
+        complaints.add((), "a manifest is a mapping with the keys version and resources")
+        complaints.stop()
+    _check_version(value, complaints)
+    try:
+        form = _ADAPTER.validate_json(json.dumps(value))
+    except ValidationError as error:
+        bad: set[_Path] = set()
+        for one in error.errors(include_url=False):
+            path = _complain_of(one, value, complaints)
+            if path is not None:
+                bad.add(path[:3])
+        return _validate_rest(value, bad, complaints)
+    return form, range(len(form.resources))
+
+
+# Without one of these, what remains of a resource says something else, and complaints about it would mislead.
+_TELLING = frozenset({"base", "files", "name", "platforms", "selector", "url", "vars", "version"})
+
+
+def _validate_rest(
+    value: dict[str, Any], bad: set[_Path], complaints: _Complaints
+) -> tuple[ManifestForm, Sequence[int]]:
+    top = {path[0] for path in bad if path and (len(path) == 1 or path[0] != "resources")}
+    resources = value.get("resources")
+    if not isinstance(resources, list) or "version" in top:
+        complaints.stop()
+        resources = []
+    worst = {path[1] for path in bad if len(path) == 2 or (len(path) > 2 and path[2] in _TELLING)}
+    kept = [index for index in range(len(resources)) if index not in worst]
+    wrong = {path for path in bad if len(path) > 2}
+    rest = {key: one for key, one in value.items() if key not in top}
+    rest["resources"] = [
+        {key: one for key, one in resources[index].items() if ("resources", index, key) not in wrong}
+        if isinstance(resources[index], dict)
+        else resources[index]
+        for index in kept
+    ]
+    return _ADAPTER.validate_json(json.dumps(rest)), kept
+
+
+def _check_version(value: Mapping[str, Any], complaints: _Complaints) -> None:
+    version = value.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version not in KNOWN_VERSIONS:
+        known = ", ".join(str(one) for one in KNOWN_VERSIONS)
+        complaints.add(("version",), f"version {version} of the manifest is not known; this dlm reads version {known}",
+                       "a newer dlm may read it")  # fmt: skip
+        complaints.stop()
+
+
+# Parts of an error's location that name a branch of a union rather than a key.
+_BRANCH = re.compile(r"(?:str|int|bool|ResourceForm|(?:list|dict|union|function-\w+|lax-or-strict|nullable)\[.*\])\Z")
+
+
+def _complain_of(error: Any, value: Any, complaints: _Complaints) -> _Path | None:
+    """Say what is wrong, and where that is; None for the complaint of a union's branch that was not meant."""
+    branches: list[str] = []
+    path: list[str | int] = []
+    at: Any = value
+    for part in error["loc"]:
+        known = isinstance(at, dict) and part in at
+        if isinstance(part, str) and not known and _BRANCH.match(part):
+            branches.append(part)
+            if (part == "str" and isinstance(at, dict | list)) or (part == "ResourceForm" and not isinstance(at, dict)):
+                return None
+            if (part.startswith("list") and isinstance(at, dict)) or (part.startswith("dict") and isinstance(at, list)):
+                return None
+            continue
+        path.append(part)
+        at = at[part] if known or (isinstance(at, list) and isinstance(part, int) and part < len(at)) else None
+    found = tuple(path)
+    message, hint = _words(error, found, at)
+    complaints.add(found, message, hint)
+    return found
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing_size": "a whole number of at most 19 digits",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "dataclass_type": "a mapping",
+}
+
+
+def _words(error: Any, path: _Path, value: Any) -> tuple[str, str | None]:
+    kind = error["type"]
+    if kind == "unexpected_keyword_argument":
+        return f"unknown key {str(path[-1])!r}", _near(str(path[-1]), path)
+    if kind == "missing":
+        return f"the key {str(path[-1])!r} is missing", "write resources: [] for none" if path[
+            -1
+        ] == "resources" else None
+    if len(path) == 2 and path[0] == "resources" and kind in {"string_type", "dataclass_type"}:
+        return f"expected a URL, a selector or a mapping, found {_named(value)}", None
+    if kind in _EXPECTED:
+        hint = None
+        if kind == "string_type" and isinstance(value, int | float):
+            hint = f'write it in quotes: "{json.dumps(value)}"'
+        if kind == "bool_type" and isinstance(value, str) and value.lower() in {"yes", "no", "on", "off"}:
+            hint = f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
+        return f"expected {_EXPECTED[kind]}, found {_named(value)}", hint
+    if kind == "literal_error":
+        return f"expected {error['ctx']['expected']}, found {_named(value)}", _near_choice(error, value)
+    return str(error["msg"]), None
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {str(value)[:40]}"
+    if isinstance(value, str):
+        return f"the text {value[:60]!r}"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    return "nothing"
+
+
+def _near(word: str, path: _Path) -> str | None:
+    if len(path) == 1:
+        names = ["version", "requires-dlm", "defaults", "resources"]
+    elif path[0] == "defaults":
+        names = [one.name for one in fields(DefaultsForm)]
+    else:
+        names = [one.name for one in fields(ResourceForm)]
+    if path[0] == "defaults" and word in {"headers", "request"}:
+        return "headers go to one host, so they stand with a resource, never under defaults"
+    if len(path) == 1 and word in {
+        "settings",
+        "config",
+        "cache",
+        "jobs",
+        "proxy",
+        "backend",
+        "policy",
+        "rewrite",
+    }:
+        return "settings stand in the user's configuration, never in the manifest"
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(names))}"
+
+
+def _near_choice(error: Any, value: Any) -> str | None:
+    choices = re.findall(r"'([^']+)'", str(error["ctx"]["expected"]))
+    near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else None
+
+
+class _Assembly:
+    """A checked form -> the manifest."""
+
+    def __init__(
+        self,
+        form: ManifestForm,
+        indices: Sequence[int],
+        complaints: _Complaints,
+        *,
+        grammars: Mapping[str, Grammar],
+        dlm_version: str,
+        fold_case: bool,
+    ) -> None:
+        self._form = form
+        self._indices = indices
+        self._complaints = complaints
+        self._grammars = grammars
+        self._dlm_version = dlm_version
+        self._fold_case = fold_case
+        self._warnings: list[str] = []
+
+    def manifest(self) -> Manifest:
+        self._check_requirement()
+        wishes = Wishes(self._form.defaults, self._grammars, self._warnings.append)
+        resources: list[Resource] = []
+        lines: dict[str, int] = {}
+        places: dict[str, int] = {}
+        for index, item in zip(self._indices, self._form.resources, strict=True):
+            complain = self._complaint(index, short=isinstance(item, str))
+            read = wishes.short(item, complain) if isinstance(item, str) else wishes.long(item, complain)
+            if read is None:
+                continue
+            if read.name in places:
+                other = self._complaints.lines(("resources", places[read.name]))
+                complain(
+                    (),
+                    f"the name {read.name!r} is taken by the resource in line {other}",
+                    "give one of them a name",
+                )
+                continue
+            places[read.name] = index
+            resources.append(read)
+        self._check_destinations(resources, places)
+        self._complaints.stop()
+        if len(resources) <= 1000:  # a line for each costs a walk over the text
+            lines = {name: self._complaints.lines(("resources", index)) or 1 for name, index in places.items()}
+        return Manifest(
+            resources=tuple(resources),
+            version=self._form.version,
+            requires_dlm=self._form.requires_dlm,
+            warnings=tuple(self._warnings),
+            lines=lines,
+        )
+
+    def _complaint(self, index: int, *, short: bool) -> Callable[[_Path, str, str | None], None]:
+        def complain(path: _Path, message: str, hint: str | None) -> None:
+            self._complaints.add(("resources", index, *(() if short else path)), message, hint)
+
+        return complain
+
+    def _check_requirement(self) -> None:
+        wanted = self._form.requires_dlm
+        if wanted is None:
+            return
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        try:
+            fits = SpecifierSet(wanted).contains(self._dlm_version, prereleases=True)
+        except InvalidSpecifier:
+            self._complaints.add(("requires-dlm",), f"{wanted!r} is no version range", 'write one like ">=0.1"')
+            return
+        if not fits:
+            self._complaints.add(
+                ("requires-dlm",),
+                f"this project needs dlm {wanted}, and this is dlm {self._dlm_version}",
+                "upgrade dlm",
+            )
+
+    def _check_destinations(self, resources: Sequence[Resource], places: Mapping[str, int]) -> None:
+        taken = _Destinations()
+        for resource in resources:
+            for platform, dest in _destinations(resource):
+                clash = taken.claim(resource.name, platform, dest)
+                if clash is None:
+                    continue
+                place, exact = clash
+                message = f"{dest!r} is the destination of {place.owner!r} too"
+                if place.whole != dest:
+                    message = f"{dest!r} and {place.whole!r} (of {place.owner!r}) cannot both exist"
+                if exact or self._fold_case:
+                    self._complaints.add(
+                        ("resources", places[resource.name], "dest"),
+                        message,
+                        "change the dest of one of them",
+                    )
+                else:
+                    self._warnings.append(f"{resource.name}: {message} where letter case does not count")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Somebody's claim: ``path`` as written, down to the component in question, of ``whole``."""
+
+    owner: str
+    path: str
+    whole: str
+
+
+class _Destinations:
+    """Who claims which path, by platform; ``None`` claims it on all. One dictionary look-up per path component."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, dict[str | None, _Place]] = {}
+        self._folders: dict[str, dict[str | None, _Place]] = {}
+
+    def claim(self, name: str, platform: str | None, dest: str) -> tuple[_Place, bool] | None:
+        """Claim ``dest``; the claim it clashes with, if any, and whether it does so to the letter."""
+        key = collision_key(dest)
+        clash = _meets(self._files.get(key), platform, dest) or _meets(self._folders.get(key), platform, dest)
+        parts = key.split("/")
+        written = dest.split("/")
+        for length in range(1, len(parts)):
+            above = "/".join(parts[:length])
+            path = "/".join(written[:length])
+            clash = clash or _meets(self._files.get(above), platform, path)
+            self._folders.setdefault(above, {}).setdefault(platform, _Place(name, path, dest))
+        self._files.setdefault(key, {}).setdefault(platform, _Place(name, dest, dest))
+        return clash
+
+
+def _meets(claims: Mapping[str | None, _Place] | None, platform: str | None, path: str) -> tuple[_Place, bool] | None:
+    for claimed, place in (claims or {}).items():
+        if claimed is None or platform is None or claimed == platform:
+            return place, place.path == path
+    return None
+
+
+def _destinations(resource: Resource) -> Iterator[tuple[str | None, str]]:
+    """The paths that are known before anything is resolved."""
+    if resource.dest and not resource.dest.endswith("/"):
+        if resource.platforms:
+            for variant in resource.platforms:
+                yield variant.platform, resource.dest
+        else:
+            yield None, resource.dest
+        return
+    values = dict(resource.vars)
+    if resource.version is not None:
+        values["version"] = resource.version
+    for file in resource.files:
+        yield None, resource.dest + file.name
+    if resource.url is not None:
+        for variant in resource.platforms:
+            url = Url.parse(fill(variant.url or resource.url, {**values, **variant.vars}))
+            yield variant.platform, resource.dest + url.filename
+        if not resource.platforms:
+            yield None, resource.dest + Url.parse(fill(resource.url, values)).filename
