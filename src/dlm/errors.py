@@ -72,9 +72,24 @@ class NetworkError(DlmError):
 
 
 class RefusedError(NetworkError):
-    """A server answered that the artifact is not to be had there (401, 403, 404, 410, …)."""
+    """A server answered that the artifact is not to be had there (401, 403, 404, 410, …).
+
+    ``status`` is what it answered, None where that is not known; a listing that is gone (404) is no failure of a site.
+    """
 
     kind = "refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        resource: str | None = None,
+        hint: str | None = None,
+        details: Sequence[str] = (),
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, resource=resource, hint=hint, details=details)
+        self.status = status
 
 
 class ResolutionError(DlmError):
