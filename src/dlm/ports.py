@@ -12,10 +12,13 @@ from dlm.model.digest import Digests
 from dlm.model.events import Event
 from dlm.model.selector import Selector
 from dlm.model.transfer import Known, Order, Outcome, Page
+from dlm.model.wire import Ending, Head, Request
 
 __all__ = [
+    "Backend",
     "Claim",
     "Clock",
+    "Exchange",
     "Fetcher",
     "Notebook",
     "Pages",
@@ -23,6 +26,7 @@ __all__ = [
     "Resolver",
     "Store",
     "Variables",
+    "Wire",
     "Writer",
 ]
 
@@ -176,6 +180,58 @@ class Fetcher(Pages, Protocol):
 
     def fetch(self, orders: Iterable[Order], store: Store) -> Iterator[Outcome]:
         """The outcome of each order, as they come. Orders with the same key are fetched once."""
+        ...
+
+
+class Exchange(Protocol):
+    """One request and what becomes of it, as a backend sees it."""
+
+    @property
+    def request(self) -> Request: ...
+
+    def head(self, head: Head) -> bool:
+        """The head of the answer is here. False: the body is not wanted, end the exchange."""
+        ...
+
+    def body(self, data: bytes) -> bool:
+        """The next piece of the body, as transferred. False: no more is wanted, end the exchange.
+
+        The only one of these that may be called on another thread than that of :meth:`Wire.turn`.
+        """
+        ...
+
+    def ended(self, ending: Ending) -> None:
+        """The exchange is over; nothing is called afterwards."""
+        ...
+
+
+class Wire(Protocol):
+    """A running backend: connections, and the exchanges on them. One thread uses it."""
+
+    def start(self, exchange: Exchange) -> None:
+        """Send the request of ``exchange``; what comes of it is told during :meth:`turn`."""
+        ...
+
+    def cancel(self, exchange: Exchange) -> None:
+        """End an exchange at once; nothing of it is told any more."""
+        ...
+
+    def turn(self, timeout: float) -> None:
+        """Let all exchanges go on, and wait at most ``timeout`` seconds for something to happen."""
+        ...
+
+    def close(self) -> None:
+        """Drop every exchange and close every connection."""
+        ...
+
+
+class Backend(Protocol):
+    """Speaks HTTP. Redirects, retries, decoding and the environment are none of its business."""
+
+    name: ClassVar[str]
+
+    def open(self) -> Wire:
+        """A wire of its own, with no connection yet. May be called on any thread."""
         ...
 
 
