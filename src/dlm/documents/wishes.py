@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from dlm.model.digest import Digest, Digests
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
@@ -295,13 +296,13 @@ class _Reading:
         found: list[Digest] = []
         given: list[tuple[tuple[str | int, ...], Callable[[], Digest]]] = []
         if sha256 is not None:
-            given.append(((*at, "sha256"), lambda: _sha256(sha256)))
+            given.append(((*at, "sha256"), partial(_sha256, sha256)))
         for algorithm, value in (many or {}).items():
-            given.append(((*at, "digests", algorithm), lambda a=algorithm, v=value: Digest.from_hex(a, v)))  # type: ignore[misc]
+            given.append(((*at, "digests", algorithm), partial(Digest.from_hex, algorithm, value)))
         if integrity is not None:
-            for word in integrity.split():
-                given.append(((*at, "integrity"), lambda w=word: Digest.from_integrity(w)))  # type: ignore[misc]
-            if not integrity.split():
+            words = integrity.split()
+            given.extend(((*at, "integrity"), partial(Digest.from_integrity, word)) for word in words)
+            if not words:
                 self._wrong((*at, "integrity"), "empty", "write sha256-BASE64")
         for path, make in given:
             try:

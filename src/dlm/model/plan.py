@@ -36,7 +36,8 @@ class Found:
     Attributes:
         kind: ``other`` is a device, a FIFO or a socket.
         sha256: what the file hashes to; None where that was not needed or it is no file.
-        placement: how it looks, for a file that shows ``sha256``.
+        placement: how it looks, for a file that shows ``sha256``, or for a symbolic link into the store.
+        executable: whether the file may be run.
         problem: why nothing can be placed there (a parent that is a file, a link that leads out), else None.
     """
 
@@ -44,6 +45,7 @@ class Found:
     kind: FoundKind
     sha256: str | None = None
     placement: Placement | None = None
+    executable: bool = False
     problem: str | None = None
     policy: bool = False
 
@@ -81,12 +83,18 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """A path that is not dlm's to change. ``policy``: because it leads out of the project."""
+    """A path that is not dlm's to change.
+
+    Attributes:
+        policy: because it leads out of the project.
+        forcible: ``--force`` would change it all the same.
+    """
 
     dest: str
     resource: str | None
     reason: str
     policy: bool = False
+    forcible: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +107,7 @@ class Plan:
         place: paths to change, in order.
         fetch: artifacts whose bytes are not in the store.
         remove: paths to remove.
+        left: paths that nothing asks for any more and that stay, since they were edited.
         conflicts: paths that stand in the way; with any of them, nothing is done.
     """
 
@@ -107,6 +116,7 @@ class Plan:
     place: tuple[Wanted, ...] = ()
     fetch: tuple[Artifact, ...] = ()
     remove: tuple[Removal, ...] = ()
+    left: tuple[Conflict, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
 
     @property

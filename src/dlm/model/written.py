@@ -1,4 +1,4 @@
-"""The manifest as people write it: what its keys and types are checked against, and where its JSON Schema comes from."""
+"""The manifest as people write it: what its keys and types are checked against, and what its schema is made from."""
 
 from __future__ import annotations
 

@@ -1,0 +1,354 @@
+"""The lockfile's text <-> ``Lockfile``: strict in, byte for byte the same out.
+
+Read with the standard library alone, so that ``sync --frozen`` needs neither pydantic nor yaml. A lockfile with
+merge-conflict markers is read as both of its sides, joined by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, TypeGuard
+
+from dlm.errors import LockfileError
+from dlm.model.artifact import KEPT_HEADERS
+from dlm.model.digest import Digests
+from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
+from dlm.model.paths import check_path
+from dlm.model.url import Url
+
+__all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
+
+_TOP = ("version", "revision", "resources")
+_ENTRY = ("request", "artifacts")
+_ARTIFACT = (
+    "platform",
+    "filename",
+    "version",
+    "url",
+    "final-url",
+    "dest",
+    "size",
+    "digests",
+    "verified",
+    "headers",
+    "evidence",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLockfile:
+    """A lockfile and what was noticed while reading it.
+
+    Attributes:
+        warnings: unknown keys, and entries joined from two sides.
+        conflicted: whether the text held merge-conflict markers, so that it has to be written anew.
+    """
+
+    lockfile: Lockfile
+    warnings: tuple[str, ...] = ()
+    conflicted: bool = False
+
+
+def write_lockfile(lockfile: Lockfile) -> bytes:
+    """The one text of ``lockfile``: sorted, indented by two, LF, with a final newline."""
+    document: dict[str, Any] = {
+        "version": lockfile.version,
+        "revision": lockfile.revision,
+        "resources": {name: _entry_out(lockfile.entries[name]) for name in sorted(lockfile.entries)},
+        **dict(sorted(lockfile.extra.items())),
+    }
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _entry_out(entry: LockEntry) -> dict[str, Any]:
+    return {
+        "request": entry.request,
+        "artifacts": [_artifact_out(one) for one in sorted_artifacts(entry.artifacts)],
+        **dict(sorted(entry.extra.items())),
+    }
+
+
+def _artifact_out(one: LockedArtifact) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if one.platform is not None:
+        out["platform"] = one.platform
+    out["filename"] = one.filename
+    if one.version is not None:
+        out["version"] = one.version
+    out["url"] = one.url
+    if one.final_url is not None:
+        out["final-url"] = one.final_url
+    out["dest"] = one.dest
+    out["size"] = one.size
+    out["digests"] = one.digests.as_mapping()
+    if not one.verified:
+        out["verified"] = False
+    if one.headers:
+        out["headers"] = {name: one.headers[name] for name in KEPT_HEADERS if name in one.headers}
+    if one.evidence:
+        out["evidence"] = [dict(step) for step in one.evidence]
+    out.update(sorted(one.extra.items()))
+    return out
+
+
+def sorted_artifacts(artifacts: Sequence[LockedArtifact]) -> tuple[LockedArtifact, ...]:
+    """By platform, version in PEP 440 order, file name."""
+    if len(artifacts) < 2:
+        return tuple(artifacts)
+    from packaging.version import InvalidVersion, Version  # only where there is something to sort
+
+    def key(one: LockedArtifact) -> tuple[str, bool, Any, str, str]:
+        try:
+            version: Any = Version(one.version or "0")
+            readable = True
+        except InvalidVersion:
+            version, readable = one.version, False
+        return one.platform or "", readable, version, one.filename, one.dest
+
+    return tuple(sorted(artifacts, key=key))
+
+
+def read_lockfile(
+    data: bytes, file: str, *, wanted: Callable[[str], bool] | None = None, hint: str | None = None
+) -> ReadLockfile:
+    """Read and check a lockfile.
+
+    Args:
+        data: the file's bytes.
+        file: its name, for messages.
+        wanted: whether the manifest asks for a name; it judges an entry that only one side of a merge conflict has
+            where the text shows no common ancestor.
+        hint: the next command to try when the file is damaged.
+
+    Raises:
+        LockfileError: it is damaged, comes from a later dlm, or its two sides pin one name to different bytes.
+    """
+    reader = _Reader(file, hint or "restore the file from version control, or remove it and run `dlm lock`")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        reader.damaged("not UTF-8")
+    sides = _sides(text)
+    if sides is None:
+        lockfile = reader.read(text)
+        return ReadLockfile(lockfile, tuple(reader.warnings))
+    ours, base, theirs = (reader.read(side) if side is not None else None for side in sides)
+    if ours is None or theirs is None:
+        reader.damaged("a merge conflict whose markers do not pair")
+    joined = _join(ours, base, theirs, wanted or (lambda name: True), reader)
+    reader.warnings.append(f"{file} held a merge conflict; both sides are joined")
+    return ReadLockfile(joined, tuple(reader.warnings), conflicted=True)
+
+
+class _Reader:
+    """Checks one text; everything odd but harmless goes to ``warnings``."""
+
+    def __init__(self, file: str, hint: str) -> None:
+        self.file = file
+        self.hint = hint
+        self.warnings: list[str] = []
+
+    def damaged(self, why: str) -> NoReturn:
+        raise LockfileError(f"{self.file} cannot be read: {why}", hint=self.hint)
+
+    def read(self, text: str) -> Lockfile:
+        document = self._parse(text)
+        version = document.get("version")
+        if not _is_int(version) or version < 1:
+            self.damaged("no version")
+        if version > VERSION:
+            raise LockfileError(
+                f"{self.file} has version {version}, and this dlm reads version {VERSION}",
+                hint="upgrade dlm to read it; the file is left as it is",
+            )
+        revision = document.get("revision", 0)
+        if not _is_int(revision) or revision < 0:
+            self.damaged("the revision is no whole number")
+        resources = document.get("resources")
+        if not isinstance(resources, dict):
+            self.damaged("no resources")
+        known = revision <= REVISION
+        extra = self._extra(document, _TOP, "", warn=known)
+        entries = {name: self._entry(name, entry, warn=known) for name, entry in resources.items()}
+        return Lockfile(entries=entries, version=version, revision=revision, extra=extra)
+
+    def _parse(self, text: str) -> dict[str, Any]:
+        def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+            found = dict(items)
+            if len(found) != len(items):
+                names = [name for name, _ in items]
+                twice = next(name for name in names if names.count(name) > 1)
+                self.damaged(f"the key {twice!r} stands twice in one object")
+            return found
+
+        def number(word: str) -> Any:
+            self.damaged(f"{word[:40]} is no number that a lockfile holds")
+
+        def integer(word: str) -> int:
+            return int(word) if len(word) < 20 else number(word)
+
+        try:
+            document = json.loads(
+                text, object_pairs_hook=pairs, parse_constant=number, parse_float=number, parse_int=integer
+            )
+            text.encode()
+            if "\\ud" in text.lower():
+                json.dumps(document, ensure_ascii=False).encode()  # an escaped lone surrogate is no character
+        except json.JSONDecodeError as error:
+            self.damaged(f"line {error.lineno}: {error.msg}")
+        except UnicodeEncodeError:
+            self.damaged("it holds a lone surrogate")
+        except RecursionError:
+            self.damaged("it is nested too deeply")
+        if not isinstance(document, dict):
+            self.damaged("it is no JSON object")
+        return document
+
+    def _extra(self, given: Mapping[str, Any], known: Sequence[str], where: str, *, warn: bool) -> dict[str, Any]:
+        extra = {key: value for key, value in given.items() if key not in known}
+        if extra and warn:
+            names = ", ".join(sorted(extra))
+            self.warnings.append(f"{self.file}: {where}unknown key {names}; ignored and kept")
+        return extra
+
+    def _entry(self, name: str, entry: Any, *, warn: bool) -> LockEntry:
+        if not isinstance(entry, dict):
+            self.damaged(f"{name} is no object")
+        request, artifacts = entry.get("request"), entry.get("artifacts")
+        if not isinstance(request, dict) or not isinstance(artifacts, list):
+            self.damaged(f"{name} lacks request or artifacts")
+        return LockEntry(
+            name=name,
+            request=request,
+            artifacts=tuple(self._artifact(name, one, warn=warn) for one in artifacts),
+            extra=self._extra(entry, _ENTRY, f"{name}: ", warn=warn),
+        )
+
+    def _artifact(self, name: str, one: Any, *, warn: bool) -> LockedArtifact:
+        if not isinstance(one, dict):
+            self.damaged(f"an artifact of {name} is no object")
+        try:
+            digests = Digests.from_mapping(_text_mapping(one.get("digests"), "digests"))
+            if digests.sha256 is None:
+                raise ValueError("no sha256")
+            dest = _text(one, "dest")
+            if not dest or dest.endswith("/") or check_path(dest) != dest:
+                raise ValueError(f"the dest {dest!r} names no file of the project")
+            url = _text(one, "url")
+            Url.parse(url)
+            size = one.get("size")
+            if not _is_int(size) or size < 0:
+                raise ValueError("no size")
+            verified = one.get("verified", True)
+            if not isinstance(verified, bool):
+                raise ValueError("verified is neither true nor false")
+            evidence = one.get("evidence", [])
+            if not isinstance(evidence, list) or not all(isinstance(step, dict) for step in evidence):
+                raise ValueError("evidence is no list of objects")
+            return LockedArtifact(
+                filename=_text(one, "filename"),
+                url=url,
+                dest=dest,
+                size=size,
+                digests=digests,
+                platform=_text(one, "platform") if "platform" in one else None,
+                version=_text(one, "version") if "version" in one else None,
+                final_url=_text(one, "final-url") if "final-url" in one else None,
+                verified=verified,
+                headers=_text_mapping(one.get("headers", {}), "headers"),
+                evidence=tuple(evidence),
+                extra=self._extra(one, _ARTIFACT, f"{name}: ", warn=warn),
+            )
+        except ValueError as error:
+            self.damaged(f"an artifact of {name}: {error}")
+
+
+def _is_int(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _text(mapping: Mapping[str, Any], key: str) -> str:
+    value = mapping.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"no {key}")
+    return value
+
+
+def _text_mapping(value: Any, what: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise ValueError(f"{what} is no object of texts")
+    return value
+
+
+def _sides(text: str) -> tuple[str, str | None, str] | None:
+    """Our text, the common ancestor's where the markers show it, and theirs; None without markers."""
+    if "<<<<<<<" not in text:
+        return None
+    ours: list[str] = []
+    base: list[str] = []
+    theirs: list[str] = []
+    everywhere = (ours, base, theirs)
+    into: tuple[list[str], ...] = everywhere
+    shows_base = False
+    found = False
+    for line in text.splitlines(keepends=True):
+        mark = line[:7]
+        if mark == "<<<<<<<" and into is everywhere:
+            into, found = (ours,), True
+        elif mark == "|||||||" and into == (ours,):
+            into, shows_base = (base,), True
+        elif mark == "=======" and len(into) == 1:
+            into = (theirs,)
+        elif mark == ">>>>>>>" and into is not everywhere:
+            into = everywhere
+        else:
+            for side in into:
+                side.append(line)
+    if not found:
+        return None
+    return "".join(ours), "".join(base) if shows_base else None, "".join(theirs)
+
+
+def _join(
+    ours: Lockfile, base: Lockfile | None, theirs: Lockfile, wanted: Callable[[str], bool], reader: _Reader
+) -> Lockfile:
+    """Both sides by name. A name that one side alone has was added there, or deleted on the other: the common
+    ancestor tells, and without one the manifest does."""
+    entries: dict[str, LockEntry] = {}
+    conflicts: list[str] = []
+    for name in sorted({*ours.entries, *theirs.entries}):
+        our, their = ours.entries.get(name), theirs.entries.get(name)
+        old = base.entries.get(name) if base is not None else None
+        if our is not None and their is not None:
+            if their in (our, old):
+                entries[name] = our
+            elif our == old:
+                entries[name] = their
+            elif _pins(our) == _pins(their):
+                entries[name] = replace(our, request=our.request)
+            else:
+                conflicts.append(name)
+            continue
+        only = our if our is not None else their
+        if only is None:
+            continue
+        deleted_there = old is not None if base is not None else not wanted(name)
+        if not deleted_there:
+            entries[name] = only
+    if conflicts:
+        names = ", ".join(conflicts)
+        raise LockfileError(
+            f"{reader.file} holds a merge conflict in which {names} {'is' if len(conflicts) == 1 else 'are'} pinned"
+            " to two different things",
+            hint=f"keep one side of {conflicts[0]} in the file, or remove its entry and run `dlm lock`",
+            details=conflicts,
+        )
+    return replace(ours, entries=entries, revision=max(ours.revision, theirs.revision))
+
+
+def _pins(entry: LockEntry) -> tuple[tuple[str | None, str, str, str], ...]:
+    return tuple(
+        (one.platform, one.url, one.dest, str(one.digests.as_mapping())) for one in sorted_artifacts(entry.artifacts)
+    )

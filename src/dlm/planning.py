@@ -1,0 +1,112 @@
+"""(what is wanted, what is there) -> what to do; pure, so that ``--dry-run`` and the run are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dlm.model.artifact import Artifact
+from dlm.model.plan import Conflict, Found, Owned, Plan, Removal, Survey, Wanted
+
+__all__ = ["make_plan"]
+
+
+def make_plan(
+    wanted: Sequence[Wanted],
+    survey: Survey,
+    *,
+    asked: Iterable[str],
+    pinned: Mapping[str, frozenset[str]],
+    force: bool = False,
+    prune: bool = True,
+) -> Plan:
+    """Decide about every path.
+
+    A path is dlm's to change when what it shows is what dlm put there: the state, the journal and the old and new
+    lockfile tell (promise 5). Everything else is a conflict unless ``force`` is given.
+
+    Args:
+        wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256.
+        survey: what is here.
+        asked: every path that the whole manifest asks for on this platform, however narrow the run.
+        pinned: for each path, the sha256 that old and new lockfile know for it.
+        force: change paths that are not dlm's, too.
+        prune: remove what dlm placed and nothing asks for any more.
+    """
+    keep: list[Wanted] = []
+    adopt: list[Wanted] = []
+    place: list[Wanted] = []
+    fetch: dict[str, Artifact] = {}
+    conflicts: list[Conflict] = []
+    for want in wanted:
+        dest = want.artifact.dest
+        found = survey.found[dest]
+        sha256 = want.artifact.digests.sha256 or ""
+        ours = _ours(dest, survey.owned, pinned)
+        if _shows(found, want):
+            (keep if dest in survey.owned else adopt).append(want)
+            continue
+        if sha256 not in survey.blobs:
+            fetch.setdefault(sha256, want.artifact)
+        conflict = _in_the_way(found, ours, want, force=force)
+        if conflict is not None:
+            conflicts.append(conflict)
+        else:
+            place.append(want)
+    remove, left = _removals(survey, set(asked), pinned, force=force) if prune else ([], [])
+    return Plan(
+        keep=(*keep, *adopt),
+        adopt=tuple(adopt),
+        place=tuple(place),
+        fetch=tuple(fetch.values()),
+        remove=tuple(remove),
+        left=tuple(left),
+        conflicts=tuple(conflicts),
+    )
+
+
+def _shows(found: Found, want: Wanted) -> bool:
+    if found.problem is not None or found.sha256 is None or found.sha256 != want.artifact.digests.sha256:
+        return False
+    if found.kind == "symlink":
+        return want.link in {"symlink", "auto"} and found.placement is not None
+    return found.kind == "file" and found.executable == want.artifact.executable and want.link != "symlink"
+
+
+def _ours(dest: str, owned: Mapping[str, Owned], pinned: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    known = owned.get(dest)
+    return (known.digests if known is not None else frozenset()) | pinned.get(dest, frozenset())
+
+
+def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, force: bool) -> Conflict | None:
+    resource, dest = want.artifact.resource, found.dest
+    if found.problem is not None:
+        return Conflict(dest=dest, resource=resource, reason=found.problem, policy=found.policy)
+    if found.kind == "absent":
+        return None
+    if found.kind == "directory":
+        return Conflict(dest=dest, resource=resource, reason="a folder stands there")
+    if found.kind == "other":
+        return Conflict(dest=dest, resource=resource, reason="a device, a FIFO or a socket stands there")
+    if force or (found.sha256 is not None and found.sha256 in ours):
+        return None
+    reason = "the file was edited since dlm placed it" if ours else "a file stands there that dlm did not place"
+    return Conflict(dest=dest, resource=resource, reason=reason, forcible=True)
+
+
+def _removals(
+    survey: Survey, asked: set[str], pinned: Mapping[str, frozenset[str]], *, force: bool
+) -> tuple[list[Removal], list[Conflict]]:
+    """What goes, and what stays because it was edited since."""
+    remove: list[Removal] = []
+    left: list[Conflict] = []
+    for dest, found in sorted(survey.found.items()):
+        if dest in asked:
+            continue
+        ours = _ours(dest, survey.owned, pinned)
+        if not ours or found.kind in {"absent", "directory", "other"} or found.problem is not None:
+            continue
+        if force or found.sha256 in ours:
+            remove.append(Removal(dest=dest, sha256=found.sha256))
+        else:
+            left.append(Conflict(dest=dest, resource=None, reason="it was edited since dlm placed it", forcible=True))
+    return remove, left

@@ -1,0 +1,105 @@
+"""Resources that say themselves where their bytes are: a URL, a URL per platform, or many files below one address."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+from dlm.errors import ResolutionError
+from dlm.model.artifact import Artifact
+from dlm.model.digest import Digests
+from dlm.model.manifest import Resource, Variant, fill
+from dlm.model.url import Url
+
+__all__ = ["artifacts"]
+
+
+def artifacts(resource: Resource) -> tuple[Artifact, ...]:
+    """The artifacts of a resource with ``url`` or ``base``, one for each platform or file; pure.
+
+    Raises:
+        ResolutionError: a template cannot be filled, which a checked manifest rules out and a lockfile does not.
+    """
+    try:
+        if resource.base is not None:
+            return tuple(_below(resource, resource.base, file.name, file.digests) for file in resource.files)
+        if resource.platforms:
+            return tuple(_for(resource, variant) for variant in resource.platforms)
+        return (_for(resource, None),)
+    except ValueError as error:
+        raise ResolutionError(str(error), resource=resource.name, hint="edit the resource in the manifest") from error
+
+
+def _below(resource: Resource, base: str, name: str, digests: Digests) -> Artifact:
+    values = _values(resource, None)
+    address = Url.parse(fill(base, values)).resolve(_escaped(name))
+    return Artifact(
+        resource=resource.name,
+        filename=address.filename,
+        url=_with_userinfo(address, Url.parse(fill(base, values))),
+        dest=resource.dest + name,
+        version=resource.version,
+        mirrors=tuple(str(Url.parse(fill(one, values)).resolve(_escaped(name))) for one in resource.mirrors),
+        digests=digests,
+        headers=_headers(resource),
+        executable=resource.executable,
+    )
+
+
+def _for(resource: Resource, variant: Variant | None) -> Artifact:
+    values = _values(resource, variant)
+    template = (variant.url if variant is not None else None) or resource.url or ""
+    address = Url.parse(fill(template, values))
+    whole = bool(resource.dest) and not resource.dest.endswith("/")
+    filename = address.filename or resource.dest.rsplit("/", 1)[-1]
+    digests = (variant.digests if variant is not None else None) or resource.digests
+    size = variant.size if variant is not None and variant.size is not None else resource.size
+    return Artifact(
+        resource=resource.name,
+        filename=filename,
+        url=_with_userinfo(address, address),
+        dest=resource.dest if whole else resource.dest + filename,
+        version=resource.version,
+        platform=variant.platform if variant is not None else None,
+        mirrors=tuple(_with_userinfo(url, url) for url in (Url.parse(fill(one, values)) for one in resource.mirrors)),
+        digests=digests,
+        size=size,
+        headers=_headers(resource),
+        executable=resource.executable,
+    )
+
+
+def _values(resource: Resource, variant: Variant | None) -> dict[str, str]:
+    values = dict(resource.vars)
+    if resource.version is not None:
+        values["version"] = resource.version
+    if variant is not None:
+        values.update(variant.vars)
+    return values
+
+
+def _headers(resource: Resource) -> Mapping[str, str]:
+    """The resource's headers; literal credentials of its URL become one of them, so that no URL carries them."""
+    if resource.userinfo is None or any(name.lower() == "authorization" for name in resource.headers):
+        return resource.headers
+    token = base64.b64encode(_unescaped(resource.userinfo).encode()).decode()
+    return {**resource.headers, "Authorization": f"Basic {token}"}
+
+
+def _with_userinfo(address: Url, source: Url) -> str:
+    """The address; credentials that the environment gives stay before the host, as they were written."""
+    if source.userinfo is None:
+        return str(address)
+    return f"{address.scheme}://{source.userinfo}@{str(address).partition('://')[2]}"
+
+
+def _escaped(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="/!$&'()*+,;=@~._-")
+
+
+def _unescaped(text: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(text)
