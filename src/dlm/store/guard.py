@@ -1,0 +1,393 @@
+"""Where processes meet: locks that the kernel keeps, and drops when their process dies.
+
+Claims are byte ranges of one file, one byte for each key, at an offset that the key's sha256 gives. So there is one
+lock file however many keys there are, nothing has to be unlinked (unlinking lock files is where the races live), and a
+claim costs one system call. Two keys share a byte once in two thousand million; then one process waits for the other
+a little longer than it must, and since claims only ever *try*, that cannot deadlock. No process id is ever written
+down: a number says nothing about who is alive.
+
+Range locks (``fcntl.lockf``) belong to a process. Two rules follow, and :class:`_Slots` keeps both. Threads of one
+process are kept apart by a table in memory. Closing *any* descriptor of the file drops *all* of the process's locks on
+it, so a process holds one descriptor for each lock file, shared by all stores in it, and closes it with the last user.
+The file is opened without following a link and is never truncated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from dlm.errors import LocalError
+
+__all__ = ["Claims", "NullClaim", "RangeClaim", "hold"]
+
+# What a file system answers that has no locks: NFS without its lock service, some FUSE and cloud mounts.
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_BUSY = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+# Byte 0 is held in common by every process that writes; keys have the bytes behind it. 31 bits, because the C library
+# of Windows takes no larger offset.
+_PRESENCE = 0
+_KEYS = 2**31 - 2
+
+
+class NullClaim:
+    """A claim that excludes nobody, where the file system has no locks."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+
+class RangeClaim:
+    """The right to produce what one key names, until closed or until the process dies."""
+
+    __slots__ = ("_key", "_slots")
+
+    def __init__(self, slots: _Slots, key: bytes) -> None:
+        self._slots: _Slots | None = slots
+        self._key = key
+
+    def close(self) -> None:
+        """Let go; a second time does nothing."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release(self._key)
+            _give_back(slots)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+
+class Claims:
+    """The claims of one store.
+
+    Args:
+        path: the lock file; it is created on the first claim.
+        on_unsupported: called once with the reason if the file system has no locks.
+    """
+
+    def __init__(self, path: str, on_unsupported: Callable[[str], None]) -> None:
+        self._path = path
+        self._on_unsupported = on_unsupported
+        self._unsupported = False
+        self._slots: _Slots | None = None
+        self._finalizer: weakref.finalize[[_Slots], Claims] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether it turned out that claims exclude nobody here; names must then be private to each writer."""
+        return self._unsupported
+
+    def claim(self, key: str) -> RangeClaim | NullClaim | None:
+        """The right to produce what ``key`` names, or None while somebody else has it.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
+        if self._unsupported:
+            return NullClaim()
+        name = hashlib.sha256(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+        slots = self._borrow()
+        try:
+            got = slots.acquire(name)
+        except OSError as error:
+            _give_back(slots)
+            if error.errno not in _UNSUPPORTED:
+                raise
+            self._refuse(error)
+            return NullClaim()
+        if got:
+            return RangeClaim(slots, name)
+        _give_back(slots)
+        return None
+
+    def enter(self, sweep: Callable[[], None]) -> None:
+        """Say that this process writes; if no other does at this moment, call ``sweep`` before one can begin to.
+
+        Where that cannot be known, ``sweep`` is not called.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
+        if self._unsupported:
+            return
+        slots = self._borrow()
+        try:
+            slots.enter(sweep)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            self._refuse(error)
+        finally:
+            _give_back(slots)
+
+    def _refuse(self, error: OSError) -> None:
+        with self._lock:
+            first, self._unsupported = not self._unsupported, True
+        if first:
+            self._on_unsupported(os.strerror(error.errno or 0))
+
+    def _borrow(self) -> _Slots:
+        """The slots of the file that has the path now: after ``cache clean`` another than before."""
+        with self._lock:
+            if self._slots is None or not self._slots.current(self._path):
+                if self._finalizer is not None:
+                    self._finalizer()
+                self._slots = _slots_of(self._path)
+                self._finalizer = weakref.finalize(self, _give_back, self._slots)
+            return _lend(self._slots)
+
+
+class _Slots:
+    """This process's locks on one file, shared by every store that uses it."""
+
+    def __init__(self, identity: tuple[int, int], descriptor: int) -> None:
+        self.identity = identity
+        self.descriptors = [descriptor]
+        self.users = 0
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._keys: set[bytes] = set()
+        self._offsets: dict[int, int] = {}
+        self._present = False
+
+    @property
+    def own(self) -> bool:
+        """Whether it was this very process that opened the file; a forked child has none of its parent's locks."""
+        return self._pid == os.getpid()
+
+    def current(self, path: str) -> bool:
+        if not self.own:
+            return False
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self.identity
+
+    def acquire(self, key: bytes) -> bool:
+        offset = _offset(key)
+        with self._lock:
+            if key in self._keys:
+                return False
+            if not self._offsets.get(offset) and not _try_range(self.descriptors[0], offset):
+                return False
+            self._keys.add(key)
+            self._offsets[offset] = self._offsets.get(offset, 0) + 1
+            return True
+
+    def release(self, key: bytes) -> None:
+        if not self.own:
+            return
+        offset = _offset(key)
+        with self._lock:
+            self._keys.discard(key)
+            left = self._offsets.get(offset, 0) - 1
+            if left > 0:
+                self._offsets[offset] = left
+                return
+            self._offsets.pop(offset, None)
+            _free_range(self.descriptors[0], offset)
+
+    def enter(self, sweep: Callable[[], None]) -> None:
+        with self._lock:
+            if not self._present:
+                self._present = True
+                _enter(self.descriptors[0], sweep)
+
+
+def _offset(key: bytes) -> int:
+    return 1 + int.from_bytes(key[:4], "big") % _KEYS
+
+
+# All lock files of this process by (device, inode). Reentrant, since a store may be collected, and give its slots
+# back, at any allocation made while the lock is held.
+_ALL: dict[tuple[int, int], _Slots] = {}
+_ALL_LOCK = threading.RLock()
+
+
+def _forget_parent() -> None:
+    """In a forked child: the descriptors are the parent's, the locks are not there, and any lock may be held."""
+    global _ALL_LOCK  # noqa: PLW0603 - the only way to replace a lock that another thread may have held
+    _ALL_LOCK = threading.RLock()
+    _ALL.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
+def _slots_of(path: str) -> _Slots:
+    with _ALL_LOCK:
+        with contextlib.suppress(FileNotFoundError):
+            # Looked up by name first: to open the file once more and close it would drop every lock on it.
+            found = os.lstat(path)
+            known = _ALL.get((found.st_dev, found.st_ino))
+            if known is not None:
+                return _lend(known)
+        descriptor = _open_lock(path)
+        opened = os.fstat(descriptor)
+        identity = (opened.st_dev, opened.st_ino)
+        slots = _ALL.get(identity)
+        if slots is None:
+            slots = _ALL[identity] = _Slots(identity, descriptor)
+        else:
+            slots.descriptors.append(descriptor)
+        return _lend(slots)
+
+
+def _lend(slots: _Slots) -> _Slots:
+    with _ALL_LOCK:
+        slots.users += 1
+        return slots
+
+
+def _give_back(slots: _Slots) -> None:
+    with _ALL_LOCK:
+        slots.users -= 1
+        if slots.users > 0 or not slots.own:
+            return
+        if _ALL.get(slots.identity) is slots:
+            del _ALL[slots.identity]
+        for descriptor in slots.descriptors:
+            os.close(descriptor)
+        slots.descriptors.clear()
+
+
+def _open_lock(path: str) -> int:
+    descriptor = os.open(path, _FLAGS, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a lock file must be a plain file", path)
+    return descriptor
+
+
+@contextlib.contextmanager
+def hold(
+    path: str,
+    on_wait: Callable[[], None],
+    on_unsupported: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the file ``path`` against all other processes and threads while the body runs.
+
+    Folders above it are created. The file stays behind, empty.
+
+    Args:
+        on_wait: called once if somebody else holds it, before waiting for them.
+        on_unsupported: called with the reason if the file system has no locks; the body then runs without.
+
+    Raises:
+        LocalError: the file cannot be opened, or is a link.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = _open_lock(path)
+    except OSError as error:
+        raise LocalError(f"cannot open the lock file {path}: {error.strerror}") from error
+    try:
+        try:
+            if not _try_whole(descriptor):
+                on_wait()
+                _wait_whole(descriptor)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise LocalError(f"cannot lock {path}: {error.strerror}") from error
+            if on_unsupported is not None:
+                on_unsupported(os.strerror(error.errno or 0))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_range(descriptor: int, offset: int) -> bool:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return False
+            raise
+        return True
+
+    def _free_range(descriptor: int, offset: int) -> None:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+    def _enter(descriptor: int, sweep: Callable[[], None]) -> None:
+        """Locks are not shared in this interface, so nobody can know that they are alone."""
+
+    def _try_whole(descriptor: int) -> bool:
+        return _try_range(descriptor, 0)
+
+    def _wait_whole(descriptor: int) -> None:
+        while True:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)  # waits ten seconds, then gives up
+            except OSError as error:
+                if error.errno not in _BUSY:
+                    raise
+            else:
+                return
+
+else:
+    import fcntl
+
+    def _try_range(descriptor: int, offset: int) -> bool:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset, os.SEEK_SET)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return False
+            raise
+        return True
+
+    def _free_range(descriptor: int, offset: int) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset, os.SEEK_SET)
+
+    def _enter(descriptor: int, sweep: Callable[[], None]) -> None:
+        try:
+            if _try_range(descriptor, _PRESENCE):
+                sweep()
+        finally:
+            # Turned from exclusive into common without a gap; or taken, after the moment that a sweep lasts.
+            fcntl.lockf(descriptor, fcntl.LOCK_SH, 1, _PRESENCE, os.SEEK_SET)
+
+    def _try_whole(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return False
+            raise
+        return True
+
+    def _wait_whole(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,0 +1,418 @@
+"""What the store remembers beside its files, in sqlite: when each blob was last known good, and what origins answered.
+
+Nothing here is needed and nothing is believed. A digest is believed for as long as the blob's file has the stat
+signature it had when it was hashed; an origin's answer, for as long as the blob is there. Every row carries a seal over
+its fields, so that a page that was scribbled on is no row. Whatever sqlite says is wrong with the file (damaged, not a
+database, of another schema) sets it aside, and an empty one takes its place; a file that is locked for too long or
+cannot be written is left alone and done without.
+
+The journal is sqlite's ordinary rollback journal: a write-ahead log needs shared memory, which network file systems
+lack, and a folder that readers may write, which a read-only cache is not. Nothing is flushed to the disk for the
+index: a lost row costs reading the blob once more. Keys are only here as their sha256: they may hold addresses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from dlm.model.artifact import Validators
+from dlm.model.digest import Digests
+from dlm.model.transfer import Known
+from dlm.ports import Clock
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+__all__ = ["BlobRow", "Index", "Signature"]
+
+_SCHEMA = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS blobs (
+    sha256 TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digests TEXT,
+    name TEXT, used REAL, seal TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS origins (
+    key TEXT PRIMARY KEY, digests TEXT, size INTEGER, etag TEXT, last_modified TEXT, headers TEXT, final_url TEXT,
+    serial INTEGER, name TEXT, seal TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER);
+"""
+_BUSY_SECONDS = 5.0
+_MOVED = 1032  # SQLITE_READONLY_DBMOVED, which the module names only from Python 3.11 on some builds
+_BATCH = 256
+#: A blob from this size on is worth a row at once: reading it again would take longer than writing the row.
+_AT_ONCE = 1024 * 1024
+#: Reading a blob is noted at most this often, so that a run that only reads writes next to nothing.
+_USED_STEP = 3600.0
+
+T = TypeVar("T")
+
+
+class Signature(NamedTuple):
+    """What ``stat`` says of a file; while it says the same, the file was not written to.
+
+    ctime is part of it because mtime can be set back, ctime not.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Signature:
+        """The signature of a stat result."""
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobRow:
+    """A blob as it was when it was last hashed.
+
+    Attributes:
+        digests: all that were computed, a sha256 always.
+        signature: of its file then.
+        name: how people know it, ``""`` where nobody said.
+        used: when it was last asked for, seconds since the epoch.
+    """
+
+    digests: Digests
+    signature: Signature
+    name: str = ""
+    used: float = 0.0
+
+    @property
+    def sha256(self) -> str:
+        """The name of the blob."""
+        value = self.digests.sha256
+        if value is None:
+            raise ValueError("a blob has a sha256")
+        return value
+
+
+@dataclass(slots=True)
+class _State:
+    """The connection, and what waits to be written; all of it under the lock."""
+
+    connection: sqlite3.Connection | None = None
+    pid: int = 0
+    writable: bool = True
+    pending: dict[str, BlobRow] = field(default_factory=dict)
+    checked: dict[str, BlobRow] = field(default_factory=dict)
+
+
+class Index:
+    """The index of one store, for any number of threads and processes.
+
+    No method raises for anything that is wrong with the file.
+
+    Args:
+        path: the database.
+    """
+
+    def __init__(self, path: str, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._state = _State()
+
+    def blob(self, sha256: str) -> BlobRow | None:
+        """What was recorded for a blob, or None."""
+        with self._lock:
+            row = self._state.checked.get(sha256) or self._state.pending.get(sha256)
+            if row is not None:
+                return row
+            row = self._try(lambda connection: _read_blob(connection, sha256), write=False)
+            if row is not None:
+                self._state.checked[sha256] = row
+            return row
+
+    def fresh(self, sha256: str) -> BlobRow | None:
+        """As :meth:`blob`, past what this process remembers: another one may have recorded more."""
+        with self._lock:
+            self._state.checked.pop(sha256, None)
+            return self.blob(sha256)
+
+    def set_blob(self, row: BlobRow) -> None:
+        """Record a blob that was just hashed. Small ones are written together, later."""
+        with self._lock:
+            known = self.blob(row.sha256)
+            row = replace(row, name=row.name or (known.name if known else ""), used=self._clock.time())
+            self._note(row)
+            if row.signature.size >= _AT_ONCE:
+                self.flush()
+
+    def use(self, row: BlobRow) -> None:
+        """Note that a blob was asked for."""
+        now = self._clock.time()
+        if abs(now - row.used) >= _USED_STEP:
+            with self._lock:
+                self._note(replace(row, used=now))
+
+    def forget(self, sha256: str) -> None:
+        """Drop a blob's row."""
+        with self._lock:
+            self._state.checked.pop(sha256, None)
+            self._state.pending.pop(sha256, None)
+            if os.path.lexists(self._path):
+                self._try(lambda connection: _write(connection, "DELETE FROM blobs WHERE sha256 = ?", [(sha256,)]))
+
+    def origin(self, key: str) -> Known | None:
+        """What was recorded under a key (its sha256), or None."""
+        with self._lock:
+            return self._try(lambda connection: _read_origin(connection, key), write=False)
+
+    def set_origin(self, key: str, known: Known, name: str) -> None:
+        """Record an origin's answer under a key (its sha256), with a new serial; blobs that wait are written too."""
+        with self._lock:
+            least = int(self._clock.time() * 1_000_000)
+            if self._try(lambda connection: _write_origin(connection, key, known, name, least)) is None:
+                return
+            sha256 = known.digests.sha256
+            row = self.blob(sha256) if sha256 else None
+            if row is not None and name and not row.name:
+                self._note(replace(row, name=name))
+            self.flush()
+
+    def rows(self) -> Mapping[str, BlobRow]:
+        """All blobs that the index knows, by sha256."""
+        with self._lock:
+            stored = self._try(lambda connection: list(_read_blobs(connection)), write=False) or []
+            return {row.sha256: row for row in stored} | self._state.pending
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            pending, self._state.pending = self._state.pending, {}
+            if pending:
+                rows = [_blob_values(row) for row in pending.values()]
+                statement = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                self._try(lambda connection: _write(connection, statement, rows))
+
+    def close(self) -> None:
+        """Write what waits and let go of the file; the next use opens it again."""
+        with self._lock:
+            self.flush()
+            self._drop()
+
+    def _note(self, row: BlobRow) -> None:
+        self._state.pending[row.sha256] = self._state.checked[row.sha256] = row
+        if len(self._state.pending) >= _BATCH:
+            self.flush()
+
+    def _try(self, work: Callable[[sqlite3.Connection], T], *, write: bool = True) -> T | None:
+        """Do ``work`` on the database; None if it cannot be done. A damaged file is replaced and tried once more."""
+        import sqlite3
+
+        for _ in range(2):
+            try:
+                connection = self._open(write=write)
+                if connection is None:
+                    return None
+                return work(connection)
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) == _MOVED:
+                    self._drop()  # somebody removed the file that is open here; there may be another by now
+                elif not _damaged(error):
+                    # Locked for longer than we wait, read-only, the disk is full: the file may be good.
+                    self._drop()
+                    self._state.writable = self._state.writable and not _read_only(error)
+                    return None
+                else:
+                    self._set_aside()
+            except sqlite3.Error:
+                self._set_aside()
+            except OSError:
+                return None
+        return None
+
+    def _open(self, *, write: bool) -> sqlite3.Connection | None:
+        state = self._state
+        if state.connection is not None and state.pid == os.getpid():
+            return state.connection if state.writable or not write else None
+        if write and not state.writable:
+            return None
+        if not write and not os.path.lexists(self._path):
+            return None
+        state.connection = None  # of a parent process; closing it here could drop that one's locks
+        connection, state.writable = _connect(self._path)
+        state.connection, state.pid = connection, os.getpid()
+        return connection if state.writable or not write else None
+
+    def _drop(self) -> None:
+        connection, self._state.connection = self._state.connection, None
+        if connection is not None and self._state.pid == os.getpid():
+            import sqlite3
+
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _set_aside(self) -> None:
+        """Remove a database that cannot be used; the files of the store say all that it did."""
+        self._drop()
+        for path in (self._path + "-journal", self._path):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                self._state.writable = False
+
+
+def _damaged(error: sqlite3.OperationalError) -> bool:
+    import sqlite3
+
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    # A plain SQLITE_ERROR is a missing table or column: a database, but not this one.
+    return code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA}
+
+
+def _read_only(error: sqlite3.OperationalError) -> bool:
+    import sqlite3
+
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+def _connect(path: str) -> tuple[sqlite3.Connection, bool]:
+    """A connection, and whether it may write."""
+    import sqlite3
+
+    folder = os.path.dirname(path)
+    writable = os.access(folder, os.W_OK) and (not os.path.lexists(path) or os.access(path, os.W_OK))
+    address = "file:" + _quoted(path) + ("?mode=rwc" if writable else "?mode=ro")
+    connection = sqlite3.connect(
+        address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=16
+    )
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in {0, _SCHEMA}:
+            raise sqlite3.DatabaseError("another schema")
+        if writable:
+            connection.execute("PRAGMA synchronous = OFF")
+            if version == 0:
+                connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;")
+        elif version == 0:
+            raise sqlite3.OperationalError("no tables, and none can be made")
+    except BaseException:
+        connection.close()
+        raise
+    return connection, writable
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path.replace(os.sep, "/"), safe="/:")
+
+
+def _write(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> bool:
+    """Run one statement for each row, as one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.executemany(statement, rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return True
+
+
+def _seal(*fields: object) -> str:
+    text = json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode(), usedforsecurity=False).hexdigest()[:16]
+
+
+def _blob_values(row: BlobRow) -> tuple[object, ...]:
+    size, mtime_ns, ctime_ns, inode = row.signature
+    # An inode of 64 bits without a sign does not fit sqlite's integers.
+    values = (row.sha256, size, mtime_ns, ctime_ns, str(inode), _packed(row.digests), row.name, row.used)
+    return (*values, _seal(*values))
+
+
+def _blob_of(values: tuple[Any, ...]) -> BlobRow | None:
+    *fields, seal = values
+    if _seal(*fields) != seal:
+        return None
+    sha256, size, mtime_ns, ctime_ns, inode, digests, name, used = fields
+    row = BlobRow(
+        digests=_unpacked(digests), signature=Signature(size, mtime_ns, ctime_ns, int(inode)), name=name, used=used
+    )
+    return row if row.digests.sha256 == sha256 else None
+
+
+def _read_blob(connection: sqlite3.Connection, sha256: str) -> BlobRow | None:
+    values = connection.execute("SELECT * FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
+    return None if values is None else _blob_of(values)
+
+
+def _read_blobs(connection: sqlite3.Connection) -> Iterator[BlobRow]:
+    for values in connection.execute("SELECT * FROM blobs"):
+        row = _blob_of(values)
+        if row is not None:
+            yield row
+
+
+def _write_origin(connection: sqlite3.Connection, key: str, known: Known, name: str, least: int) -> int:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = connection.execute("SELECT last FROM serials").fetchone()
+        # Behind the clock's microseconds as well, so that a fresh index does not give out a number once more.
+        serial = max(least, (found[0] if found and isinstance(found[0], int) else 0) + 1)
+        connection.execute("INSERT OR REPLACE INTO serials VALUES (1, ?)", (serial,))
+        validators = known.validators
+        values = (
+            key,
+            _packed(known.digests),
+            known.size,
+            validators.etag,
+            validators.last_modified,
+            json.dumps(dict(known.headers)),
+            known.final_url,
+            serial,
+            name,
+        )
+        connection.execute(
+            "INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, _seal(*values))
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return serial
+
+
+def _read_origin(connection: sqlite3.Connection, key: str) -> Known | None:
+    values = connection.execute("SELECT * FROM origins WHERE key = ?", (key,)).fetchone()
+    if values is None:
+        return None
+    *fields, seal = values
+    if _seal(*fields) != seal:
+        return None
+    _, digests, size, etag, last_modified, headers, final_url, serial, _ = fields
+    return Known(
+        digests=_unpacked(digests),
+        size=size,
+        validators=Validators(etag, last_modified),
+        headers=json.loads(headers),
+        final_url=final_url,
+        serial=serial,
+    )
+
+
+def _packed(digests: Digests) -> str:
+    return " ".join(str(digest) for digest in digests)
+
+
+def _unpacked(text: str) -> Digests:
+    return Digests.from_mapping(dict(part.split(":", 1) for part in text.split(" ") if part))

@@ -1,0 +1,583 @@
+"""One artifact's bytes on their way into the store: ``Writer``.
+
+Pieces that follow one another are collected in memory and hashed as they go to the disk; a body that fits into the
+first buffer goes there in one piece, when its digest is already known. Pieces out of order are written where they
+belong, and hashed when the gap before them closes.
+
+What a run leaves behind is a data file and a sidecar of JSON. The sidecar holds the validators, the announced total,
+and a checkpoint: a length, and the sha256 of that many bytes. Only what the checkpoint vouches for is taken up again;
+so neither a gap, nor a tail that a power cut left as zeroes, nor a sidecar of another file can get into a blob, not
+even into one that no pin protects. The sidecar names the key by its sha256 and holds no address and no header.
+
+A blob is published in four steps: flush the data, give the file a private name that no other process can know,
+rename that to the digest, flush the folder. The private name matters where claims fail to exclude others (a file system
+without locks, a cache that was cleaned while in use): what gets the final name is always the very file that was hashed.
+A file that was on the disk keeps its old name until the blob has its own, so that a kill in between loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dlm.errors import IntegrityError, LocalError
+from dlm.model.artifact import Blob, Validators
+from dlm.model.digest import Digest, Digests, Hash, new_hash
+from dlm.store.flush import flush_file
+
+__all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error"]
+
+#: Bytes that are collected before they go to the disk, and read at once.
+BLOCK = 1024 * 1024
+_SIDECAR_SIZE = 2048
+_MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OLD = (
+    os.O_RDWR
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+_HINTS = {
+    errno.ENOSPC: "make room on the disk (`dlm cache clean` empties the cache), or set DLM_CACHE_DIR to another disk",
+    errno.EDQUOT: "make room in your quota (`dlm cache clean` empties the cache), or set DLM_CACHE_DIR elsewhere",
+    errno.EFBIG: "the file is larger than this system allows; set DLM_CACHE_DIR to another file system",
+    errno.EIO: "check the disk, or set DLM_CACHE_DIR to another one",
+}
+_OTHER_HINT = "check the permissions of the cache folder, or set DLM_CACHE_DIR to a folder that you can write"
+
+
+def disk_error(operation: str, path: str, error: OSError) -> LocalError:
+    """The error for a failed operation on a file of the cache: operation, path, reason and what to try."""
+    reason = error.strerror or str(error)
+    hint = _HINTS.get(error.errno or 0, _OTHER_HINT)
+    return LocalError(f"cannot {operation} {path}: {reason}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Where a writer keeps its files.
+
+    Attributes:
+        partial: the data file that a later run can take up, None where no claim protects it.
+        temporary: the folder of private names.
+        publish: gives a finished file (its path, its digests, its size) its final name.
+    """
+
+    partial: str | None
+    temporary: str
+    publish: Callable[[str, Digests, int], Blob]
+
+
+class FileWriter:
+    """A writer of the local store; not to be shared by threads.
+
+    Args:
+        key: the sha256 of the key.
+        expected: what the bytes should hash to; says which digests are computed beside sha256.
+    """
+
+    def __init__(self, key: str, expected: Digests, rooms: Rooms) -> None:
+        self._key = key
+        self._rooms = rooms
+        self._algorithms = tuple(dict.fromkeys(("sha256", *expected.algorithms)))
+        self._validators = Validators()
+        self._total: int | None = None
+        self._descriptor: int | None = None
+        self._sidecar: int | None = None
+        self._path = ""
+        self._open = True
+        self._pieces: list[bytes] = []
+        self._buffered = 0
+        self._written = 0
+        self._ahead: tuple[tuple[int, int], ...] = ()
+        self._hashes: dict[str, Hash] = {}
+        self._forget()
+        if rooms.partial is not None:
+            self._take_up(rooms.partial)
+
+    @property
+    def offset(self) -> int:
+        """How many bytes from the beginning are at hand without a gap."""
+        return self._written + self._buffered
+
+    @property
+    def validators(self) -> Validators:
+        """What the answer that these bytes came from said of itself."""
+        return self._validators
+
+    @property
+    def total(self) -> int | None:
+        """The size that answer announced."""
+        return self._total
+
+    def begin(self, validators: Validators, total: int | None) -> None:
+        """Drop what is at hand; a whole body begins, with these validators and this size."""
+        self._live()
+        self._forget()
+        self._validators = validators
+        self._total = total
+        if self._descriptor is not None:
+            self._drop_sidecar()
+            try:
+                os.ftruncate(self._descriptor, 0)
+            except OSError as error:
+                raise disk_error("write to", self._path, error) from error
+
+    def write(self, data: bytes, at: int) -> None:
+        """Take a piece that belongs at byte ``at``. Of bytes that are at hand already, the first ones stay."""
+        self._live()
+        if at < 0:
+            raise ValueError("a piece has no place before the beginning")
+        end = self.offset
+        if at < end:
+            data, at = data[end - at :], end
+        if not data:
+            return
+        if at == end:
+            self._pieces.append(data)
+            self._buffered += len(data)
+            if self._buffered >= BLOCK:
+                self._drain()
+            if self._ahead:
+                self._join()
+        else:
+            self._drain()
+            self._put([data], at)
+            self._ahead = _merged((*self._ahead, (at, at + len(data))))
+
+    def commit(self, expected: Digests, size: int | None) -> Blob:
+        """Check the bytes against ``expected`` and ``size``, and publish them.
+
+        Raises:
+            IntegrityError: they differ; they are dropped.
+            LocalError: the disk refuses; what is on it stays for a later run.
+        """
+        self._live()
+        for algorithm in expected.algorithms:
+            if algorithm not in self._algorithms:
+                self._add(algorithm)
+        if self._descriptor is None:
+            self._hash(self._pieces)
+        else:
+            self._drain()
+        found = Digests.from_mapping({name: hasher.hexdigest() for name, hasher in self._hashes.items()})
+        try:
+            self._check(found, expected, size)
+        except IntegrityError:
+            self.discard()
+            raise
+        return self._publish(found)
+
+    def suspend(self) -> None:
+        """Keep what has no gap before it for a later run, and let go."""
+        if not self._open:
+            return
+        if self._rooms.partial is None or not self.offset:
+            self.discard()
+            return
+        try:
+            try:
+                self._drain()
+                if self._descriptor is not None:
+                    os.ftruncate(self._descriptor, self._written)
+            finally:
+                self._let_go()
+        except OSError as error:
+            raise disk_error("write to", self._path, error) from error
+
+    def discard(self) -> None:
+        """Drop what is at hand, and let go."""
+        if not self._open:
+            return
+        opened = self._descriptor is not None
+        with contextlib.suppress(OSError):  # what becomes of bytes that are dropped does not matter
+            self._let_go()
+        if opened:
+            for leftover in (self._path + ".json", self._path):
+                with contextlib.suppress(OSError):
+                    os.unlink(leftover)
+        self._forget()
+
+    # What is at hand
+
+    def _forget(self) -> None:
+        self._pieces = []
+        self._buffered = 0
+        self._written = 0
+        self._ahead = ()
+        self._hashes = {name: new_hash(name) for name in self._algorithms}
+
+    def _live(self) -> None:
+        if not self._open:
+            raise ValueError("this writer was closed")
+
+    def _let_go(self) -> None:
+        self._open = False
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            if descriptor is not None:
+                os.close(descriptor)
+        finally:
+            self._close_sidecar()
+
+    def _drain(self) -> None:
+        """Put what was collected on the disk, hash it, and move the checkpoint behind it."""
+        if not self._pieces:
+            return
+        pieces, size = self._pieces, self._buffered
+        self._put(pieces, self._written)
+        self._hash(pieces)
+        self._pieces, self._buffered = [], 0
+        self._written += size
+        self._checkpoint()
+
+    def _join(self) -> None:
+        """Take in pieces that lay ahead and have no gap before them any more."""
+        self._drain()
+        while self._ahead and self._ahead[0][0] <= self._written:
+            (_, end), *rest = self._ahead
+            self._ahead = tuple(rest)
+            if end > self._written:
+                self._read_in(end)
+                self._checkpoint()
+
+    def _read_in(self, end: int) -> None:
+        """Hash what the disk holds from where hashing stopped up to ``end``."""
+        while self._written < end:
+            block = self._read(self._written, min(BLOCK, end - self._written))
+            self._hash((block,))
+            self._written += len(block)
+
+    def _add(self, algorithm: str) -> None:
+        """Compute one more digest, of all that was hashed so far."""
+        hasher = new_hash(algorithm)
+        at = 0
+        while at < self._written:
+            block = self._read(at, min(BLOCK, self._written - at))
+            hasher.update(block)
+            at += len(block)
+        self._algorithms = (*self._algorithms, algorithm)
+        self._hashes[algorithm] = hasher
+
+    def _hash(self, pieces: Iterable[bytes]) -> None:
+        for hasher in self._hashes.values():
+            for piece in pieces:
+                hasher.update(piece)
+
+    # The disk
+
+    def _put(self, pieces: list[bytes], at: int) -> None:
+        if self._descriptor is None:
+            self._create()
+        descriptor = self._descriptor
+        assert descriptor is not None
+        try:
+            _write_pieces(descriptor, pieces, at)
+        except OSError as error:
+            raise disk_error("write to", self._path, error) from error
+
+    def _read(self, at: int, size: int) -> bytes:
+        descriptor = self._descriptor
+        assert descriptor is not None
+        try:
+            block = _read_at(descriptor, size, at)
+        except OSError as error:
+            raise disk_error("read", self._path, error) from error
+        if not block:
+            raise LocalError(f"cannot read {self._path}: it became shorter while it was written")
+        return block
+
+    def _create(self) -> None:
+        path = self._rooms.partial or self._private()
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # what nobody vouches for
+            self._descriptor = os.open(path, _NEW, 0o600)
+        except OSError as error:
+            raise disk_error("create", path, error) from error
+        self._path = path
+
+    def _private(self) -> str:
+        return os.path.join(self._rooms.temporary, secrets.token_hex(16))
+
+    # The sidecar
+
+    def _take_up(self, path: str) -> None:
+        """Open what an earlier run left, as far as its checkpoint vouches for it; drop what nothing vouches for."""
+        note = _read_sidecar(path + ".json", self._key)
+        if note is None:
+            for leftover in (path + ".json", path):
+                with contextlib.suppress(OSError):
+                    os.unlink(leftover)
+            return
+        self._path = path
+        self._descriptor = descriptor = _open_old(path)
+        good = descriptor is not None
+        if descriptor is not None:
+            found = os.fstat(descriptor)
+            # A second name means that the file is a blob already: it is never written to again.
+            good = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_size >= note.length
+            try:
+                if good:
+                    self._read_in(note.length)
+                    good = self._hashes["sha256"].hexdigest() == note.sha256
+            except LocalError:
+                good = False
+        if not good:
+            self.discard()
+            self._drop_sidecar()
+            self._open = True
+            return
+        self._validators, self._total = note.validators, note.total
+
+    def _checkpoint(self) -> None:
+        if self._rooms.partial is None:
+            return
+        text = json.dumps(
+            {
+                "version": 1,
+                "key": self._key,
+                "etag": self._validators.etag,
+                "last-modified": self._validators.last_modified,
+                "total": self._total,
+                "length": self._written,
+                "sha256": self._hashes["sha256"].hexdigest(),
+            }
+        ).encode()
+        if len(text) > _SIDECAR_SIZE:
+            self._drop_sidecar()  # validators that long are no use to anyone
+            return
+        path = self._path + ".json"
+        try:
+            if self._sidecar is None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                self._sidecar = os.open(path, _NEW, 0o600)
+            # One write of one page in place: the kernel does not tear that in two, and it costs next to nothing.
+            _write_all(self._sidecar, text.ljust(_SIDECAR_SIZE), 0)
+        except OSError as error:
+            raise disk_error("write to", path, error) from error
+
+    def _drop_sidecar(self) -> None:
+        self._close_sidecar()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path + ".json")
+
+    def _close_sidecar(self) -> None:
+        sidecar, self._sidecar = self._sidecar, None
+        if sidecar is not None:
+            os.close(sidecar)
+
+    # The end
+
+    def _check(self, found: Digests, expected: Digests, size: int | None) -> None:
+        length = self.offset
+        if self._ahead:
+            first = self._ahead[0][0]
+            raise IntegrityError(
+                f"bytes {length} to {first - 1} are missing",
+                details=[f"{length} bytes from the beginning are at hand"],
+            )
+        problems: list[str] = []
+        if size is not None and length != size:
+            problems.append(f"size: expected {size} bytes, got {length}")
+        problems += [
+            f"{digest.algorithm}: expected {digest.value}, got {found.get(digest.algorithm)}"
+            for digest in expected
+            if found.get(digest.algorithm) != digest.value
+        ]
+        if problems:
+            raise IntegrityError("the bytes differ from what is pinned; " + "; ".join(problems), details=problems)
+
+    def _publish(self, found: Digests) -> Blob:
+        size = self.offset
+        private = self._private()
+        on_disk = self._descriptor is not None
+        self._open = False
+        if on_disk:
+            self._seal(private)
+        else:
+            self._write_whole(private)
+        try:
+            blob = self._rooms.publish(private, found, size)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(private)
+            raise
+        if on_disk:
+            for leftover in (self._path + ".json", self._path):
+                with contextlib.suppress(OSError):  # a file with two names is not taken up again
+                    os.unlink(leftover)
+        return blob
+
+    def _write_whole(self, private: str) -> None:
+        """A body that is still in memory, with its digest known, goes to the disk."""
+        try:
+            descriptor = os.open(private, _NEW, 0o600)
+        except OSError as error:
+            raise disk_error("create", private, error) from error
+        try:
+            try:
+                _write_all(descriptor, b"".join(self._pieces), 0)
+                _finish(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(private)
+            raise disk_error("write to", private, error) from error
+
+    def _seal(self, private: str) -> None:
+        """The file on the disk becomes final, and gets a name that only this writer knows."""
+        descriptor, self._descriptor = self._descriptor, None
+        assert descriptor is not None
+        try:
+            try:
+                ours = os.fstat(descriptor)
+                os.ftruncate(descriptor, self._written)
+                _finish(descriptor)
+            finally:
+                os.close(descriptor)
+                self._close_sidecar()
+            _also_name(self._path, private)
+            named = os.lstat(private)
+        except OSError as error:
+            raise disk_error("write to", self._path, error) from error
+        if (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino):
+            with contextlib.suppress(OSError):
+                os.unlink(private)
+            raise LocalError(
+                f"cannot finish {self._path}: another process put a file of its own there",
+                hint="was the cache cleaned while dlm ran? Run the command again",
+            )
+
+
+#: How far a blob's mtime lies back. Whoever writes to the blob later, however soon and however coarse the file system's
+#: clock, leaves a different one.
+_BACK_NS = 10_000_000_000
+
+
+def _finish(descriptor: int) -> None:
+    """Last steps on a file before its name becomes final."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, 0o444)
+    if os.utime in os.supports_fd:
+        found = os.fstat(descriptor)
+        back = max(0, found.st_mtime_ns - _BACK_NS)
+        os.utime(descriptor, ns=(back, back))
+    flush_file(descriptor)
+
+
+def _also_name(path: str, name: str) -> None:
+    """Give a file a second name, or where file systems do not know that, another name."""
+    try:
+        os.link(path, name, follow_symlinks=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, NotImplementedError):
+        os.rename(path, name)
+
+
+def _open_old(path: str) -> int | None:
+    """Open what an earlier run left; None if it cannot be."""
+    for _ in range(2):
+        try:
+            return os.open(path, _OLD)
+        except PermissionError:
+            # Killed when all was there and only the name missing, a run leaves a file that may not be written to.
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    os.chmod(path, 0o600)
+        except OSError:
+            return None
+    return None
+
+
+def _write_pieces(descriptor: int, pieces: list[bytes], at: int) -> None:
+    written = 0
+    if hasattr(os, "pwritev") and 1 < len(pieces) <= _MOST_PIECES:
+        written = os.pwritev(descriptor, pieces, at)
+        if written == sum(map(len, pieces)):
+            return
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    _write_all(descriptor, data[written:], at + written)
+
+
+def _write_all(descriptor: int, data: bytes, at: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        count = _write_at(descriptor, rest, at)
+        rest, at = rest[count:], at + count
+
+
+def _write_at(descriptor: int, data: memoryview, at: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, at)
+    os.lseek(descriptor, at, os.SEEK_SET)
+    return os.write(descriptor, data)
+
+
+def _read_at(descriptor: int, size: int, at: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, at)
+    os.lseek(descriptor, at, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same bytes in the fewest spans, in order."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a sidecar says."""
+
+    validators: Validators
+    total: int | None
+    length: int
+    sha256: str
+
+
+def _read_sidecar(path: str, key: str) -> _Note | None:
+    """What the sidecar says, or None where it says nothing that can be relied on."""
+    try:
+        descriptor = os.open(path, (_OLD & ~os.O_RDWR) | os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        raw = os.read(descriptor, _SIDECAR_SIZE)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    try:
+        found = json.loads(raw)
+        if not isinstance(found, dict) or found.get("version") != 1 or found.get("key") != key:
+            return None
+        total, length = found["total"], found["length"]
+        texts = (found["etag"], found["last-modified"])
+        if not all(text is None or isinstance(text, str) for text in texts):
+            return None
+        numbers = [length] if total is None else [length, total]
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            return None
+        digest = Digest("sha256", found["sha256"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return _Note(Validators(*texts), total, length, digest.value)
