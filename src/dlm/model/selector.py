@@ -191,6 +191,8 @@ def _python_option(part: str, kind: str) -> tuple[str, str]:
         raise ValueError(f"the option {name} takes a number, not {value!r}")
     if name == "min_macos" and not re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", value):
         raise ValueError(f"the option min_macos takes a version like 11 or 10.9, not {value!r}")
+    if name == "min_macos" and not value.startswith("10."):
+        value = value.removesuffix(".0")  # from macOS 11 on, 11.0 and 11 are one system
     if name == "file" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", value):
         raise ValueError(f"the option file takes a file's name, not {value!r}")
     return name, value

@@ -32,7 +32,8 @@ _IMPLIED: Mapping[str, frozenset[str]] = {"windows-support": frozenset({"pdb"})}
 
 _MOST_KEPT = 1000
 _MOST_LINES = 20
-_MOST_NEARBY = 31
+#: How many releases an explanation looks at beyond the SPEC: a whole line, or where there is no line, the newest few.
+_MOST_NEARBY, _FEW_NEARBY = 31, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class _Wish:
             return f"has no {self.selector.type} ({_list(types) or 'no files at all'})"
         packed = [one for one in typed if self._has_format(one)]
         if not packed:
-            return f"comes as {_list(sorted({one.format for one in typed}))} only"
+            return f"comes as {_list(sorted({one.format for one in typed}), 'and')} only"
         flagged = [one for one in packed if self._has_flags(one)]
         what = self.selector.format or self.selector.type
         if not flagged:
@@ -209,13 +210,13 @@ class _Wish:
 
     @property
     def noun(self) -> str:
-        """The file asked for, with an article: ``an exe``, ``an embed zip with arch=arm64``."""
+        """The file asked for, with an article: ``an exe``, ``an embed zip (arch=arm64)``."""
         if self.file is not None:
             return f"the file {self.file}"
         words = [*sorted(self.flags), self.selector.format or self.selector.type or "file"]
         article = "an" if words[0][0] in "aeiou" or words[0] in {"xz", "msi"} else "a"
-        values = _list([f"{name}={value}" for name, value in self.values.items()], "and")
-        return f"{article} {' '.join(words)}{f' with {values}' if values else ''}"
+        values = _list([f"{name}={value}" for name, value in self.values.items()])
+        return f"{article} {' '.join(words)}{f' ({values})' if values else ''}"
 
 
 def _plain_first(files: Sequence[Candidate], named: Mapping[str, str]) -> tuple[Candidate, ...]:
@@ -276,55 +277,52 @@ def _no_match(
     nearby: Callable[[Selector], Batches] | None,
     remarks: Callable[[], Sequence[str]],
 ) -> ResolutionError:
-    reasons = dict(passed)
+    beside: Mapping[Version, str] = {}
     clauses: list[str] = []
-    details: list[str] = []
-    hint: str | None = None
-    near = None
+    failure: list[str] = []
+    hint = _hint(wish, passed)
     if nearby is not None and wish.file is None:
         wider = _wider(wish, passed)
+        line = wider.selector.spec.removesuffix(".*").replace("latest", "release")
         try:
-            near, further = _nearest(wider, nearby(wider.selector))
+            near, beside = _nearest(wider, nearby(wider.selector))
         except DlmError as error:
-            details.append(f"looking further failed: {error}")
+            failure.append(f"looking further failed: {error}")
         else:
             if near is not None:
-                line = wider.selector.spec.removesuffix(".*")
-                clauses.append(f"newest{' release' if line == 'latest' else f' {line}'} with {wish.noun} is {near}")
-                hint = f"ask for one that has it, as in {wider.selector}"
-            if passed:  # what lies beside the SPEC explains only what was looked at, not a version that does not exist
-                reasons = {**further, **reasons}
-    sentences = _ranges(reasons)
-    if not passed:
-        clauses.insert(0, f"there is no such release{'' if wish.spec.pre else ' (pre-releases left aside)'}")
-    clauses.extend(sentences[:2] if passed else ())
-    if len(sentences) > 2 and passed:
-        details = [*sentences[:_MOST_LINES], *details]
-        if len(sentences) > _MOST_LINES:
-            details.insert(_MOST_LINES, f"and {len(sentences) - _MOST_LINES} more")
+                clauses.append(f"newest {line} with {wish.noun} is {near}")
+                hint = hint or f"ask for one that has it, as in {wider.selector}"
+            elif beside and not passed:
+                clauses.append(f"the newest {line} is {max(beside)}")
+    details: list[str] = []
     if passed:
+        sentences = _ranges({**beside, **passed})
+        clauses.extend(sentences[:2])
+        if len(sentences) > 2:
+            details.extend(sentences[:_MOST_LINES])
         looked = sorted(passed)
         span = str(looked[0]) if len(looked) == 1 else f"{len(looked)} from {looked[0]} to {looked[-1]}"
         details.append(f"looked at: {span}")
-    details.extend(remarks()[:_MOST_LINES])
+    else:
+        clauses.insert(0, "there is no such release")
     return ResolutionError(
         f"nothing matches {wish.selector}: {'; '.join(clauses)}",
-        details=details,
-        hint=_hint(wish, passed) or hint or "see what there is with dlm python versions",
+        details=[*details, *failure, *remarks()[:_MOST_LINES]],
+        hint=hint or "see what there is with dlm python versions",
     )
 
 
 def _hint(wish: _Wish, passed: Mapping[Version, str]) -> str | None:
-    """The edit that lets the newest version through which fails by one thing only."""
+    """The edit that lets the newest version through that fails by one thing only."""
     for version, reason in passed.items():
         if reason == "is a pre-release":
             return f"let pre-releases count, as in {_with_option(wish.selector, 'pre', '')}"
         if reason == "was withdrawn":
             return f"name it exactly if it is really meant, as in {replace(wish.selector, spec=f'=={version}')}"
-    newest = next(iter(passed.values()), "")
-    if newest.startswith("comes as ") and len(set(passed.values())) == 1:
-        form = newest.removeprefix("comes as ").removesuffix(" only").split(",")[0].split(" ")[0]
-        return f"name a format that there is, as in {replace(wish.selector, format=form)}"
+    for reason in passed.values():
+        if reason.startswith("comes as "):
+            there = reason.removeprefix("comes as ").removesuffix(" only")
+            return f"name a format that there is ({there}), as in {replace(wish.selector, format=there.split()[-1])}"
     return None
 
 
@@ -339,7 +337,8 @@ def _wider(wish: _Wish, passed: Mapping[Version, str]) -> _Wish:
 def _nearest(wider: _Wish, batches: Batches) -> tuple[Version | None, dict[Version, str]]:
     """The newest version that has the file, within reason, and why the ones before it have not."""
     reasons: dict[Version, str] = {}
-    for version, files in _versions(islice(batches, _MOST_NEARBY)):
+    most = _FEW_NEARBY if wider.selector.spec == "latest" else _MOST_NEARBY
+    for version, files in _versions(islice(batches, most)):
         taken, reason = wider.look(version, files)
         if taken:
             return version, reasons
