@@ -438,6 +438,9 @@ class LocalStore:
                 foreign = set(os.listdir(self._root)) - {*_FILES, *_FOLDERS}
                 for folder in _FOLDERS:
                     os.makedirs(self._at(folder), exist_ok=True)
+                if not os.access(self._at("tmp"), os.W_OK):
+                    # Said now, not when a body has come over the network for nothing.
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._at("tmp"))
                 # Before the first file of our own in tmp/, so that nobody sweeps it away.
                 self._claims.enter(self._sweep)
                 self._make_file("VERSION", f"{LAYOUT}\n")

@@ -1,0 +1,382 @@
+"""Faults of this machine: kills, races, full disks, read-only folders."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dlm.errors import LocalError
+from dlm.model.artifact import Validators
+from dlm.model.digest import Digests
+from tests.support.processes import run, start
+from tests.support.stores import a_store, put
+
+BODY = bytes(range(256)) * 12_000
+PIN = Digests.sha256_of(BODY)
+KEY = f"sha256:{PIN.sha256}"
+
+FETCHER = """
+    import sys
+    from dlm.model.artifact import Validators
+    from dlm.model.digest import Digests
+    from tests.support.stores import a_store
+    root, count = sys.argv[1], int(sys.argv[2])
+    store = a_store(root)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(count):
+        body = b"%d " % number * 200_000
+        pin = Digests.sha256_of(body)
+        while store.get(pin) is None:
+            claim = store.claim(str(number))
+            if claim is None:
+                continue
+            with claim:
+                if store.get(pin) is not None:
+                    break
+                writer = store.writer(str(number), pin, len(body))
+                writer.begin(Validators(), len(body))
+                for at in range(0, len(body), 100_000):
+                    writer.write(body[at:at + 100_000], at)
+                writer.commit(pin, len(body))
+                print("wrote", number, flush=True)
+    print("end", flush=True)
+"""
+
+
+@pytest.mark.promise(4)
+def test_twenty_processes_write_each_artifact_once(tmp_path: Path) -> None:
+    wrote: list[str] = []
+    with ExitStack() as stack:
+        programs = [stack.enter_context(start(FETCHER, tmp_path, "4")) for _ in range(20)]
+        for program in programs:
+            assert program.line() == "ready"
+        for program in programs:
+            program.tell("go")
+        for program in programs:
+            wrote += [line for line in program.end().splitlines() if line != "end"]
+    assert sorted(wrote) == [f"wrote {number}" for number in range(4)]
+    assert all(good for _, good in a_store(tmp_path).verify_all())
+    assert os.listdir(tmp_path / "partial") == []
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+WRITER = """
+    import sys
+    from dlm.model.artifact import Validators
+    from dlm.model.digest import Digests
+    from tests.support.stores import a_store
+    store = a_store(sys.argv[1])
+    number = int(sys.argv[2])
+    print("ready", flush=True)
+    while True:
+        body = b"%d " % number * (600_000 if number % 3 else 10)
+        pin = Digests.sha256_of(body)
+        with store.claim(str(number)):
+            writer = store.writer(str(number), pin, len(body))
+            if not writer.offset:
+                writer.begin(Validators('"v"'), len(body))
+            for at in range(writer.offset, len(body), 300_000):
+                writer.write(body[at:at + 300_000], at)
+                print("piece", flush=True)
+            writer.commit(pin, len(body))
+            print("done", number, flush=True)
+        number += 1
+"""
+
+
+@pytest.mark.promise(3)
+@pytest.mark.promise(1)
+def test_a_kill_at_any_moment_loses_no_blob_and_shows_no_half_one(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    number, done = 0, []
+    for _ in range(15):
+        with start(WRITER, tmp_path, str(number)) as program:
+            for _ in range(chance.randrange(1, 14)):
+                said = program.line()
+                if said.startswith("done"):
+                    done.append(int(said.split()[1]))
+            program.kill()
+        number = max(done, default=0)
+        number += bool(done)
+        store = a_store(tmp_path)
+        found = dict(store.verify_all())
+        assert all(found.values())
+        for one in done:
+            body = b"%d " % one * (600_000 if one % 3 else 10)
+            assert Digests.sha256_of(body).sha256 in found
+    # The next process that writes is alone and needs no repair by hand; it sweeps what the killed ones left.
+    run("import sys; from tests.support.stores import a_store, put; put(a_store(sys.argv[1]), b'last')", tmp_path)
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+@pytest.mark.promise(3)
+def test_what_a_kill_cuts_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    code = """
+        import sys
+        from dlm.model.artifact import Validators
+        from dlm.model.digest import Digests
+        from tests.support.stores import a_store
+        writer = a_store(sys.argv[1]).writer("url:a", Digests(), None)
+        writer.begin(Validators('"v"'), 3_072_000)
+        body = bytes(range(256)) * 12_000
+        for at in range(0, 2_500_000, 100_000):
+            writer.write(body[at:at + 100_000], at)
+        writer.write(body[3_000_000:], 3_000_000)
+        print("cut", flush=True)
+        sys.stdin.readline()
+    """
+    with start(code, tmp_path) as program:
+        assert program.line() == "cut"
+        program.kill()
+    writer = a_store(tmp_path).writer("url:a", Digests(), None)
+    assert writer.offset == 2_500_000
+    assert (writer.validators, writer.total) == (Validators('"v"'), len(BODY))
+    writer.write(BODY[2_500_000:], 2_500_000)
+    assert writer.commit(Digests(), None).digests == PIN
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("call", ["link", "rename", "replace", "fsync", "fchmod", "utime"])
+def test_a_kill_in_the_middle_of_publishing_keeps_all_bytes(tmp_path: Path, call: str) -> None:
+    """Killed just before one of the calls that publish a blob, the next run has all of the bytes at hand."""
+    code = """
+        import os, signal, sys
+        from dlm.model.artifact import Validators
+        from dlm.model.digest import Digests
+        from tests.support.stores import a_store
+        store = a_store(sys.argv[1])
+        store.claim("url:a")
+        writer = store.writer("url:a", Digests(), None)
+        body = bytes(range(256)) * 12_000
+        writer.begin(Validators(), len(body))
+        writer.write(body, 0)
+        def die(*a, **k):
+            os.kill(os.getpid(), signal.SIGKILL)
+        supported = os.supports_fd | {die}
+        os.supports_fd = supported
+        setattr(os, sys.argv[2], die)
+        writer.commit(Digests(), None)
+    """
+    with start(code, tmp_path, call) as program:
+        assert program.line() == ""
+    store = a_store(tmp_path)
+    store.claim("url:a")
+    blob = store.get(PIN)
+    if blob is None:
+        writer = store.writer("url:a", PIN, len(BODY))
+        assert writer.offset == len(BODY)
+        blob = writer.commit(PIN, len(BODY))
+    assert Path(blob.path).read_bytes() == BODY
+    store.close()
+    put(a_store(tmp_path), b"next")
+    assert os.listdir(tmp_path / "partial") == []
+
+
+@pytest.mark.fault("L04")
+def test_a_cache_that_is_wholly_read_only_serves(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    store = a_store(cache)
+    blob = put(store, BODY)
+    put(store, b"unknown to the index")
+    store.close()
+    code = """
+        import os, sys
+        from dlm.errors import LocalError
+        from dlm.model.digest import Digests
+        from tests.support.processes import give_up_privileges
+        from tests.support.stores import Heard, a_store
+        root = sys.argv[1]
+        if sys.argv[2] == "without an index":
+            os.unlink(os.path.join(root, "index.sqlite"))
+        folders = [folder for folder, _, _ in os.walk(root)]
+        def seen():
+            return sorted((f, s, tuple(n)) for f, s, n in os.walk(root))
+        before = seen()
+        for folder in folders:
+            os.chmod(folder, 0o555)
+        give_up_privileges()
+        heard = Heard()
+        store = a_store(root, heard)
+        for body in (bytes(range(256)) * 12_000, b"unknown to the index"):
+            assert store.get(Digests.sha256_of(body)).size == len(body)
+        assert store.get(Digests.sha256_of(b"missing")) is None
+        assert store.known("url:a") is None
+        assert store.read("page") is None
+        store.write("page", "text")
+        assert len(list(store.blobs())) == 2
+        assert all(good for _, good in store.verify_all())
+        assert heard.warnings == []
+        try:
+            store.claim("a")
+        except LocalError as error:
+            assert root in error.message and error.hint, error.message
+            print("refused")
+        store.close()
+        assert seen() == before
+        for folder in folders:
+            os.chmod(folder, 0o755)
+    """
+    assert run(code, cache, "with an index") == "refused\n"
+    assert run(code, cache, "without an index") == "refused\n"
+    assert Path(blob.path).read_bytes() == BODY
+
+
+@pytest.mark.fault("L02")
+@pytest.mark.fault("L05")
+def test_a_blob_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    blob = put(a_store(tmp_path), BODY)
+    code = """
+        import os, sys
+        from dlm.errors import LocalError
+        from dlm.model.digest import Digests
+        from tests.support.processes import give_up_privileges
+        from tests.support.stores import a_store
+        root, path = sys.argv[1:]
+        os.chmod(path, 0)
+        give_up_privileges()
+        try:
+            a_store(root).get(Digests.sha256_of(bytes(range(256)) * 12_000))
+        except LocalError as error:
+            print(error.message)
+    """
+    assert run(code, tmp_path, blob.path) == f"cannot read {blob.path}: Permission denied\n"
+    assert os.path.exists(blob.path)
+    assert os.listdir(tmp_path / "quarantine") == []
+
+
+@pytest.mark.fault("L02")
+def test_a_read_error_leaves_the_blob_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = a_store(tmp_path)
+    blob = put(store, BODY)
+    os.utime(blob.path)
+    real = os.fstat
+    seen: list[int] = []
+
+    def failing(descriptor: int) -> os.stat_result:
+        seen.append(descriptor)
+        if len(seen) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", failing)
+        with pytest.raises(LocalError, match="Input/output error"):
+            store.get(PIN)
+    assert store.get(PIN) == blob
+
+
+@pytest.mark.fault("L02")
+@pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.ENOSPC])
+@pytest.mark.parametrize("size", [1000, len(BODY)])
+@pytest.mark.parametrize("call", ["fsync", "close"])
+def test_a_failing_flush_or_close_is_a_failed_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, size: int, call: str
+) -> None:
+    store = a_store(tmp_path)
+    put(store, b"makes the folders")
+    body = BODY[:size]
+    pin = Digests.sha256_of(body)
+    writer = store.writer("url:a", pin, size)
+    writer.begin(Validators(), size)
+    writer.write(body, 0)
+    real = getattr(os, call)
+
+    def failing(descriptor: int) -> None:
+        if call == "close":
+            real(descriptor)
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing)
+        with pytest.raises(LocalError) as caught:
+            writer.commit(pin, size)
+    assert str(tmp_path) in caught.value.message
+    assert os.strerror(code) in caught.value.message
+    assert "DLM_CACHE_DIR" in str(caught.value.hint)
+    assert store.get(pin) is None
+    assert os.listdir(tmp_path / "tmp") == []
+    blob = put(store, body, key="url:a")
+    assert Path(blob.path).read_bytes() == body
+
+
+@pytest.mark.fault("L02")
+def test_a_disk_that_fills_up_is_said_with_what_to_do(tmp_path: Path) -> None:
+    code = """
+        import errno, os, resource, signal, sys
+        from dlm.errors import LocalError
+        from dlm.model.artifact import Validators
+        from dlm.model.digest import Digests
+        from tests.support.stores import a_store
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        store = a_store(sys.argv[1])
+        claim = store.claim("url:a")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+        writer = store.writer("url:a", Digests(), None)
+        writer.begin(Validators('"v"'), None)
+        try:
+            for at in range(0, 3_000_000, 100_000):
+                writer.write(b"x" * 100_000, at)
+        except LocalError as error:
+            assert sys.argv[1] in error.message and "write" in error.message, error.message
+            assert "DLM_CACHE_DIR" in error.hint
+            print("refused")
+        try:
+            writer.suspend()
+        except LocalError:
+            pass
+        claim.close()
+    """
+    assert run(code, tmp_path) == "refused\n"
+    store = a_store(tmp_path)
+    assert list(store.blobs()) == []
+    assert store.writer("url:a", Digests(), None).offset % 100_000 == 0
+    put(store, BODY)
+
+
+@pytest.mark.fault("L10")
+def test_without_locks_two_writers_of_one_key_cannot_harm_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    first, second = a_store(tmp_path), a_store(tmp_path)
+    writers = []
+    for store in (first, second):
+        assert store.claim("url:a") is not None
+        writer = store.writer("url:a", PIN, None)
+        writer.begin(Validators(), None)
+        writers.append(writer)
+    for at in range(0, len(BODY), 500_000):
+        for writer in writers:
+            writer.write(BODY[at : at + 500_000], at)
+    blobs = [writer.commit(PIN, None) for writer in writers]
+    assert blobs[0] == blobs[1]
+    assert Path(blobs[0].path).read_bytes() == BODY
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+@pytest.mark.promise(1)
+def test_a_cache_cleaned_in_use_never_gets_a_half_written_blob(tmp_path: Path) -> None:
+    first, second = a_store(tmp_path), a_store(tmp_path)
+    writer = first.writer("url:a", PIN, None)
+    writer.begin(Validators(), None)
+    writer.write(BODY, 0)
+    first.clean()
+    other = second.writer("url:a", PIN, None)
+    other.begin(Validators(), None)
+    other.write(BODY[:2_000_000], 0)
+    with pytest.raises(LocalError):
+        writer.commit(PIN, None)
+    assert second.get(PIN) is None
+    other.write(BODY[2_000_000:], 2_000_000)
+    assert Path(other.commit(PIN, None).path).read_bytes() == BODY

@@ -1,0 +1,213 @@
+"""Locks between threads, between processes, and after a death."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from dlm.errors import LocalError
+from dlm.store.guard import Claims, NullClaim, hold
+from tests.support.processes import start
+
+CLAIMER = """
+    import sys
+    from dlm.store.guard import Claims
+    claims = Claims(sys.argv[1], print)
+    claim = claims.claim(sys.argv[2])
+    print("mine" if claim else "taken", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def refuse(reason: str) -> None:
+    raise AssertionError(reason)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "claims")
+
+
+@pytest.mark.promise(4)
+def test_two_threads_and_two_stores_exclude_each_other(path: str) -> None:
+    first, second = Claims(path, refuse), Claims(path, refuse)
+    got: list[bool] = []
+    claim = first.claim("key")
+    assert claim is not None
+
+    def try_it() -> None:
+        got.append(second.claim("key") is not None)
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    thread.join()
+    assert got == [False]
+    claim.close()
+    assert second.claim("key") is not None
+
+
+@pytest.mark.promise(4)
+def test_two_processes_exclude_each_other(path: str) -> None:
+    claims = Claims(path, refuse)
+    claim = claims.claim("key")
+    assert claim is not None
+    with start(CLAIMER, path, "key") as other:
+        assert other.line() == "taken"
+    with start(CLAIMER, path, "another key") as other:
+        assert other.line() == "mine"
+        assert claims.claim("another key") is None
+    claim.close()
+    with start(CLAIMER, path, "key") as other:
+        assert other.line() == "mine"
+
+
+def test_a_store_that_goes_does_not_take_the_claims_of_another_with_it(path: str) -> None:
+    first, second = Claims(path, refuse), Claims(path, refuse)
+    kept = first.claim("kept")
+    gone = second.claim("gone")
+    assert kept is not None
+    assert gone is not None
+    gone.close()
+    del second
+    with start(CLAIMER, path, "kept") as other:
+        assert other.line() == "taken"
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.promise(3)
+def test_the_claim_of_a_killed_process_is_free(path: str) -> None:
+    with start(CLAIMER, path, "key") as other:
+        assert other.line() == "mine"
+        assert Claims(path, refuse).claim("key") is None
+        other.kill()
+    assert Claims(path, refuse).claim("key") is not None
+
+
+@pytest.mark.fault("L10")
+def test_what_a_lock_file_holds_does_not_matter_and_stays(path: str) -> None:
+    Path(path).write_text("1\nnot a lock\n")
+    with Claims(path, refuse).claim("key") or pytest.fail("nobody holds it"):
+        pass
+    with hold(path, lambda: None):
+        pass
+    assert Path(path).read_text() == "1\nnot a lock\n"
+
+
+@pytest.mark.fault("L10")
+def test_a_link_is_no_lock_file(tmp_path: Path, path: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    os.symlink(victim, path)
+    with pytest.raises(OSError):
+        Claims(path, refuse).claim("key")
+    with pytest.raises(LocalError, match="claims"), hold(path, lambda: None):
+        pass
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.fault("L10")
+def test_a_lock_file_that_was_removed_is_made_again(path: str) -> None:
+    claims = Claims(path, refuse)
+    held = claims.claim("key")
+    os.unlink(path)
+    assert claims.claim("other") is not None
+    assert os.path.exists(path)
+    assert held is not None
+    held.close()
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP])
+def test_without_locks_it_is_said_once_and_work_goes_on(path: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    said: list[str] = []
+    claims = Claims(path, said.append)
+    assert isinstance(claims.claim("key"), NullClaim)
+    assert isinstance(claims.claim("key"), NullClaim)
+    claims.enter(lambda: refuse("nobody knows whether we are alone"))
+    assert said == [os.strerror(code)]
+    assert claims.unsupported
+    with hold(path, lambda: refuse("nothing to wait for"), said.append):
+        assert len(said) == 2
+
+
+def test_only_who_is_alone_sweeps(path: str) -> None:
+    swept: list[str] = []
+    first, second = Claims(path, refuse), Claims(path, refuse)
+    first.enter(lambda: swept.append("first"))
+    second.enter(lambda: swept.append("second"))
+    code = """
+        import sys
+        from dlm.store.guard import Claims
+        Claims(sys.argv[1], print).enter(lambda: print("swept"))
+        print("end")
+    """
+    with start(code, path) as other:
+        assert other.end() == "end\n"
+    assert swept == ["first"]
+    del first, second
+    with start(code, path) as other:
+        assert other.end() == "swept\nend\n"
+
+
+@pytest.mark.fault("L08")
+def test_who_waits_says_so_once_and_then_goes_on(tmp_path: Path) -> None:
+    path = str(tmp_path / "new" / "folder" / "lock")
+    waiting, entered = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with hold(path, waiting.set):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with hold(path, lambda: refuse("it is free")):
+        thread.start()
+        waiting.wait()
+        assert not entered.is_set()
+    thread.join()
+    assert entered.is_set()
+
+
+@pytest.mark.fault("L08")
+def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    code = """
+        import sys
+        from dlm.store.guard import hold
+        with hold(sys.argv[1], lambda: None):
+            print("held", flush=True)
+            sys.stdin.readline()
+    """
+    with start(code, path) as other:
+        assert other.line() == "held"
+        with hold(path, other.kill):
+            pass
+
+
+@pytest.mark.promise(4)
+def test_a_forked_child_has_no_claims_of_its_parent(path: str) -> None:
+    code = """
+        import os, sys
+        from dlm.store.guard import Claims
+        claims = Claims(sys.argv[1], print)
+        claim = claims.claim("key")
+        child = os.fork()
+        if child == 0:
+            print("child", claims.claim("key") is None, flush=True)
+            claim.close()
+            print("still", Claims(sys.argv[1], print).claim("key") is None, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print("parent", Claims(sys.argv[1], print).claim("key") is None, flush=True)
+    """
+    with start(code, path) as other:
+        assert other.end().splitlines() == ["child True", "still True", "parent True"]

@@ -1,0 +1,191 @@
+"""The index may be damaged, deleted, locked or of another time, and nothing comes of it but work."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from dlm.model.artifact import Validators
+from dlm.model.digest import Digests
+from dlm.model.transfer import Known
+from dlm.store.index import BlobRow, Index, Signature
+from tests.support.processes import run
+from tests.support.stores import StillClock
+
+DIGESTS = Digests.sha256_of(b"data")
+ROW = BlobRow(digests=DIGESTS, signature=Signature(4, 10, 20, 2**64 - 1), name="data.txt")
+KNOWN = Known(digests=DIGESTS, size=4, validators=Validators('"quo\'ted"', None), headers={"etag": "é"})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index.sqlite"
+
+
+def an_index(path: Path) -> Index:
+    return Index(str(path), StillClock())
+
+
+def filled(path: Path) -> None:
+    index = an_index(path)
+    index.set_blob(ROW)
+    index.set_origin("key", KNOWN, "data.txt")
+    index.close()
+
+
+def test_rows_outlive_the_process(path: Path) -> None:
+    filled(path)
+    index = an_index(path)
+    row = index.blob(ROW.sha256)
+    assert row is not None
+    assert (row.signature, row.digests, row.name) == (ROW.signature, ROW.digests, "data.txt")
+    known = index.origin("key")
+    assert known is not None
+    assert (known.validators, dict(known.headers)) == (KNOWN.validators, {"etag": "é"})
+    assert list(index.rows()) == [ROW.sha256]
+
+
+def test_reading_makes_no_file(path: Path) -> None:
+    index = an_index(path)
+    assert index.blob(ROW.sha256) is None
+    assert index.origin("key") is None
+    index.forget(ROW.sha256)
+    index.close()
+    assert not path.exists()
+
+
+def _junk(path: Path) -> None:
+    path.write_bytes(b"junk " * 3000)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def _scribbled(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(byte ^ 0x5A for byte in data[4096:])
+    path.write_bytes(bytes(data))
+
+
+def _other_schema(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def _without_tables(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE blobs; DROP TABLE origins; CREATE TABLE blobs (x);")
+    connection.close()
+
+
+@pytest.mark.fault("I08")
+@pytest.mark.parametrize("damage", [_junk, _empty, _truncated, _scribbled, _other_schema, _without_tables, Path.unlink])
+def test_a_damaged_index_is_made_anew(path: Path, damage: object) -> None:
+    filled(path)
+    assert callable(damage)
+    damage(path)
+    index = an_index(path)
+    assert index.blob(ROW.sha256) in {None, ROW}
+    index.origin("key")
+    index.set_blob(ROW)
+    index.set_origin("key", KNOWN, "")
+    index.close()
+    again = an_index(path)
+    assert again.blob(ROW.sha256) is not None
+    assert again.origin("key") is not None
+
+
+@pytest.mark.fault("I08")
+def test_a_row_that_was_changed_is_no_row(path: Path) -> None:
+    filled(path)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE blobs SET size = 5")
+        connection.execute("UPDATE origins SET size = 5")
+    connection.close()
+    index = an_index(path)
+    assert index.blob(ROW.sha256) is None
+    assert index.origin("key") is None
+    assert index.rows() == {}
+
+
+@pytest.mark.fault("I08")
+def test_an_index_that_goes_while_it_is_open_is_made_anew(path: Path) -> None:
+    index = an_index(path)
+    index.set_origin("key", KNOWN, "")
+    path.unlink()
+    index.set_origin("key", KNOWN, "")
+    index.set_blob(ROW)
+    index.close()
+    again = an_index(path)
+    assert again.origin("key") is not None
+    assert again.blob(ROW.sha256) is not None
+
+
+def test_serials_grow_even_in_a_new_index(path: Path) -> None:
+    clock = StillClock()
+    index = Index(str(path), clock)
+    serials = []
+    for _ in range(3):
+        index = Index(str(path), clock)
+        index.set_origin("key", KNOWN, "")
+        known = index.origin("key")
+        assert known is not None
+        serials.append(known.serial)
+    index.close()
+    path.unlink()
+    clock.now += 1
+    index = Index(str(path), clock)
+    index.set_origin("key", KNOWN, "")
+    known = index.origin("key")
+    assert known is not None
+    assert [*serials, known.serial] == sorted({*serials, known.serial})
+
+
+@pytest.mark.promise(4)
+def test_processes_share_it(path: Path) -> None:
+    filled(path)
+    code = """
+        import sys
+        from pathlib import Path
+        from tests.unit.store.test_index import KNOWN, an_index
+        index = an_index(Path(sys.argv[1]))
+        print(index.origin("key").serial)
+        index.set_origin("key", KNOWN, "")
+    """
+    index = an_index(path)
+    first = index.origin("key")
+    assert first is not None
+    assert int(run(code, path)) == first.serial
+    second = index.origin("key")
+    assert second is not None
+    assert second.serial > first.serial
+
+
+@pytest.mark.fault("L04")
+def test_an_index_that_cannot_be_written_is_read(path: Path) -> None:
+    filled(path)
+    code = """
+        import os, sys
+        from pathlib import Path
+        from tests.support.processes import give_up_privileges
+        from tests.unit.store.test_index import KNOWN, ROW, an_index
+        path = Path(sys.argv[1])
+        path.chmod(0o444); path.parent.chmod(0o555)
+        give_up_privileges()
+        index = an_index(path)
+        assert index.blob(ROW.sha256) is not None
+        index.set_blob(ROW); index.set_origin("key", KNOWN, ""); index.forget("x"); index.close()
+        assert index.origin("key") is not None
+        path.parent.chmod(0o755)
+        print(sorted(os.listdir(path.parent)))
+    """
+    assert run(code, path) == "['index.sqlite']\n"
