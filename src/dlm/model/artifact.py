@@ -183,6 +183,8 @@ class Placement:
         sha256: which blob.
         mode: the link mode that was really used.
         size, mtime_ns, inode: what ``stat`` said right afterwards; while it says the same, nobody touched the file.
+        ctime_ns: likewise; 0 where it says nothing, as for hard links, whose ctime changes with every further link.
+            Where it alone differs, the file is hashed again.
     """
 
     dest: str
@@ -192,6 +194,7 @@ class Placement:
     mtime_ns: int
     inode: int
     executable: bool = False
+    ctime_ns: int = 0
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

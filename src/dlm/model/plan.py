@@ -8,7 +8,7 @@ from typing import Literal
 
 from dlm.model.artifact import Artifact, Blob, Placement
 
-__all__ = ["Conflict", "Found", "Owned", "Plan", "Removal", "Survey", "Wanted"]
+__all__ = ["Conflict", "Found", "Owned", "Placing", "Plan", "Removal", "Survey", "Wanted", "temporary_name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +123,30 @@ class Plan:
     def changes(self) -> bool:
         """Whether the tree would change."""
         return bool(self.place or self.remove)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """One path that is about to show a blob.
+
+    Attributes:
+        resource: who asked for it.
+        link: how, or ``auto``.
+        found: what the survey saw there; if it is not that any more, the path is left alone.
+    """
+
+    dest: str
+    blob: Blob
+    resource: str
+    found: Found
+    link: str = "auto"
+    executable: bool = False
+
+
+def temporary_name(token: str, number: int) -> str:
+    """The name beside a destination under which its new file is made ready.
+
+    Short whatever the destination is called, so that it is never what makes a path too long. The journal knows the
+    token and how many there are, so the next run removes what a killed one left, and nothing else.
+    """
+    return f".dlm-{token}-{number}.tmp"

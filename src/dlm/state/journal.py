@@ -1,0 +1,87 @@
+"""The journal: which paths a run is about to change, on the disk before the first of them does.
+
+A run that is killed leaves it behind. The next one then knows that each of these paths may show what it showed before
+or what it should have shown, that both are dlm's, and which temporary names may lie beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlm.model.digest import Digest
+
+__all__ = ["Journal", "is_inside", "journal_text", "read_digests", "read_journal"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """What is about to change.
+
+    Attributes:
+        token: the random part of the temporary names.
+        digests: for each path, every sha256 that dlm put there or is about to.
+        folders: those that are about to be made.
+        temporaries: every temporary file that may be left, relative and POSIX.
+    """
+
+    token: str
+    digests: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
+    temporaries: tuple[str, ...] = ()
+
+
+def journal_text(journal: Journal) -> bytes:
+    """The journal as it is written down."""
+    document = {
+        "version": _VERSION,
+        "token": journal.token,
+        "changes": {dest: sorted(digests) for dest, digests in sorted(journal.digests.items())},
+        "folders": sorted(journal.folders),
+        "temporaries": list(journal.temporaries),
+    }
+    return json.dumps(document).encode()
+
+
+def read_journal(data: bytes) -> Journal:
+    """The journal from its bytes. Raises ValueError for anything that it would not have written."""
+    found: Any = json.loads(data)
+    if not isinstance(found, dict) or found.get("version") != _VERSION:
+        raise ValueError("not a journal of this version")
+    token, folders, temporaries = found.get("token"), found.get("folders"), found.get("temporaries")
+    if not isinstance(token, str) or not isinstance(folders, list) or not isinstance(temporaries, list):
+        raise ValueError("a part is missing")
+    if not all(map(is_inside, (*folders, *temporaries))):
+        raise ValueError("a path that is not in the project")
+    return Journal(
+        token=token,
+        digests=read_digests(found.get("changes")),
+        folders=frozenset(folders),
+        temporaries=tuple(temporaries),
+    )
+
+
+def read_digests(found: object) -> dict[str, frozenset[str]]:
+    """``{path: [sha256, …]}`` as sets. Raises ValueError."""
+    if not isinstance(found, dict) or not all(map(is_inside, found)):
+        raise ValueError("no paths of the project")
+    result: dict[str, frozenset[str]] = {}
+    for dest, digests in found.items():
+        if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
+            raise ValueError("no digests")
+        result[dest] = frozenset(Digest("sha256", digest).value for digest in digests)
+    return result
+
+
+def is_inside(path: object) -> bool:
+    """Whether a path from a file can only mean something below the project."""
+    return (
+        isinstance(path, str)
+        and bool(path)
+        and not {"\\", ":", "\0"} & set(path)
+        and not {"", ".", ".."} & set(path.split("/"))
+    )
