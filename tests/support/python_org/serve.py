@@ -1,6 +1,7 @@
 """Serve the stand-in for python.org on loopback: ``python -m tests.support.python_org.serve --port-file FILE``.
 
-The port that was given is written to FILE as soon as the server listens; SIGINT or SIGTERM ends it.
+Once the server listens, the port that it was given is written to FILE and the tree's address printed. SIGINT or SIGTERM
+ends it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.support.python_org.site import PREFIX, PythonOrgSite
+from tests.support.python_org.site import PythonOrgSite
 
 __all__ = ["SiteServer", "main"]
 
@@ -79,8 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             partial = options.port_file.with_name(f"{options.port_file.name}.{os.getpid()}")
             partial.write_text(f"{server.server_port}\n", encoding="ascii")
             partial.replace(options.port_file)
-        else:
-            print(f"http://127.0.0.1:{server.server_port}{PREFIX}", flush=True)
+        print(server.root_url, flush=True)
         server.serve_forever(poll_interval=0.05)
     return 0
 
