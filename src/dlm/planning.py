@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dlm.model.artifact import Artifact
 from dlm.model.plan import Conflict, Found, Owned, Plan, Removal, Survey, Wanted
 
-__all__ = ["make_plan"]
+__all__ = ["make_plan", "shows"]
 
 
 def make_plan(
@@ -42,7 +42,7 @@ def make_plan(
         found = survey.found[dest]
         sha256 = want.artifact.digests.sha256 or ""
         ours = _ours(dest, survey.owned, pinned)
-        if _shows(found, want):
+        if shows(found, want):
             (keep if dest in survey.owned else adopt).append(want)
             continue
         if sha256 not in survey.blobs:
@@ -64,7 +64,8 @@ def make_plan(
     )
 
 
-def _shows(found: Found, want: Wanted) -> bool:
+def shows(found: Found, want: Wanted) -> bool:
+    """Whether a path shows what it should, in a way that its link mode allows."""
     if found.problem is not None or found.sha256 is None or found.sha256 != want.artifact.digests.sha256:
         return False
     if found.kind == "symlink":

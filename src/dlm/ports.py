@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
@@ -11,6 +11,7 @@ from dlm.model.artifact import Blob, Candidate, Validators
 from dlm.model.digest import Digests
 from dlm.model.events import Event
 from dlm.model.selector import Selector
+from dlm.model.settings import Settings
 from dlm.model.transfer import Known, Order, Outcome, Page
 from dlm.model.wire import Ending, Head, Request
 
@@ -22,8 +23,10 @@ __all__ = [
     "Fetcher",
     "Notebook",
     "Pages",
+    "ProjectFiles",
     "Reporter",
     "Resolver",
+    "ResolverPlugin",
     "Store",
     "Variables",
     "Wire",
@@ -254,5 +257,68 @@ class Resolver(Protocol):
         """The address that a lockfile holds for ``candidate``, whichever mirror listed it."""
         ...
 
+    def remarks(self) -> Sequence[str]:
+        """What was met on the way and may explain why something is not there."""
+        ...
 
-ResolverFactory = Callable[[Pages, Notebook, Mapping[str, str]], Resolver]
+
+class ResolverPlugin(Protocol):
+    """What an entry point of the group ``dlm.resolvers`` names, under its scheme: how selectors read, and who lists."""
+
+    def grammar(self, parts: tuple[str, ...], /) -> Selector:
+        """A normalised selector from what stands between the colons behind the scheme.
+
+        Raises:
+            ValueError: the selector is wrong; the message says how.
+        """
+        ...
+
+    def build(
+        self, pages: Pages, notebook: Notebook, clock: Clock, settings: Settings, /, *, refresh: bool
+    ) -> Resolver:
+        """The resolver of one run."""
+        ...
+
+
+class ProjectFiles(Protocol):
+    """The two documents of one project."""
+
+    @property
+    def root(self) -> str:
+        """The folder that destinations are relative to, absolute."""
+        ...
+
+    @property
+    def manifest_name(self) -> str:
+        """How messages call the manifest."""
+        ...
+
+    @property
+    def lockfile_name(self) -> str:
+        """How messages call the lockfile."""
+        ...
+
+    def read_manifest(self) -> bytes:
+        """The manifest's bytes.
+
+        Raises:
+            UsageError: there is none.
+            LocalError: it cannot be read.
+        """
+        ...
+
+    def read_lockfile(self) -> bytes | None:
+        """The lockfile's bytes, or None where there is none.
+
+        Raises:
+            LocalError: it cannot be read.
+        """
+        ...
+
+    def write_lockfile(self, data: bytes) -> None:
+        """Replace the lockfile atomically, flushed to the disk.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...

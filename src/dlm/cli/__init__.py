@@ -1,0 +1,1 @@
+"""The border: the only part that touches terminal, environment, clock and the process's signals."""

@@ -96,12 +96,15 @@ class Selector:
             ValueError: the scheme is unknown, or the rest breaks the scheme's grammar; the message says how.
         """
         scheme, colon, rest = text.strip().partition(":")
-        known: dict[str, Grammar] = {"python": _python, **(grammars or {})}
         if not colon or not _SCHEME.match(scheme):
             raise ValueError(f"{text!r} is neither a URL nor a selector like python:3.13.*")
-        if scheme not in known:
-            raise ValueError(f"nothing resolves {scheme}: selectors{suggest(scheme, known)}")
-        return known[scheme](tuple(part.strip() for part in rest.split(":")))
+        parts = tuple(part.strip() for part in rest.split(":"))
+        if scheme == "python":
+            return _python(parts)
+        grammar = (grammars or {}).get(scheme)
+        if grammar is None:
+            raise ValueError(f"nothing resolves {scheme}: selectors{suggest(scheme, ['python', *(grammars or ())])}")
+        return grammar(parts)
 
     def option(self, name: str) -> str | None:
         """The value of an option, ``""`` for a flag that is given, None for one that is not."""

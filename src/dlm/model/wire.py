@@ -26,8 +26,10 @@ class Failure(StrEnum):
     CONNECT_TIMEOUT = "connect-timeout"
     #: No trust in the other side, or no common TLS.
     TLS = "tls"
-    #: The proxy cannot be reached, or will not pass the request on.
+    #: The proxy cannot be reached, or could not connect to the host.
     PROXY = "proxy"
+    #: The proxy does not allow it, or asks for credentials.
+    PROXY_DENIED = "proxy-denied"
     #: Connected, and no complete head of an answer in time.
     HEAD_TIMEOUT = "head-timeout"
     #: The connection was closed before the head of an answer was complete.

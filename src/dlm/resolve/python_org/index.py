@@ -20,7 +20,7 @@ from packaging.version import Version
 from dlm.errors import DlmError, NetworkError, RefusedError, SettingsError
 from dlm.model.artifact import Candidate
 from dlm.model.selector import Selector
-from dlm.model.settings import DEFAULT_PYTHON_ORG
+from dlm.model.settings import DEFAULT_PYTHON_ORG, Settings
 from dlm.model.transfer import Page
 from dlm.model.url import Url
 from dlm.ports import Clock, Notebook, Pages
@@ -86,6 +86,25 @@ class PythonOrg:
         self._gone: dict[str, str] = {}
         self._roots: _Once[str, dict[str, Entry]] = _Once(lambda urls: [self._read_root(url) for url in urls])
         self._folders: _Once[str, tuple[Candidate, ...] | DlmError] = _Once(self._read_folders)
+
+    @classmethod
+    def build(
+        cls, pages: Pages, notebook: Notebook, clock: Clock, settings: Settings, /, *, refresh: bool
+    ) -> PythonOrg:
+        """The resolver that the settings describe; see ``dlm.ports.ResolverPlugin``."""
+        return cls(
+            pages,
+            notebook,
+            clock,
+            root_url=settings.python_org_url,
+            listing_ttl=settings.listing_ttl,
+            refresh=refresh,
+        )
+
+    @staticmethod
+    def grammar(parts: tuple[str, ...], /) -> Selector:
+        """The grammar of ``python:`` selectors; see ``dlm.ports.ResolverPlugin``."""
+        return Selector.parse(":".join(("python", *parts)))
 
     def candidates(self, selector: Selector) -> Iterator[tuple[Candidate, ...]]:
         """The artifacts of every release that may match, newest first, one release's folder a batch.

@@ -1,0 +1,44 @@
+# Everything a contributor needs; each target builds what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format schemas snapshots clean
+
+demo: $(VENV)/.installed ## install, start a stand-in python.org on loopback, and walk through lock, sync and verify
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.developed ## run all tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.developed ## style and types
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples
+	$(BIN)/mypy
+
+format: $(VENV)/.developed
+	$(BIN)/ruff check --fix src tests examples
+	$(BIN)/ruff format src tests examples
+
+schemas: $(VENV)/.developed ## write schemas/ from the models
+	$(BIN)/dlm schema manifest > schemas/downloads.schema.json
+	$(BIN)/dlm schema lockfile > schemas/downloads.lock.schema.json
+
+snapshots: $(VENV)/.developed ## accept what the commands print now
+	$(BIN)/python -m pytest -n 2 tests/functional --snapshot-update
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements/run.txt requirements/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.developed: $(VENV)/.installed requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@

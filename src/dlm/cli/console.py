@@ -1,0 +1,173 @@
+"""What people and programs see: talk on stderr, data on stdout, one JSON document where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+from dlm.errors import DlmError, Failures, gravest
+from dlm.model import events
+
+__all__ = ["Console", "Meter", "error_document", "human_size", "human_speed"]
+
+_STYLES = {"bold": "1", "red": "31;1", "yellow": "33;1", "green": "32", "cyan": "36", "dim": "2"}
+
+
+class Meter(Protocol):
+    """Shows transfers while they run."""
+
+    def show(self, event: events.Event) -> None: ...
+    def close(self) -> None: ...
+
+
+class Console:
+    """The terminal, the pipe or the JSON document of one command; a ``dlm.ports.Reporter``.
+
+    Args:
+        format: ``text``, or ``json`` for one document on stdout and nothing else there.
+        verbosity: -1 for ``-q``, 0, or 1 for ``-v``.
+        color: whether stderr and stdout take ANSI styles.
+        meter: shows transfers, or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        format: str = "text",  # noqa: A002 - the flag's name
+        verbosity: int = 0,
+        color: bool = False,
+        meter: Meter | None = None,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.format = format
+        self.verbosity = verbosity
+        self._color = color
+        self._meter = meter
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._lock = threading.Lock()
+        self._warnings: list[dict[str, str]] = []
+
+    @property
+    def json(self) -> bool:
+        """Whether a program reads."""
+        return self.format == "json"
+
+    def data(self, line: str) -> None:
+        """What was asked for, on stdout; not in JSON, where the document has it."""
+        if not self.json:
+            self._out.write(f"{line}\n")
+
+    def say(self, line: str) -> None:
+        """What is going on, on stderr."""
+        if self.verbosity >= 0 and not self.json:
+            self._write(line)
+
+    def document(self, command: str, code: int, result: Mapping[str, Any] | None, errors: list[dict[str, Any]]) -> None:
+        """The one document of a command in JSON."""
+        if not self.json:
+            return
+        text = {
+            "schema": 1,
+            "command": command,
+            "code": code,
+            "result": result,
+            "warnings": self._warnings,
+            "errors": errors,
+        }
+        self._out.write(json.dumps(text, indent=2, ensure_ascii=False) + "\n")
+
+    def warn(self, message: str, resource: str | None = None) -> None:
+        """Something that the user should know."""
+        self._warnings.append({"message": message, **({"resource": resource} if resource else {})})
+        if self.verbosity >= 0 and not self.json:
+            subject = f"{resource}: " if resource else ""
+            self._write(f"{self.style('warning:', 'yellow')} {subject}{message}")
+
+    def error(self, error: DlmError) -> None:
+        """A failure, its facts and the next command; several one after the other."""
+        if self.json:
+            return
+        for one in error.errors if isinstance(error, Failures) else (error,):
+            self._write(f"{self.style('error:', 'red')} {one}")
+            for line in one.details:
+                self._write(f"  {line}")
+            if one.hint:
+                self._write(f"{self.style('hint:', 'cyan')} {one.hint}")
+
+    def style(self, text: str, name: str) -> str:
+        """``text`` in a style, where the terminal has styles."""
+        return f"\x1b[{_STYLES[name]}m{text}\x1b[0m" if self._color else text
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+        if self._meter is not None:
+            self._meter.close()
+
+    def emit(self, event: events.Event) -> None:
+        """``dlm.ports.Reporter``: called from any thread."""
+        with self._lock:
+            if self._meter is not None and not self.json and self.verbosity >= 0:
+                self._meter.show(event)
+            line = self._line(event)
+            if line is not None:
+                self.say(line)
+
+    def _line(self, event: events.Event) -> str | None:
+        """The line that an event is worth, if any."""
+        match event:
+            case events.Warned(message, resource):
+                self.warn(message, resource)
+            case events.SourceFailed(resource, url, reason):
+                self.warn(f"{url}: {reason}; trying the next source", resource)
+            case events.LinkFellBack(wanted, used, reason):
+                self.warn(f"{wanted} is not to be had here ({reason}); {used} is used instead")
+            case events.Waiting(what):
+                return f"Waiting for another dlm: {what}"
+            case events.Retrying(resource, _, reason, wait, attempt):
+                return f"{resource}: {reason}; attempt {attempt} in {wait:.1f} s"
+            case events.Note(message) if self.verbosity > 0:
+                return self.style(message, "dim")
+            case _:
+                pass
+        return None
+
+    def _write(self, line: str) -> None:
+        self._err.write(f"{line}\n")
+        self._err.flush()
+
+
+def error_document(error: DlmError) -> list[dict[str, Any]]:
+    """Every failure as a program reads it."""
+    found = error.errors if isinstance(error, Failures) else (error,)
+    return [
+        {
+            "code": gravest(one),
+            "kind": one.kind,
+            "resource": one.resource,
+            "message": one.message,
+            "details": list(one.details),
+            "hint": one.hint,
+        }
+        for one in found
+    ]
+
+
+def human_size(size: float) -> str:
+    """``1.2 MiB``: powers of 1024, at most one decimal."""
+    if size < 1024:
+        return f"{int(size)} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        size /= 1024
+        if size < 1024 or unit == "TiB":
+            return f"{size:.1f} {unit}"
+    return ""
+
+
+def human_speed(size: float, seconds: float) -> str:
+    """``41.0 MiB/s``."""
+    return f"{human_size(size / max(seconds, 1e-3))}/s"

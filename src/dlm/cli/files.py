@@ -1,0 +1,160 @@
+"""Finding a project's two documents, reading them, and replacing the lockfile atomically."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from dlm.errors import LocalError, UsageError
+
+__all__ = ["DocumentFiles", "find_project", "write_atomically"]
+
+_NAMES = ("downloads.yaml", "downloads.yml")
+_LOCKFILE = "downloads.lock"
+_REPOSITORY = (".git", ".hg", ".svn", ".jj")
+
+
+class DocumentFiles:
+    """The manifest and the lockfile of one project, by path."""
+
+    def __init__(self, root: str, manifest: str | None, lockfile: str) -> None:
+        self.root = root
+        self.manifest_path = manifest
+        self.lockfile_path = lockfile
+
+    @property
+    def manifest_name(self) -> str:
+        """The manifest's file name."""
+        return os.path.basename(self.manifest_path) if self.manifest_path else _NAMES[0]
+
+    @property
+    def lockfile_name(self) -> str:
+        """The lockfile's file name."""
+        return os.path.basename(self.lockfile_path)
+
+    def read_manifest(self) -> bytes:
+        """The manifest's bytes."""
+        if self.manifest_path is None:
+            raise _no_manifest(self.root)
+        data = _read(self.manifest_path)
+        if data is None:
+            raise UsageError(f"{self.manifest_path} does not exist", hint="run `dlm init`")
+        return data
+
+    def read_lockfile(self) -> bytes | None:
+        """The lockfile's bytes, or None."""
+        return _read(self.lockfile_path)
+
+    def write_lockfile(self, data: bytes) -> None:
+        """Replace the lockfile."""
+        write_atomically(self.lockfile_path, data)
+
+
+def find_project(directory: str, manifest: str | None, *, need_manifest: bool = True) -> DocumentFiles:
+    """The project that ``directory`` lies in, or that of the manifest named.
+
+    Args:
+        directory: where to begin, absolute.
+        manifest: a manifest's path as the user gave it, relative to ``directory``, or None to look for one.
+        need_manifest: whether a lockfile alone is not enough.
+
+    Raises:
+        UsageError: there is none, or there are two.
+    """
+    if not os.path.isdir(directory):
+        raise UsageError(f"{directory} is no folder")
+    if manifest is not None:
+        path = os.path.join(directory, manifest)
+        if not os.path.lexists(path) and need_manifest:
+            raise UsageError(f"{manifest} does not exist", hint="name a manifest with -f, or run `dlm init`")
+        stem = os.path.splitext(os.path.basename(path))[0]
+        root = os.path.dirname(os.path.abspath(path))
+        return DocumentFiles(root, os.path.abspath(path), os.path.join(root, f"{stem}.lock"))
+    for folder in _upwards(directory):
+        found = [name for name in _NAMES if os.path.lexists(os.path.join(folder, name))]
+        if len(found) > 1:
+            raise UsageError(f"{folder} holds both {' and '.join(found)}", hint="remove one of them")
+        if found:
+            path = os.path.join(folder, found[0])
+            return DocumentFiles(folder, path, os.path.join(folder, _LOCKFILE))
+        if not need_manifest and os.path.lexists(os.path.join(folder, _LOCKFILE)):
+            return DocumentFiles(folder, None, os.path.join(folder, _LOCKFILE))
+    raise _no_manifest(directory)
+
+
+def _no_manifest(directory: str) -> UsageError:
+    return UsageError(
+        f"no {_NAMES[0]} in {directory} or above it", hint="run `dlm init` to begin one, or name one with -f"
+    )
+
+
+def _upwards(directory: str) -> list[str]:
+    """``directory`` and what is above it, down to the repository's root or the user's home."""
+    folders: list[str] = []
+    home = os.path.expanduser("~")
+    folder = os.path.abspath(directory)
+    while True:
+        folders.append(folder)
+        above = os.path.dirname(folder)
+        if folder in (above, home) or any(os.path.lexists(os.path.join(folder, one)) for one in _REPOSITORY):
+            return folders
+        folder = above
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LocalError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Give ``path`` the bytes ``data``: written beside it, flushed, renamed, the folder flushed.
+
+    A link is followed, so that a lockfile kept elsewhere stays there; the mode of an old file is kept.
+
+    Raises:
+        LocalError: the disk refuses; the old file is whole.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".dlm-{secrets.token_hex(6)}.tmp")
+    try:
+        try:
+            mode = os.stat(target).st_mode & 0o777
+        except FileNotFoundError:
+            mode = 0o666
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, target)
+    except OSError as error:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass  # it may never have been made
+        raise LocalError(f"{path} cannot be written: {error.strerror}", hint="check permissions and space") from error
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: str) -> None:
+    if os.name == "nt":
+        return  # folders cannot be opened there; NTFS journals renames
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # readable only by others: the rename is done, and only a power cut could tell the difference
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise LocalError(f"{folder} cannot be flushed: {error.strerror}") from error
+    finally:
+        os.close(descriptor)

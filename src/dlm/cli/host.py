@@ -1,0 +1,94 @@
+"""This machine, and the only place that builds the parts of a run and passes them in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dlm.cli.clock import SystemClock
+from dlm.cli.files import DocumentFiles
+from dlm.cli.plugins import ResolverPlugins
+from dlm.cli.variables import EnvironmentVariables
+from dlm.model.settings import Settings
+from dlm.ports import Fetcher, ProjectFiles, Reporter, Resolver
+from dlm.workflows.run import ListingAge, Run
+
+if TYPE_CHECKING:
+    from dlm.state.ownership import ProjectState
+    from dlm.store.local import LocalStore
+
+__all__ = ["build_run", "build_store", "host_platform"]
+
+
+def host_platform() -> str:
+    """This machine as ``os-arch``: ``linux-x86_64``, ``macos-arm64``, ``windows-x86_64``, …"""
+    machine = _machine().lower()
+    arch = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64", "i686": "x86", "i386": "x86"}.get(machine, machine)
+    system = {"darwin": "macos", "win32": "windows", "cygwin": "windows"}.get(sys.platform, sys.platform)
+    return f"{system}-{arch}"
+
+
+def _machine() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().machine
+    return os.environ.get("PROCESSOR_ARCHITEW6432") or os.environ.get("PROCESSOR_ARCHITECTURE", "unknown")
+
+
+def build_store(settings: Settings, reporter: Reporter) -> LocalStore:
+    """The shared store."""
+    from dlm.store.local import LocalStore
+
+    return LocalStore(settings.cache_dir, SystemClock(), reporter)
+
+
+def build_state(settings: Settings, files: ProjectFiles, reporter: Reporter) -> ProjectState:
+    """What is known of one project's tree."""
+    from dlm.state.ownership import ProjectState, project_folder
+
+    return ProjectState(project_folder(settings.state_dir, os.path.join(files.root, files.lockfile_name)), reporter)
+
+
+def build_run(
+    settings: Settings, files: DocumentFiles, reporter: Reporter, environment: Mapping[str, str], version: str
+) -> Run:
+    """Everything that a verb needs. What costs time to import is made at first need."""
+    clock = SystemClock()
+    store = build_store(settings, reporter)
+    plugins = ResolverPlugins()
+
+    @cache
+    def fetcher() -> Fetcher:
+        from dlm.fetch.fetcher import HttpFetcher, choose_backend
+
+        return HttpFetcher(settings, clock, reporter, choose_backend(settings), version=version)
+
+    @cache
+    def resolver(scheme: str, age: ListingAge) -> Resolver:
+        # The root's own dates say what changed; to ask for them is to take no root as it was noted.
+        seen = replace(settings, listing_ttl=0.0) if age == "dated" else settings
+        if scheme == "python":
+            # By name and not through the entry points: reading those costs more than all the rest of a start.
+            from dlm.resolve.python_org.index import PythonOrg
+
+            return PythonOrg.build(fetcher(), store, clock, seen, refresh=age == "anew")
+        return plugins.resolver(scheme).build(fetcher(), store, clock, seen, refresh=age == "anew")
+
+    return Run(
+        files=files,
+        settings=settings,
+        store=store,
+        state=build_state(settings, files, reporter),
+        fetcher=fetcher,
+        resolver=resolver,
+        variables=EnvironmentVariables(environment, settings.variables),
+        clock=clock,
+        reporter=reporter,
+        platform=host_platform(),
+        version=version,
+        grammars=plugins,
+        fold_case=sys.platform in {"darwin", "win32"},
+    )

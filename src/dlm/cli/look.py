@@ -1,0 +1,104 @@
+"""``dlm list``, ``dlm show``, ``dlm path``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from dlm.cli.command import Border, Result, command
+from dlm.cli.console import human_size
+from dlm.workflows.look import Listed, list_resources, locate, one_resource
+
+__all__ = ["list_", "path", "show"]
+
+
+@command("list")
+def list_(border: Border) -> Result:
+    """List what the project asks for, what is locked and what is in place.
+
+    \b
+    Examples:
+      dlm list
+      dlm list --format json
+    """
+    found = list_resources(border.run())
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        size = sum(artifact.size for artifact in one.artifacts)
+        version = next((artifact.version for artifact in one.artifacts if artifact.version), "")
+        border.console.data(f"{one.name:<{width}}  {one.standing:<9}  {human_size(size):>10}  {version}".rstrip())
+    if not found:
+        border.console.say("The manifest asks for nothing yet. Add resources to it, then run `dlm lock`.")
+    return Result(document={"resources": [_document(one) for one in found]})
+
+
+@command("show")
+@click.argument("name")
+def show(border: Border, *, name: str) -> Result:
+    """Show one resource in full: what was asked for, and what it was pinned to.
+
+    \b
+    Example:
+      dlm show python-3.13.x-source-release-xz
+    """
+    found = one_resource(border.run(), name)
+    data = border.console.data
+    data(f"{found.name}: {found.standing}")
+    for key, value in found.request.items():
+        data(f"  {key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    for artifact in found.artifacts:
+        data(f"  {artifact.filename}" + (f" ({artifact.platform})" if artifact.platform else ""))
+        rows = {
+            "version": artifact.version,
+            "url": artifact.url,
+            "dest": artifact.dest,
+            "size": f"{artifact.size} ({human_size(artifact.size)})",
+            **artifact.digests.as_mapping(),
+            **artifact.headers,
+            "evidence": ", ".join(str(step.get("kind")) for step in artifact.evidence) or "first-use",
+        }
+        for key, text in rows.items():
+            if text:
+                data(f"    {key}: {text}")
+        if not artifact.verified:
+            data("    not fetched yet: the manifest alone vouches for size and digest")
+    return Result(document=_document(found))
+
+
+@command("path")
+@click.argument("name")
+def path(border: Border, *, name: str) -> Result:
+    """Print the path of a resource in the tree, checked against the lockfile; for scripts.
+
+    \b
+    Example:
+      tar -xf "$(dlm path python-3.13.x-source-release-xz)"
+    """
+    found = locate(border.run(need_manifest=False), name)
+    for one in found:
+        border.console.data(one)
+    return Result(document={"paths": list(found)})
+
+
+def _document(one: Listed) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "standing": one.standing,
+        "request": one.request,
+        "artifacts": [
+            {
+                "platform": artifact.platform,
+                "filename": artifact.filename,
+                "version": artifact.version,
+                "url": artifact.url,
+                "dest": artifact.dest,
+                "size": artifact.size,
+                "digests": artifact.digests.as_mapping(),
+                "verified": artifact.verified,
+                "headers": dict(artifact.headers),
+                "evidence": [dict(step) for step in artifact.evidence],
+            }
+            for artifact in one.artifacts
+        ],
+    }

@@ -1,0 +1,88 @@
+"""The command line: which commands there are, loaded one by one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from dlm import __version__
+
+__all__ = ["COMMANDS", "cli", "run"]
+
+#: name -> (module, attribute, one line). The lines stand here so that ``--help`` imports no command.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("dlm.cli.init", "init", "Begin a manifest."),
+    "lock": ("dlm.cli.lock", "lock", "Resolve, fetch into the cache, verify, write the lockfile."),
+    "sync": ("dlm.cli.sync", "sync", "Make the tree what the manifest asks for."),
+    "fetch": ("dlm.cli.fetch", "fetch", "Fill the cache, place nothing; or fetch one URL."),
+    "verify": ("dlm.cli.verify", "verify", "Re-hash tree and cache against the lockfile."),
+    "list": ("dlm.cli.look", "list_", "List what the project asks for and what is here."),
+    "show": ("dlm.cli.look", "show", "Show one resource in full."),
+    "path": ("dlm.cli.look", "path", "Print the verified path of a resource."),
+    "clean": ("dlm.cli.clean", "clean", "Remove all that dlm placed in this project."),
+    "cache": ("dlm.cli.cache", "cache", "Look at the shared cache."),
+    "schema": ("dlm.cli.schema", "schema", "Print the JSON Schema of a document."),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        found = getattr(importlib.import_module(module), attribute)
+        return found if isinstance(found, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            raise click.UsageError(f"no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Run `dlm COMMAND --help` for a command's options and examples.",
+)
+@click.version_option(__version__, "-V", "--version", message="dlm %(version)s")
+def cli() -> None:
+    """A lockfile for downloads: pin, check and share the files a project needs.
+
+    \b
+    Examples:
+      dlm init                  begin downloads.yaml
+      dlm lock                  resolve and pin everything in downloads.lock
+      dlm sync                  fetch what is missing and place it
+      dlm sync --locked         the same in CI: the lockfile must match
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; the exit code comes back."""
+    try:
+        code = cli.main(args=list(arguments), prog_name="dlm", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return 2
+    except click.Abort:
+        sys.stderr.write("error: interrupted\n")
+        return 130

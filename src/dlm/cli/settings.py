@@ -1,0 +1,355 @@
+"""Settings: one table for flags, ``DLM_`` variables and ``config.yaml`` alike, and who may set them.
+
+A flag beats a variable, a variable beats the user's file, that beats the system's; ``enforce:`` in the system's file
+beats all. The manifest sets none: it comes with a repository that may be hostile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dlm.errors import SettingsError
+from dlm.model.selector import suggest
+from dlm.model.settings import Settings
+
+__all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings", "platform_folder"]
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        field: the attribute of ``Settings``.
+        key: where ``config.yaml`` has it, dotted.
+        variable: its environment variable.
+        parse: text or a plain value in, the value out; ValueError where it cannot be.
+        doc: what it does, for help and the reference page.
+    """
+
+    field: str
+    key: str
+    variable: str
+    parse: Callable[[Any], Any]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting's value and where it came from."""
+
+    setting: Setting
+    value: Any
+    source: str
+
+
+def _integer(minimum: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
+            raise ValueError("expected a whole number")
+        number = int(value)
+        if number < minimum:
+            raise ValueError(f"expected at least {minimum}")
+        return number
+
+    return parse
+
+
+def _seconds(minimum: float) -> Callable[[Any], float]:
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
+            raise ValueError("expected a number of seconds")
+        number = float(value)
+        if number < minimum:
+            raise ValueError(f"expected at least {minimum:g} seconds")
+        return number
+
+    return parse
+
+
+_UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20,
+          "g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}  # fmt: skip
+
+
+def _size(value: Any) -> int:
+    match = re.fullmatch(r"([0-9]{1,18})\s*([A-Za-z]*)", str(value))
+    if isinstance(value, bool) or match is None or match[2].lower() not in _UNITS:
+        raise ValueError("expected a size such as 500MiB")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _choice(*names: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"expected {', '.join(names[:-1])} or {names[-1]}{suggest(str(value), names)}")
+        return str(value)
+
+    return parse
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("expected a path")
+    return os.path.abspath(os.path.expanduser(value))
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part for part in value.split(os.pathsep) if part]
+    if not isinstance(value, list):
+        raise ValueError("expected a list of paths")
+    return tuple(_path(part) for part in value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected text")
+    return value
+
+
+def _site(value: Any) -> str:
+    from dlm.model.url import Url
+
+    url = Url.parse(_text(value))
+    if url.query is not None:
+        raise ValueError("expected an address without a query")
+    return str(url) if url.path.endswith("/") else f"{url}/"
+
+
+def _netrc(value: Any) -> str | None:
+    """A path, or true for the usual file."""
+    if value in {False, "false", "0", "no"}:
+        return None
+    if value in {True, "true", "1", "yes"}:
+        return _path("~/.netrc")
+    return _path(value)
+
+
+def _variables(value: Any) -> Mapping[str, tuple[str, ...]]:
+    """``hosts: {HOST: {variables: [NAME, …]}}``."""
+    if not isinstance(value, dict):
+        raise ValueError("expected hosts with what is allowed for each")
+    allowed: dict[str, tuple[str, ...]] = {}
+    for host, given in value.items():
+        if not isinstance(given, dict):
+            raise ValueError(f"expected a mapping below {host}")
+        unknown = [key for key in given if key != "variables"]
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r} below {host}{suggest(unknown[0], ['variables'])}")
+        names = given.get("variables", [])
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names
+        ):
+            raise ValueError(f"expected a list of names below {host}.variables")
+        allowed[str(host).lower()] = tuple(names)
+    return allowed
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting("backend", "backend", "DLM_BACKEND", _choice("auto", "curl", "requests"),
+            "What speaks HTTP: auto takes curl where pycurl imports, else requests."),
+    Setting("jobs", "jobs", "DLM_JOBS", _integer(1), "Transfers at once."),
+    Setting("jobs_per_host", "jobs_per_host", "DLM_JOBS_PER_HOST", _integer(1), "Of these, to one host."),
+    Setting("connect_timeout", "connect_timeout", "DLM_CONNECT_TIMEOUT", _seconds(0.001),
+            "Seconds to reach a server."),
+    Setting("stall_timeout", "stall_timeout", "DLM_STALL_TIMEOUT", _seconds(0.001),
+            "Seconds without enough progress after which a transfer is cut."),
+    Setting("stall_rate", "stall_rate", "DLM_STALL_RATE", _integer(1),
+            "Bytes per second below which a transfer counts as stalled."),
+    Setting("retries", "retries", "DLM_RETRIES", _integer(0),
+            "Further attempts per source for failures that may pass."),
+    Setting("retry_backoff", "retry_backoff", "DLM_RETRY_BACKOFF", _seconds(0),
+            "Seconds before the first further attempt; doubled for each after it."),
+    Setting("retry_budget", "retry_budget", "DLM_RETRY_BUDGET", _seconds(0),
+            "Most seconds spent waiting on one artifact."),
+    Setting("max_size", "max_size", "DLM_MAX_SIZE", _size, "Most bytes that one artifact may have."),
+    Setting("ca_file", "ca_file", "DLM_CA_FILE", _path,
+            "Certificates to trust instead of the system's (PEM); SSL_CERT_FILE is taken too."),
+    Setting("proxy", "proxy", "DLM_PROXY", _text,
+            "A proxy for all requests; without it HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY count."),
+    Setting("netrc", "netrc", "DLM_NETRC", _netrc, "A netrc file to take credentials from; off unless set."),
+    Setting("python_org_url", "python_org_url", "DLM_PYTHON_ORG_URL", _site,
+            "Where python.org's tree is read, for instance a mirror."),
+    Setting("listing_ttl", "listing_ttl", "DLM_LISTING_TTL", _seconds(0),
+            "Seconds for which python.org's root listing is taken as it was read."),
+    Setting("cache_dir", "cache.dir", "DLM_CACHE_DIR", _path, "The folder of the shared cache."),
+    Setting("state_dir", "state_dir", "DLM_STATE_DIR", _path, "The folder that says which paths dlm placed."),
+    Setting("link", "link", "DLM_LINK", _choice("auto", "reflink", "hardlink", "symlink", "copy"),
+            "How the cache's files get into projects: auto is reflink, else copy."),
+    Setting("allow_outside", "allow_outside", "DLM_ALLOW_OUTSIDE", _paths,
+            "Folders outside a project that a link in its tree may lead to."),
+    Setting("variables", "hosts", "", _variables,
+            "Per host, names beyond DLM_AUTH_* that ${NAME} may take from the environment."),
+)  # fmt: skip
+
+_BY_KEY = {setting.key: setting for setting in TABLE}
+
+
+def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[Settings, tuple[Value, ...]]:
+    """All settings with their sources.
+
+    Args:
+        environment: the process's environment.
+        flags: values from the command line by field, None where a flag was not given.
+
+    Raises:
+        SettingsError: a value cannot be, or a file holds an unknown key.
+    """
+    system = _read_file(system_config(environment), "system configuration")
+    user = _read_file(user_config(environment), "user configuration")
+    values: dict[str, Value] = {}
+    enforced = system.pop("enforce", {})
+    if not isinstance(enforced, dict):
+        raise SettingsError("enforce in the system configuration is no mapping")
+    if "enforce" in user:
+        raise SettingsError("enforce counts in the system configuration alone", hint=f"edit {user_config(environment)}")
+    for document, source in ((system, system_config(environment)), (user, user_config(environment))):
+        _take_document(document, str(source), values)
+    for setting in TABLE:
+        text = environment.get(setting.variable, "") if setting.variable else ""
+        if text:
+            values[setting.field] = _value(setting, text, setting.variable)
+    if "ca_file" not in values and environment.get("SSL_CERT_FILE"):
+        values["ca_file"] = _value(_BY_KEY["ca_file"], environment["SSL_CERT_FILE"], "SSL_CERT_FILE")
+    for setting in TABLE:
+        given = flags.get(setting.field)
+        if given is not None:
+            values[setting.field] = _value(setting, given, f"--{setting.field.replace('_', '-')}")
+    _take_document(enforced, f"{system_config(environment)} (enforced)", values)
+    for field, folder in (("cache_dir", "cache"), ("state_dir", "state")):
+        if field not in values:
+            setting = next(one for one in TABLE if one.field == field)
+            values[field] = Value(setting, platform_folder(folder, environment), "default")
+    settings = Settings(
+        **{field: one.value for field, one in values.items()},
+        proxies=_proxies(environment),
+    )
+    listed = tuple(
+        values.get(setting.field, Value(setting, getattr(settings, setting.field), "default")) for setting in TABLE
+    )
+    return settings, listed
+
+
+def _take_document(document: Mapping[str, Any], source: str, values: dict[str, Value]) -> None:
+    for key, given in _flat(document):
+        setting = _BY_KEY.get(key)
+        if setting is None:
+            raise SettingsError(f"{source}: unknown key {key!r}{suggest(key, _BY_KEY)}", hint=f"edit {source}")
+        values[setting.field] = _value(setting, given, source)
+
+
+def _flat(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Dotted keys; ``hosts`` stays whole, since its keys are the user's."""
+    found: list[tuple[str, Any]] = []
+    for key, value in document.items():
+        if isinstance(value, dict) and key not in _BY_KEY:
+            found.extend((f"{key}.{inner}", one) for inner, one in value.items())
+        else:
+            found.append((str(key), value))
+    return found
+
+
+def _value(setting: Setting, given: Any, source: str) -> Value:
+    try:
+        return Value(setting, setting.parse(given), source)
+    except ValueError as error:
+        shown = "" if setting.field == "proxy" else f" {str(given)[:60]!r}"
+        raise SettingsError(f"{source}: {setting.key}{shown}: {error}", hint="run `dlm --help`") from error
+
+
+def _read_file(path: str | None, what: str) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    try:
+        text = data.decode("utf-8-sig")
+        document = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
+    except ValueError as error:
+        raise SettingsError(f"the {what} {path} cannot be read: {str(error).splitlines()[0]}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsError(f"the {what} {path} is no mapping")
+    return document
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def user_config(environment: Environment) -> str | None:
+    """The user's file: ``DLM_CONFIG_FILE``, else ``config.yaml`` in the platform's folder; None for no file."""
+    if environment.get("DLM_NO_CONFIG"):
+        return None
+    named = environment.get("DLM_CONFIG_FILE")
+    if named:
+        if not os.path.exists(named):
+            raise SettingsError(f"DLM_CONFIG_FILE names {named}, which does not exist")
+        return named
+    return os.path.join(platform_folder("config", environment), "config.yaml")
+
+
+def system_config(environment: Environment) -> str | None:
+    """The system's file, which an administrator keeps."""
+    named = environment.get("DLM_SYSTEM_CONFIG_FILE")
+    if named:
+        return named
+    if sys.platform == "win32":
+        return os.path.join(environment.get("PROGRAMDATA", r"C:\ProgramData"), "dlm", "config.yaml")
+    if sys.platform == "darwin":
+        return "/Library/Application Support/dlm/config.yaml"
+    return "/etc/dlm/config.yaml"
+
+
+def platform_folder(kind: str, environment: Environment) -> str:
+    """The platform's folder for dlm's cache, state or configuration (XDG base directories on Linux)."""
+    if sys.platform not in {"win32", "darwin"}:
+        # Two look-ups instead of a library's import: this stands on the path of every command.
+        variable, default = {
+            "cache": ("XDG_CACHE_HOME", ".cache"),
+            "state": ("XDG_STATE_HOME", ".local/state"),
+            "config": ("XDG_CONFIG_HOME", ".config"),
+        }[kind]
+        base = environment.get(variable, "")
+        if not os.path.isabs(base):
+            base = os.path.join(os.path.expanduser("~"), default)
+        return os.path.join(base, "dlm")
+    import platformdirs
+
+    folder = {
+        "cache": platformdirs.user_cache_dir,
+        "state": platformdirs.user_state_dir,
+        "config": platformdirs.user_config_dir,
+    }[kind]
+    return folder("dlm", appauthor=False)
+
+
+def _proxies(environment: Environment) -> dict[str, str]:
+    """The proxy variables, lower case first. HTTP_PROXY does not count under CGI, where a request sets it (CVE-2016-5385)."""
+    found: dict[str, str] = {}
+    for name in ("http", "https", "all", "no"):
+        value = environment.get(f"{name}_proxy") or ""
+        if not value and not (name == "http" and "REQUEST_METHOD" in environment):
+            value = environment.get(f"{name.upper()}_PROXY") or ""
+        if value:
+            found[f"{name}_proxy" if name == "no" else name] = value
+    return found

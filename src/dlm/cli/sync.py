@@ -1,0 +1,143 @@
+"""``dlm sync``."""
+
+from __future__ import annotations
+
+import click
+
+from dlm.cli.command import Border, Result, command, mode, network_options, refuse_both
+from dlm.cli.console import Console, human_size
+from dlm.cli.lock import change_document, say_changes, say_fetched
+from dlm.errors import Failures, gravest
+from dlm.workflows.settle import Modes
+from dlm.workflows.sync import SyncReport, SyncWish
+from dlm.workflows.sync import sync as sync_workflow
+
+__all__ = ["modes_in_force", "sync"]
+
+_SHOWN = 50
+
+
+@command("sync")
+@click.option("--locked", is_flag=True, envvar="DLM_LOCKED", help="The lockfile must match; write none. [DLM_LOCKED]")
+@click.option("--frozen", is_flag=True, envvar="DLM_FROZEN", help="Go by the lockfile alone. [DLM_FROZEN]")
+@click.option("--offline", is_flag=True, envvar="DLM_OFFLINE", help="Open no socket. [DLM_OFFLINE]")
+@click.option("--group", "groups", multiple=True, metavar="G", help="Place only what is in group G; may be repeated.")
+@click.option("--inexact", is_flag=True, envvar="DLM_INEXACT", help="Remove nothing.")
+@click.option("--force", is_flag=True, help="Overwrite and remove files that dlm did not place or that were edited.")
+@click.option("--check", is_flag=True, help="Only say whether the tree is in sync. Exit code 7 if not, 3 if stale.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; do nothing.")
+@click.option("--keep-going", is_flag=True, envvar="DLM_KEEP_GOING", help="Place what could be had, though not all.")
+@click.option("--link", metavar="MODE", help="auto, reflink, hardlink, symlink or copy. [DLM_LINK]")
+@network_options
+def sync(
+    border: Border,
+    *,
+    locked: bool,
+    frozen: bool,
+    offline: bool,
+    groups: tuple[str, ...],
+    inexact: bool,
+    force: bool,
+    check: bool,
+    dry_run: bool,
+    keep_going: bool,
+) -> Result:
+    """Make the tree what the manifest asks for.
+
+    Locks what is missing or stale first (never a newer release), fetches what the cache lacks, checks every byte,
+    places the files, and removes those that dlm once placed and nothing asks for any more.
+
+    \b
+    Examples:
+      dlm sync
+      dlm sync --locked         in CI: fail if the lockfile does not match the manifest
+      dlm sync --frozen         in images: the lockfile alone counts
+      dlm sync --offline        from the cache only
+      dlm sync --group docs     only what is in the group docs
+    """
+    modes = modes_in_force(border)
+    run = border.run(need_manifest=modes.frozen is None)
+    wish = SyncWish(groups=groups, inexact=inexact, force=force, check=check, dry_run=dry_run, keep_going=keep_going)
+    report = sync_workflow(run, modes, wish)
+    _say(border.console, report, dry=dry_run or check)
+    code = 7 if check and report.drift else 0
+    if report.errors:
+        code = gravest(Failures(report.errors))
+    return Result(code=code, document=_document(report, dry=dry_run or check), errors=report.errors)
+
+
+def modes_in_force(border: Border) -> Modes:
+    """The modes as flags, variables and CI have them."""
+    locked, frozen = refuse_both("locked", "frozen")
+    return Modes(
+        locked=mode("locked") if locked else _ci(border) if not frozen else None,
+        frozen=mode("frozen") if frozen else None,
+        offline=mode("offline"),
+    )
+
+
+def _ci(border: Border) -> str | None:
+    """``CI`` where it makes a run behave as with ``--locked``: set, and a lockfile is there."""
+    if border.environment.get("CI", "").lower() in {"", "0", "false", "no"}:
+        return None
+    context = click.get_current_context()
+    if context.params.get("locked") is False and context.get_parameter_source("locked") is not (
+        click.core.ParameterSource.DEFAULT
+    ):
+        return None  # DLM_LOCKED=0 says otherwise
+    if border.files().read_lockfile() is None:
+        return None
+    border.console.say("CI is set, so the lockfile must match the manifest, as with --locked.")
+    return "CI"
+
+
+def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
+    for left in report.left:
+        console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
+    for name in report.passed_over:
+        console.say(f"{name}: nothing of it is meant for this platform; passed over.")
+    if not (report.placed or report.removed or report.changes or report.fetched or report.errors):
+        console.say(f"In sync: {_files(report.kept)} in place.")
+        return
+    say_fetched(console, report.fetched, report.transferred)
+    if report.changes:
+        console.say(f"{'Would lock' if dry else 'Locked'} {len(report.changes)} "
+                    f"entr{'y' if len(report.changes) == 1 else 'ies'}.")  # fmt: skip
+        say_changes(console, report.changes)
+    if dry and report.missing:
+        size = sum(one.size or 0 for one in report.missing)
+        console.say(f"Would fetch {_files(len(report.missing))} ({human_size(size)}).")
+    verb = ("Would place", "would remove") if dry else ("Placed", "removed")
+    console.say(f"{verb[0]} {_files(len(report.placed))}, {verb[1]} {len(report.removed)}, kept {report.kept}.")
+    lines = [f" {'~' if one.replaced else '+'} {one.dest}" for one in report.placed]
+    lines += [f" - {dest}" for dest in report.removed]
+    for line in lines[:_SHOWN]:
+        console.say(line)
+    if len(lines) > _SHOWN:
+        console.say(f" … and {len(lines) - _SHOWN} more")
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
+
+
+def _document(report: SyncReport, *, dry: bool) -> dict[str, object]:
+    return {
+        "dry_run": dry,
+        "changes": [change_document(change) for change in report.changes],
+        "fetched": report.fetched,
+        "transferred": report.transferred,
+        "missing": [
+            {"resource": one.resource, "filename": one.filename, "url": one.url, "size": one.size}
+            for one in report.missing
+        ],
+        "placed": [
+            {"resource": one.resource, "dest": one.dest, "mode": one.mode, "replaced": one.replaced}
+            for one in report.placed
+        ],
+        "removed": list(report.removed),
+        "left": [{"dest": one.dest, "reason": one.reason} for one in report.left],
+        "kept": report.kept,
+        "passed_over": list(report.passed_over),
+        "lockfile_written": report.written,
+    }

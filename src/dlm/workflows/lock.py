@@ -1,0 +1,529 @@
+"""``dlm lock``: resolve what the lockfile does not settle, fetch it into the store, check it, write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from dlm.documents.lockfile_json import ReadLockfile, write_lockfile
+from dlm.errors import DlmError, LocalError, OfflineError, PolicyError, StaleError, UsageError
+from dlm.model.artifact import Artifact, Receipt
+from dlm.model.digest import Digest, Digests
+from dlm.model.events import Resolved, Resolving, Warned
+from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+from dlm.model.manifest import Manifest, Resource
+from dlm.model.paths import check_filename, collision_key
+from dlm.model.selector import Selector, suggest
+from dlm.model.url import Url
+from dlm.resolve import direct
+from dlm.resolve.choose import choose
+from dlm.staleness import Stale, differences, stale_entries
+from dlm.workflows.orders import Haul, gather
+from dlm.workflows.run import ListingAge, Run, one_or_all
+
+__all__ = ["Change", "LockReport", "LockWish", "Relocked", "lock", "refuse_stale", "relock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockWish:
+    """What is asked of a lock beyond filling what is missing.
+
+    Attributes:
+        upgrade: selectors and ``mutable`` URLs are looked up anew.
+        names: the same for these names alone.
+        accept: names whose changed bytes are accepted, with the digest they must have, if one is given.
+        allow_downgrade: a selector may come back to an older version than the one locked.
+        offline: the flag or variable that forbids the network, or None.
+        dry_run: resolve, and fetch and write nothing.
+        refresh: read listings anew whatever their age.
+    """
+
+    upgrade: bool = False
+    names: tuple[str, ...] = ()
+    accept: Mapping[str, Digest | None] = field(default_factory=dict)
+    allow_downgrade: bool = False
+    offline: str | None = None
+    dry_run: bool = False
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What became of one entry."""
+
+    name: str
+    action: Literal["added", "updated", "moved", "removed"]
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockReport:
+    """What a lock did, or with ``dry_run`` or ``check`` would do.
+
+    Attributes:
+        entries: how many entries the lockfile has now.
+        changes: what changed, by name.
+        stale: what ``--check`` found.
+        written: whether the file was replaced.
+        fetched: how many artifacts came over the wire, and ``transferred`` their bytes.
+    """
+
+    entries: int
+    changes: tuple[Change, ...] = ()
+    stale: tuple[Stale, ...] = ()
+    written: bool = False
+    fetched: int = 0
+    transferred: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocked:
+    """A new lockfile and how it came about; ``errors`` says why some entries are not in it."""
+
+    lockfile: Lockfile
+    changes: tuple[Change, ...]
+    errors: tuple[DlmError, ...]
+    fetched: int = 0
+    transferred: int = 0
+
+
+def lock(run: Run, wish: LockWish, *, check: bool = False) -> LockReport:
+    """Carry out ``dlm lock``.
+
+    Raises:
+        StaleError: ``check`` is given and the lockfile does not match the manifest.
+        DlmError: something could not be locked; the old lockfile stands as it was.
+    """
+    manifest = run.manifest()
+    read = run.lockfile(manifest)
+    if check:
+        refuse_stale(run, manifest, read, because="--check")
+        return LockReport(entries=len(read.lockfile.entries) if read else 0)
+    old = read.lockfile if read else Lockfile()
+    new = relock(run, manifest, old, wish)
+    failure = one_or_all(new.errors)
+    if failure is not None:
+        raise failure
+    report = LockReport(
+        entries=len(new.lockfile.entries), changes=new.changes, fetched=new.fetched, transferred=new.transferred
+    )
+    if wish.dry_run:
+        return report
+    return replace(report, written=save(run, new.lockfile, read))
+
+
+def save(run: Run, lockfile: Lockfile, read: ReadLockfile | None) -> bool:
+    """Write the lockfile if its text would differ."""
+    if read is not None and not read.conflicted and lockfile == read.lockfile:
+        return False
+    data = write_lockfile(lockfile)
+    if run.files.read_lockfile() == data:
+        return False
+    run.files.write_lockfile(data)
+    return True
+
+
+def refuse_stale(run: Run, manifest: Manifest, read: ReadLockfile | None, *, because: str) -> None:
+    """Raise StaleError unless the lockfile is there and matches the manifest."""
+    name = run.files.lockfile_name
+    if read is None:
+        if not manifest.resources and because == "--check":
+            return
+        raise StaleError(f"{name} is missing, and {because} forbids making one", hint="run `dlm lock` and commit it")
+    if read.conflicted:
+        raise StaleError(f"{name} holds a merge conflict, and {because} forbids writing it", hint="run `dlm lock`")
+    stale = stale_entries(manifest, read.lockfile)
+    if stale:
+        count = len(stale)
+        raise StaleError(
+            f"{name} does not match {run.files.manifest_name} in {count} place{'s' if count != 1 else ''}, and"
+            f" {because} forbids changing it",
+            hint="run `dlm lock` and commit the lockfile",
+            details=[str(one) for one in stale],
+        )
+
+
+def relock(run: Run, manifest: Manifest, old: Lockfile, wish: LockWish) -> Relocked:
+    """The lockfile that the manifest asks for. Entries that are not stale stay as they are and cost no request."""
+    _check_names(manifest, wish)
+    work = _Work(run, manifest, old, wish)
+    work.sort_out()
+    work.resolve()
+    work.fetch()
+    return work.result()
+
+
+def _check_names(manifest: Manifest, wish: LockWish) -> None:
+    known = [resource.name for resource in manifest.resources]
+    for name in (*wish.names, *wish.accept):
+        if name not in known:
+            raise UsageError(f"the manifest has no resource {name!r}{suggest(name, known)}", hint="run `dlm list`")
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An entry in the making: one locked artifact, or still None, for each artifact."""
+
+    resource: Resource
+    artifacts: list[Artifact]
+    done: list[LockedArtifact | None]
+
+
+class _Work:
+    """One relock. Kept entries go to ``_entries`` at once; the others pass through ``_pending``."""
+
+    def __init__(self, run: Run, manifest: Manifest, old: Lockfile, wish: LockWish) -> None:
+        self._run = run
+        self._manifest = manifest
+        self._old = old
+        self._wish = wish
+        self._entries: dict[str, LockEntry] = {}
+        self._todo: list[Resource] = []
+        self._pending: list[_Pending] = []
+        self._errors: list[DlmError] = []
+        self._fetched = 0
+        self._transferred = 0
+        # What is locked stays locked wherever its URL turns up again, under another name too.
+        self._pins = {one.url: one for _, one in old.artifacts()}
+
+    def sort_out(self) -> None:
+        """Keep, move, or put on the list."""
+        for resource in self._manifest.resources:
+            entry = self._old.entries.get(resource.name)
+            stale = differences(resource, entry)
+            if self._asked_anew(resource):
+                self._todo.append(resource)
+            elif stale is None and entry is not None:
+                self._entries[resource.name] = entry
+            elif entry is not None and stale is not None and stale.kind == "placement" and _movable(resource, entry):
+                self._entries[resource.name] = _moved(resource, entry)
+            else:
+                self._todo.append(resource)
+
+    def resolve(self) -> None:
+        """Every resource on the list becomes artifacts."""
+        selectors = [resource for resource in self._todo if resource.selector is not None]
+        found: dict[str, list[Artifact] | DlmError] = {}
+        if selectors:
+            self._run.reporter.emit(Resolving(len(selectors)))
+            workers = max(1, min(8, self._run.settings.jobs_per_host, len(selectors)))
+            with ThreadPoolExecutor(workers) as pool:
+                found.update(zip((one.name for one in selectors), pool.map(self._select, selectors), strict=True))
+        for resource in self._todo:
+            try:
+                result = found.get(resource.name)
+                if isinstance(result, DlmError):
+                    raise result
+                artifacts = result if result is not None else list(direct.artifacts(resource))
+            except DlmError as error:
+                self._fail(resource, error)
+                continue
+            self._pending.append(_Pending(resource, artifacts, [None] * len(artifacts)))
+
+    def fetch(self) -> None:
+        """Settle each artifact: from its old pin, from the manifest's word, or from its bytes."""
+        open_places: list[tuple[_Pending, int]] = []
+        for pending in self._pending:
+            for index, artifact in enumerate(pending.artifacts):
+                settled, wanted = self._settle(pending.resource, artifact)
+                pending.artifacts[index] = wanted
+                pending.done[index] = settled
+                if settled is None:
+                    open_places.append((pending, index))
+        if self._wish.dry_run:
+            return
+        haul = gather(
+            self._run, [pending.artifacts[index] for pending, index in open_places], offline=self._wish.offline
+        )
+        failed: set[str] = set()
+        for number, (pending, index) in enumerate(open_places):
+            self._take(haul, number, pending, index, failed)
+
+    def result(self) -> Relocked:
+        """The new lockfile."""
+        for pending in self._pending:
+            if all(one is not None for one in pending.done):
+                self._entries[pending.resource.name] = self._entry(pending)
+        self._check_destinations()
+        lockfile = replace(self._old, entries=dict(sorted(self._entries.items())))
+        return Relocked(
+            lockfile=lockfile,
+            changes=self._changes(),
+            errors=tuple(self._errors),
+            fetched=self._fetched,
+            transferred=self._transferred,
+        )
+
+    def _asked_anew(self, resource: Resource) -> bool:
+        if resource.name in self._wish.accept:
+            return True
+        if resource.name in self._wish.names:
+            return resource.selector is not None or resource.mutable
+        if not self._wish.upgrade or resource.freeze:
+            return False
+        return resource.selector is not None or resource.mutable
+
+    def _select(self, resource: Resource) -> list[Artifact] | DlmError:
+        """The artifacts of a selector; runs in the pool, so errors come back as values."""
+        try:
+            if self._wish.offline is not None:
+                raise OfflineError(
+                    f"{resource.selector} is not locked, and {self._wish.offline} forbids looking it up",
+                    hint="run `dlm lock` once with the network",
+                )
+            selector = Selector.parse(resource.selector or "", self._run.grammars)
+            age: ListingAge = "anew" if self._wish.refresh else "dated" if self._upgrading(resource) else "noted"
+            resolver = self._run.resolver(selector.scheme, age)
+            choice = choose(
+                selector, resolver.candidates(selector), nearby=resolver.candidates, remarks=resolver.remarks
+            )
+            artifacts = [
+                Artifact(
+                    resource=resource.name,
+                    filename=check_filename(candidate.filename),
+                    url=resolver.canonical_url(candidate),
+                    dest=self._dest(resource, candidate.filename, many=len(choice.chosen) > 1),
+                    version=candidate.version,
+                    executable=resource.executable,
+                )
+                for candidate in choice.chosen
+            ]
+        except ValueError as error:
+            return LocalError(str(error), resource=resource.name)
+        except DlmError as error:
+            return error
+        versions = {artifact.version for artifact in artifacts}
+        only = versions.pop() if len(versions) == 1 else None
+        self._run.reporter.emit(Resolved(resource.name, len(artifacts), only))
+        return artifacts
+
+    def _upgrading(self, resource: Resource) -> bool:
+        return self._wish.upgrade or resource.name in self._wish.names
+
+    def _dest(self, resource: Resource, filename: str, *, many: bool) -> str:
+        if resource.dest == "" or resource.dest.endswith("/"):
+            return resource.dest + filename
+        if many:
+            raise UsageError(
+                f"the selector means several files, and dest {resource.dest!r} is one",
+                hint=f"write dest: {resource.dest}/ in {self._run.files.manifest_name}",
+            )
+        return resource.dest
+
+    def _settle(self, resource: Resource, artifact: Artifact) -> tuple[LockedArtifact | None, Artifact]:
+        """What is known of an artifact without a request, and the artifact with all that it must match."""
+        wish = self._wish
+        pin = self._pins.get(str(Url.parse(artifact.url)))
+        if resource.name in wish.accept:
+            accepted = wish.accept[resource.name]
+            return None, replace(artifact, digests=Digests((accepted,)) if accepted else artifact.digests, size=None)
+        if pin is not None and self._upgrading(resource) and resource.mutable and not resource.freeze:
+            pin = None
+        if pin is not None and artifact.digests.contradiction(pin.digests):
+            pin = None  # the manifest's digest differs: the user accepts other bytes
+        if pin is not None and artifact.size is not None and artifact.size != pin.size:
+            pin = None
+        if pin is not None:
+            wanted = replace(artifact, digests=artifact.digests.joined(pin.digests), size=pin.size)
+            missing = set(artifact.digests.algorithms) - set(pin.digests.algorithms)
+            if not missing:
+                return _placed(pin, wanted), wanted
+            return self._from_store(wanted, pin), wanted
+        if artifact.digests.sha256 is not None and artifact.size is not None:
+            held = self._from_store(artifact, None)
+            return held or _unverified(artifact), artifact
+        return None, artifact
+
+    def _from_store(self, artifact: Artifact, pin: LockedArtifact | None) -> LockedArtifact | None:
+        blob = self._run.store.get(artifact.digests)
+        if blob is None or (artifact.size is not None and artifact.size != blob.size):
+            return None
+        known = self._run.store.known(f"sha256:{blob.sha256}")
+        headers = pin.headers if pin is not None else known.headers if known is not None else {}
+        return _locked(artifact, blob.digests, blob.size, headers, final_url=known.final_url if known else None)
+
+    def _take(self, haul: Haul, number: int, pending: _Pending, index: int, failed: set[str]) -> None:
+        error = haul.errors.get(number)
+        if error is not None:
+            self._fail(pending.resource, error, repeated=pending.resource.name in failed)
+            failed.add(pending.resource.name)
+            return
+        arrived = haul.arrived[number]
+        receipt: Receipt = arrived.receipt
+        if receipt.transferred:
+            self._fetched += 1
+            self._transferred += receipt.transferred
+        pending.done[index] = _locked(
+            pending.artifacts[index],
+            arrived.blob.digests,
+            arrived.blob.size,
+            receipt.headers if receipt.from_origin else {},
+            final_url=receipt.final_url if receipt.from_origin else None,
+        )
+
+    def _fail(self, resource: Resource, error: DlmError, *, repeated: bool = False) -> None:
+        error.resource = error.resource or resource.name
+        if not resource.optional:
+            self._errors.append(error)
+            return
+        if not repeated:
+            self._run.reporter.emit(Warned(f"optional, and could not be had: {error.message}", resource.name))
+        entry = self._old.entries.get(resource.name)
+        if entry is not None and differences(resource, entry) is None:
+            self._entries[resource.name] = entry
+
+    def _entry(self, pending: _Pending) -> LockEntry:
+        resource = pending.resource
+        done = tuple(one for one in pending.done if one is not None)
+        old = self._old.entries.get(resource.name)
+        if old is not None:
+            # A header that changed alone is no reason to rewrite anything.
+            before = {(one.platform, one.url): one for one in old.artifacts}
+            done = tuple(_unless_same(before.get((one.platform, one.url)), one) for one in done)
+            self._refuse_downgrade(resource, old, done)
+        return LockEntry(name=resource.name, request=resource.request(), artifacts=done)
+
+    def _refuse_downgrade(self, resource: Resource, old: LockEntry, done: tuple[LockedArtifact, ...]) -> None:
+        """A listing that lost its newest release must not take a project back unnoticed."""
+        if self._wish.allow_downgrade or resource.selector is None or old.request.get("selector") != resource.selector:
+            return
+        before, after = _newest(old.artifacts), _newest(done)
+        if before is None or after is None or not _is_older(after, before):
+            return
+        self._errors.append(
+            PolicyError(
+                f"{before} is locked, and the site now offers {after} as the newest",
+                resource=resource.name,
+                hint=f"if that is right, run `dlm lock -P {resource.name} --allow-downgrade`",
+            )
+        )
+
+    def _check_destinations(self) -> None:
+        """What the manifest could not tell: a selector's file name may meet another resource's."""
+        taken: dict[tuple[str | None, str], str] = {}
+        for name, entry in self._entries.items():
+            for one in entry.artifacts:
+                key = collision_key(one.dest) if self._run.fold_case else one.dest
+                other = taken.setdefault((one.platform, key), name)
+                for platform in {one.platform, None}:
+                    other = taken.get((platform, key), other)
+                if other != name:
+                    self._errors.append(
+                        UsageError(
+                            f"{one.dest!r} is the destination of {other!r} too",
+                            resource=name,
+                            hint=f"change the dest of one of them in {self._run.files.manifest_name}",
+                        )
+                    )
+
+    def _changes(self) -> tuple[Change, ...]:
+        changes: list[Change] = []
+        moved = {name for name in self._entries if name not in {one.resource.name for one in self._pending}}
+        for name, entry in sorted(self._entries.items()):
+            old = self._old.entries.get(name)
+            if old is None:
+                changes.append(Change(name=name, action="added", details=_described(entry)))
+            elif old != entry:
+                action: Literal["moved", "updated"] = "moved" if name in moved else "updated"
+                changes.append(Change(name=name, action=action, details=_difference(old, entry)))
+        if self._wish.dry_run:
+            changes.extend(self._would_change())
+        kept = {*self._entries, *(one.resource.name for one in self._pending)}
+        wanted = {resource.name for resource in self._manifest.resources}
+        changes.extend(
+            Change(name=name, action="removed") for name in sorted(self._old.entries) if name not in {*kept, *wanted}
+        )
+        return tuple(sorted(changes, key=lambda change: change.name))
+
+    def _would_change(self) -> Iterable[Change]:
+        for pending in self._pending:
+            name = pending.resource.name
+            if name in self._entries:
+                continue
+            names = tuple(f"{one.filename} would be fetched" for one in pending.artifacts)
+            yield Change(name=name, action="updated" if name in self._old.entries else "added", details=names)
+
+
+def _movable(resource: Resource, entry: LockEntry) -> bool:
+    """Whether each locked artifact's new place can be told from the request alone."""
+    return resource.selector is None or resource.dest == "" or resource.dest.endswith("/") or len(entry.artifacts) == 1
+
+
+def _moved(resource: Resource, entry: LockEntry) -> LockEntry:
+    """The entry with the new request and the places that follow from it."""
+    places: dict[tuple[str | None, str], str] = {}
+    if resource.selector is None:
+        places = {(one.platform, str(Url.parse(one.url))): one.dest for one in direct.artifacts(resource)}
+    artifacts: list[LockedArtifact] = []
+    for one in entry.artifacts:
+        folder = resource.dest == "" or resource.dest.endswith("/")
+        dest = places.get((one.platform, one.url)) or (resource.dest + one.filename if folder else resource.dest)
+        artifacts.append(replace(one, dest=dest))
+    return replace(entry, request=resource.request(), artifacts=tuple(artifacts))
+
+
+def _placed(pin: LockedArtifact, artifact: Artifact) -> LockedArtifact:
+    """A pin that goes on as it is, where the artifact now stands."""
+    return replace(
+        pin, filename=artifact.filename, dest=artifact.dest, platform=artifact.platform, version=artifact.version
+    )
+
+
+def _locked(
+    artifact: Artifact, digests: Digests, size: int, headers: Mapping[str, str], *, final_url: str | None = None
+) -> LockedArtifact:
+    """An artifact whose bytes are known; of the digests the sha256 and those that were asked for."""
+    wanted = {"sha256", *artifact.digests.algorithms}
+    return LockedArtifact(
+        filename=artifact.filename,
+        url=str(Url.parse(artifact.url)),
+        dest=artifact.dest,
+        size=size,
+        digests=Digests(tuple(digest for digest in digests if digest.algorithm in wanted)),
+        platform=artifact.platform,
+        version=artifact.version,
+        final_url=final_url,
+        headers=headers,
+    )
+
+
+def _unverified(artifact: Artifact) -> LockedArtifact:
+    """An artifact that the manifest alone vouches for."""
+    return replace(_locked(artifact, artifact.digests, artifact.size or 0, {}), verified=False)
+
+
+def _unless_same(old: LockedArtifact | None, new: LockedArtifact) -> LockedArtifact:
+    if old is None or not new.verified:
+        return new
+    same = replace(new, headers=old.headers, final_url=old.final_url, evidence=old.evidence, extra=old.extra)
+    return old if same == old else new
+
+
+def _newest(artifacts: Iterable[LockedArtifact]) -> str | None:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return max((one.version for one in artifacts if one.version), key=Version, default=None)
+    except InvalidVersion:
+        return None
+
+
+def _is_older(version: str, than: str) -> bool:
+    from packaging.version import Version
+
+    return Version(version) < Version(than)
+
+
+def _described(entry: LockEntry) -> tuple[str, ...]:
+    return tuple(one.version or one.filename for one in entry.artifacts[:3])
+
+
+def _difference(old: LockEntry, new: LockEntry) -> tuple[str, ...]:
+    before, after = _newest(old.artifacts), _newest(new.artifacts)
+    if before != after and before and after:
+        return (f"{before} -> {after}",)
+    fields = [key for key in sorted({*old.request, *new.request}) if old.request.get(key) != new.request.get(key)]
+    pins_differ = [one.digests for one in old.artifacts] != [one.digests for one in new.artifacts]
+    return (*fields, *(("other bytes",) if pins_differ else ()))

@@ -1,0 +1,130 @@
+"""``dlm list``, ``show`` and ``path``: what is asked for, what is locked, what is here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dlm.errors import DriftError, StaleError, UsageError
+from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+from dlm.model.manifest import Manifest
+from dlm.model.selector import suggest
+from dlm.place.survey import look
+from dlm.staleness import differences
+from dlm.workflows.orders import for_platform
+from dlm.workflows.run import Run
+
+__all__ = ["Listed", "list_resources", "locate", "one_resource"]
+
+Standing = Literal["placed", "missing", "differs", "elsewhere", "unlocked", "stale", "orphaned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One resource as ``list`` and ``show`` tell of it.
+
+    Attributes:
+        standing: ``placed`` (the tree shows it), ``missing``, ``differs`` (another file stands there), ``elsewhere``
+            (not for this platform), ``unlocked``, ``stale`` (locked, and edited in the manifest since) or
+            ``orphaned`` (locked, and no longer in the manifest).
+        request: the resource, normalised.
+    """
+
+    name: str
+    standing: Standing
+    request: dict[str, Any]
+    artifacts: tuple[LockedArtifact, ...] = ()
+
+
+def list_resources(run: Run) -> tuple[Listed, ...]:
+    """Everything that manifest or lockfile know, by name."""
+    manifest = run.manifest()
+    lockfile = run.locked(manifest)
+    found = [_listed(run, name, manifest, lockfile) for name in _names(manifest, lockfile)]
+    return tuple(found)
+
+
+def one_resource(run: Run, name: str) -> Listed:
+    """One of them.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    manifest = run.manifest()
+    lockfile = run.locked(manifest)
+    names = _names(manifest, lockfile)
+    if name not in names:
+        raise UsageError(f"the manifest has no resource {name!r}{suggest(name, names)}", hint="run `dlm list`")
+    return _listed(run, name, manifest, lockfile)
+
+
+def locate(run: Run, name: str) -> tuple[str, ...]:
+    """The absolute paths of a resource in the tree, checked against the lockfile.
+
+    Raises:
+        UsageError: the lockfile has no such resource.
+        StaleError: there is no lockfile.
+        DriftError: a path is missing or shows something else.
+    """
+    read = run.lockfile()
+    if read is None:
+        raise StaleError(f"{run.files.lockfile_name} is missing", hint="run `dlm sync`")
+    entries = read.lockfile.entries
+    if name not in entries:
+        raise UsageError(f"the lockfile has no resource {name!r}{suggest(name, entries)}", hint="run `dlm list`")
+    here = for_platform(entries[name], run.platform)
+    if not here:
+        raise UsageError(f"nothing of {name} is meant for {run.platform}", resource=name, hint="run `dlm show` on it")
+    shown = _shown(run, here)
+    wrong = [one.dest for one in here if not shown[one.dest]]
+    if wrong:
+        raise DriftError(f"{wrong[0]} is missing or was edited", resource=name, hint="run `dlm sync`")
+    return tuple(os.path.join(run.files.root, *one.dest.split("/")) for one in here)
+
+
+def _names(manifest: Manifest, lockfile: Lockfile) -> list[str]:
+    return sorted({*lockfile.entries, *(resource.name for resource in manifest.resources)})
+
+
+def _listed(run: Run, name: str, manifest: Manifest, lockfile: Lockfile) -> Listed:
+    resource = manifest.get(name)
+    entry = lockfile.entries.get(name)
+    request = resource.request() if resource is not None else dict(entry.request) if entry is not None else {}
+    artifacts = entry.artifacts if entry is not None else ()
+    standing: Standing
+    if entry is None:
+        standing = "unlocked"
+    elif resource is None:
+        standing = "orphaned"
+    elif differences(resource, entry) is not None:
+        standing = "stale"
+    else:
+        standing = _in_tree(run, entry)
+    return Listed(name=name, standing=standing, request=request, artifacts=artifacts)
+
+
+def _in_tree(run: Run, entry: LockEntry) -> Standing:
+    here = for_platform(entry, run.platform)
+    if not here:
+        return "elsewhere"
+    shown = _shown(run, here)
+    if all(shown.values()):
+        return "placed"
+    return "differs" if any(value is False for value in shown.values()) else "missing"
+
+
+def _shown(run: Run, artifacts: tuple[LockedArtifact, ...]) -> dict[str, bool | None]:
+    """For each destination whether it shows what is locked; None where nothing stands there."""
+    found = look(
+        run.files.root,
+        [one.dest for one in artifacts],
+        run.state.owned(),
+        written_ns=run.state.written_ns,
+        blob_path=run.store.path_of,
+        allow_outside=run.settings.allow_outside,
+    )
+    return {
+        one.dest: None if found[one.dest].kind == "absent" else found[one.dest].sha256 == one.sha256
+        for one in artifacts
+    }

@@ -1,0 +1,126 @@
+"""Artifacts -> orders for the fetcher, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from dlm.errors import DlmError, OfflineError
+from dlm.fetch.mirrors import sources
+from dlm.model.artifact import Artifact, Blob
+from dlm.model.lockfile import LockedArtifact, LockEntry
+from dlm.model.manifest import Resource
+from dlm.model.platforms import matches
+from dlm.model.settings import DEFAULT_PYTHON_ORG
+from dlm.model.transfer import Arrived, Order, Source
+from dlm.model.url import Url
+from dlm.resolve import direct
+from dlm.workflows.run import Run
+
+__all__ = ["Haul", "artifact_of", "for_platform", "gather"]
+
+
+@dataclass(slots=True)
+class Haul:
+    """What a round of fetching brought.
+
+    Attributes:
+        arrived: by the artifact's place in the round.
+        errors: by the same.
+    """
+
+    arrived: dict[int, Arrived] = field(default_factory=dict)
+    errors: dict[int, DlmError] = field(default_factory=dict)
+
+
+def gather(run: Run, artifacts: Sequence[Artifact], *, offline: str | None = None) -> Haul:
+    """Fetch every artifact that the store does not hold.
+
+    Args:
+        offline: the flag or variable that forbids the network, or None.
+    """
+    haul = Haul()
+    if offline is not None:
+        for index, artifact in enumerate(artifacts):
+            haul.errors[index] = OfflineError(
+                f"{artifact.filename} is not in the cache, and {offline} forbids the network",
+                resource=artifact.resource,
+                hint=f"run `dlm fetch {artifact.resource}` once with the network",
+            )
+        return haul
+    orders: list[Order] = []
+    where: dict[int, int] = {}
+    for index, artifact in enumerate(artifacts):
+        try:
+            order = _order(run, artifact)
+        except DlmError as error:
+            error.resource = error.resource or artifact.resource
+            haul.errors[index] = error
+            continue
+        where[id(order)] = index
+        orders.append(order)
+    if not orders:
+        return haul
+    for outcome in run.fetcher().fetch(orders, run.store):
+        index = where[id(outcome.order)]
+        if isinstance(outcome, Arrived):
+            haul.arrived[index] = outcome
+        else:
+            haul.errors[index] = outcome.error
+    return haul
+
+
+def _order(run: Run, artifact: Artifact) -> Order:
+    order = Order(artifact=artifact, sources=_sources(run, artifact))
+    if artifact.digests:
+        return order
+    return replace(order, known=run.store.known(order.key))
+
+
+def _sources(run: Run, artifact: Artifact) -> tuple[Source, ...]:
+    """Where an artifact is asked for. A site that the user set in python.org's place takes all of its requests."""
+    site = run.settings.python_org_url
+    if site == DEFAULT_PYTHON_ORG or not artifact.url.startswith(DEFAULT_PYTHON_ORG):
+        return sources(artifact, run.variables)
+    there = replace(artifact, url=site + artifact.url.removeprefix(DEFAULT_PYTHON_ORG))
+    return tuple(replace(source, origin=False) for source in sources(there, run.variables))
+
+
+def artifact_of(resource: Resource, locked: LockedArtifact) -> Artifact:
+    """A locked artifact as something to fetch and place: pins from the lockfile, the rest from the resource."""
+    plain = Artifact(
+        resource=resource.name,
+        filename=locked.filename,
+        url=locked.url,
+        dest=locked.dest,
+        version=locked.version,
+        platform=locked.platform,
+        digests=locked.digests,
+        size=locked.size,
+        executable=resource.executable,
+    )
+    if resource.selector is not None:
+        return plain
+    for artifact in direct.artifacts(resource):
+        if artifact.platform == locked.platform and str(Url.parse(artifact.url)) == locked.url:
+            return replace(plain, url=artifact.url, mirrors=artifact.mirrors, headers=artifact.headers)
+    return plain
+
+
+def for_platform(entry: LockEntry, platform: str | None) -> tuple[LockedArtifact, ...]:
+    """The artifacts of an entry that are meant for ``platform``; all of them for None."""
+    return tuple(
+        one for one in entry.artifacts if platform is None or one.platform is None or matches(one.platform, platform)
+    )
+
+
+def blobs(run: Run, artifacts: Iterable[Artifact]) -> dict[str, Blob]:
+    """What the store holds of ``artifacts``, by sha256."""
+    held: dict[str, Blob] = {}
+    for artifact in artifacts:
+        sha256 = artifact.digests.sha256
+        if sha256 is not None and sha256 not in held:
+            blob = run.store.get(artifact.digests)
+            if blob is not None:
+                held[sha256] = blob
+    return held

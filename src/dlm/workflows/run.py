@@ -1,0 +1,90 @@
+"""What a verb is carried out with, handed in by the border: ports, settings, one project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dlm.documents.lockfile_json import ReadLockfile, read_lockfile
+from dlm.errors import DlmError, Failures
+from dlm.model.events import Warned
+from dlm.model.lockfile import Lockfile
+from dlm.model.manifest import Manifest
+from dlm.model.selector import Grammar
+from dlm.model.settings import Settings
+from dlm.ports import Clock, Fetcher, ProjectFiles, Reporter, Resolver, Variables
+from dlm.state.ownership import ProjectState
+from dlm.store.local import LocalStore
+
+__all__ = ["ListingAge", "Run", "one_or_all"]
+
+#: How fresh a listing must be: as noted within its time to live; checked against the site's own dates; read anew.
+ListingAge = Literal["noted", "dated", "anew"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that a verb needs from outside.
+
+    Attributes:
+        fetcher: makes the fetcher at first need, since its library costs time to import.
+        resolver: the resolver of a scheme, made at first need, for listings of an age.
+        platform: this machine, as ``os-arch``.
+        version: of dlm itself.
+        fold_case: whether this machine's file systems take ``A`` and ``a`` for one name.
+    """
+
+    files: ProjectFiles
+    settings: Settings
+    store: LocalStore
+    state: ProjectState
+    fetcher: Callable[[], Fetcher]
+    resolver: Callable[[str, ListingAge], Resolver]
+    variables: Variables
+    clock: Clock
+    reporter: Reporter
+    platform: str
+    version: str
+    grammars: Mapping[str, Grammar] = field(default_factory=dict)
+    fold_case: bool = False
+
+    def manifest(self) -> Manifest:
+        """Read and check the manifest; its warnings are reported."""
+        from dlm.documents.manifest_yaml import read_manifest  # pydantic and yaml: only where a manifest is read
+
+        manifest = read_manifest(
+            self.files.read_manifest(),
+            self.files.manifest_name,
+            dlm_version=self.version,
+            grammars=self.grammars,
+            fold_case=self.fold_case,
+        )
+        for warning in manifest.warnings:
+            self.reporter.emit(Warned(warning))
+        return manifest
+
+    def lockfile(self, manifest: Manifest | None = None) -> ReadLockfile | None:
+        """Read the lockfile, or None where there is none; its warnings are reported."""
+        data = self.files.read_lockfile()
+        if data is None:
+            return None
+        names = None if manifest is None else {resource.name for resource in manifest.resources}
+        wanted = None if names is None else names.__contains__
+        read = read_lockfile(data, self.files.lockfile_name, wanted=wanted)
+        for warning in read.warnings:
+            self.reporter.emit(Warned(warning))
+        return read
+
+    def locked(self, manifest: Manifest | None = None) -> Lockfile:
+        """The lockfile, empty where there is none."""
+        read = self.lockfile(manifest)
+        return Lockfile() if read is None else read.lockfile
+
+
+def one_or_all(errors: Iterable[DlmError]) -> DlmError | None:
+    """The one error, several as one, or None."""
+    found = list(errors)
+    if len(found) <= 1:
+        return found[0] if found else None
+    return Failures(found)

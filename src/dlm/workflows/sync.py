@@ -1,0 +1,360 @@
+"""``dlm sync``: one pass from the manifest to the tree, in the order that keeps every promise.
+
+Settle the lockfile, survey the tree, plan, fetch, place, and write the lockfile last. The tree begins to change only
+when all that this run needs is fetched and verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from dlm.errors import DlmError, LocalError, PolicyError
+from dlm.model.artifact import Artifact, Blob, Placement
+from dlm.model.events import Note, Warned
+from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+from dlm.model.manifest import Resource
+from dlm.model.plan import Conflict, Found, Placing, Plan, Survey, Wanted
+from dlm.place.place import Done, carry_out, remove_leftovers
+from dlm.place.survey import look, missing_folders
+from dlm.planning import make_plan, shows
+from dlm.workflows.lock import Change, save
+from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
+from dlm.workflows.run import Run, one_or_all
+from dlm.workflows.settle import Modes, Settled, alone, settle
+
+__all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncWish:
+    """What is asked of a sync.
+
+    Attributes:
+        groups: place only what is in one of them; removals are judged against the whole manifest all the same.
+        inexact: remove nothing.
+        force: change paths that are not dlm's, too.
+        check: only look; the report's ``drift`` says whether anything differs.
+        dry_run: only plan.
+        keep_going: place what could be had though other things could not.
+    """
+
+    groups: tuple[str, ...] = ()
+    inexact: bool = False
+    force: bool = False
+    check: bool = False
+    dry_run: bool = False
+    keep_going: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A path that was, or would be, changed. ``replaced``: something stood there before."""
+
+    resource: str
+    dest: str
+    mode: str
+    replaced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What a sync did, or with ``dry_run`` or ``check`` would do.
+
+    Attributes:
+        kept: how many paths were right already.
+        missing: what would have to be fetched; empty after a run.
+        left: paths that stay though nothing asks for them, since they were edited.
+        passed_over: resources that do not know this platform.
+        changes: what locking changed first.
+        written: whether the lockfile was replaced.
+        drift: whether the tree differs from what was asked for.
+        errors: what could not be done under ``keep_going``.
+    """
+
+    placed: tuple[Shown, ...] = ()
+    removed: tuple[str, ...] = ()
+    kept: int = 0
+    missing: tuple[Artifact, ...] = ()
+    left: tuple[Conflict, ...] = ()
+    passed_over: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    fetched: int = 0
+    transferred: int = 0
+    written: bool = False
+    drift: bool = False
+    errors: tuple[DlmError, ...] = ()
+
+
+def sync(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
+    """Carry out ``dlm sync``.
+
+    Raises:
+        StaleError: the lockfile does not match where it has to.
+        DlmError: something could not be had or done. Unless ``keep_going`` is given, the tree and the lockfile are
+            then as they were; what was fetched stays in the store.
+    """
+    if wish.check or wish.dry_run:
+        return _only_look(run, modes, wish)
+    with alone(run):
+        run.state.reload()
+        settled = settle(run, modes)
+        errors = list(settled.errors)
+        _stop_at(errors, wish)
+        return _Sync(run, modes, wish, settled, errors).carry_out()
+
+
+def _stop_at(errors: Iterable[DlmError], wish: SyncWish) -> None:
+    failure = one_or_all(errors)
+    if failure is not None and not wish.keep_going:
+        raise failure
+
+
+def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
+    if wish.check and modes.locked is None and modes.frozen is None:
+        modes = replace(modes, locked="--check")
+    settled = settle(run, modes, dry=True)
+    wants = _wants(run, settled, wish.groups)
+    plan, survey = _plan(run, settled, wants, wish)
+    conflicts = tuple(_conflict_error(conflict) for conflict in plan.conflicts)
+    shown = tuple(
+        Shown(
+            resource=want.artifact.resource,
+            dest=want.artifact.dest,
+            mode=want.link,
+            replaced=survey.found[want.artifact.dest].kind != "absent",
+        )
+        for want in plan.place
+    )
+    return SyncReport(
+        placed=shown,
+        removed=tuple(one.dest for one in plan.remove),
+        kept=len(plan.keep),
+        missing=plan.fetch,
+        left=plan.left,
+        passed_over=wants.passed_over,
+        changes=settled.changes,
+        drift=plan.changes or bool(settled.changes) or bool(plan.conflicts),
+        errors=conflicts if wish.dry_run else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wants:
+    """The paths of this run, and those of the whole manifest."""
+
+    wanted: tuple[Wanted, ...]
+    asked: frozenset[str]
+    passed_over: tuple[str, ...]
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+
+
+def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
+    wanted: list[Wanted] = []
+    passed_over: list[str] = []
+    asked: set[str] = set()
+    for entry in settled.lockfile.entries.values():
+        resource = settled.resources.get(entry.name)
+        here = for_platform(entry, run.platform)
+        asked.update(one.dest for one in here)
+        if resource is None or (groups and not set(groups) & set(resource.groups)):
+            continue
+        if not here:
+            passed_over.append(entry.name)
+        link = resource.link or run.settings.link
+        wanted.extend(Wanted(artifact=artifact_of(resource, one), link=link) for one in here)
+    for entry in settled.before.entries.values():
+        # What the manifest still asks for and could not be locked this time stays where it is.
+        if entry.name in settled.resources and entry.name not in settled.lockfile.entries:
+            asked.update(one.dest for one in for_platform(entry, run.platform))
+    return _Wants(tuple(wanted), frozenset(asked), tuple(passed_over), settled.resources)
+
+
+def _plan(run: Run, settled: Settled, wants: _Wants, wish: SyncWish) -> tuple[Plan, Survey]:
+    owned = run.state.owned()
+    pinned = _pinned(run, settled.before, settled.lockfile)
+    dests = dict.fromkeys((*(want.artifact.dest for want in wants.wanted), *owned, *pinned))
+    found = look(
+        run.files.root,
+        dests,
+        owned,
+        written_ns=run.state.written_ns,
+        blob_path=run.store.path_of,
+        allow_outside=run.settings.allow_outside,
+    )
+    needed = [want.artifact for want in wants.wanted if not shows(found[want.artifact.dest], want)]
+    survey = Survey(blobs=blobs(run, needed), found=found, owned=owned)
+    plan = make_plan(wants.wanted, survey, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
+    return plan, survey
+
+
+def _pinned(run: Run, *lockfiles: Lockfile) -> dict[str, frozenset[str]]:
+    """What old and new lockfile know of each path of this platform."""
+    pinned: dict[str, frozenset[str]] = {}
+    for lockfile in lockfiles:
+        for entry in lockfile.entries.values():
+            for one in for_platform(entry, run.platform):
+                pinned[one.dest] = pinned.get(one.dest, frozenset()) | {one.sha256}
+    return pinned
+
+
+class _Sync:
+    """One run that changes things."""
+
+    def __init__(self, run: Run, modes: Modes, wish: SyncWish, settled: Settled, errors: list[DlmError]) -> None:
+        self._run = run
+        self._modes = modes
+        self._wish = wish
+        self._settled = settled
+        self._errors = errors
+
+    def carry_out(self) -> SyncReport:
+        """Plan, fetch, place, write the lockfile, report."""
+        run, settled = self._run, self._settled
+        if run.state.interrupted:
+            run.reporter.emit(Note("the run before was interrupted; this one completes it"))
+            remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
+        wants = _wants(run, settled, self._wish.groups)
+        plan, survey = _plan(run, settled, wants, self._wish)
+        self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)
+        _stop_at(self._errors, self._wish)
+        haul = gather(run, plan.fetch, offline=self._modes.offline)
+        self._sort_errors(plan, haul)
+        _stop_at(self._errors, self._wish)
+        held = dict(survey.blobs)
+        held.update({one.blob.sha256: one.blob for one in haul.arrived.values()})
+        place = [want for want in plan.place if want.artifact.digests.sha256 in held]
+        done = self._place(plan, survey, place, held)
+        written = self._write(held, haul)
+        return SyncReport(
+            placed=_shown(done, place, survey),
+            removed=done.removed,
+            kept=len(plan.keep),
+            left=plan.left,
+            passed_over=wants.passed_over,
+            changes=settled.changes,
+            fetched=settled.fetched + len(haul.arrived),
+            transferred=settled.transferred + sum(one.receipt.transferred for one in haul.arrived.values()),
+            written=written,
+            errors=tuple(self._errors),
+        )
+
+    def _sort_errors(self, plan: Plan, haul: Haul) -> None:
+        """Failing to get what is optional is a warning."""
+        for index, error in haul.errors.items():
+            resource = self._settled.resources.get(plan.fetch[index].resource)
+            if resource is not None and resource.optional:
+                self._run.reporter.emit(
+                    Warned(f"optional, and could not be had: {error.message}", plan.fetch[index].resource)
+                )
+            else:
+                self._errors.append(error)
+
+    def _place(self, plan: Plan, survey: Survey, place: list[Wanted], held: Mapping[str, Blob]) -> Done:
+        run = self._run
+        known = _still_known(plan, survey)
+        gone = _gone(plan, survey)
+        if not place and not plan.remove:
+            run.state.finish(known, gone)
+            return Done()
+        placings = [
+            Placing(
+                dest=want.artifact.dest,
+                blob=held[want.artifact.digests.sha256 or ""],
+                resource=want.artifact.resource,
+                found=survey.found[want.artifact.dest],
+                link=want.link,
+                executable=want.artifact.executable,
+            )
+            for want in place
+        ]
+        folders = missing_folders(run.files.root, [one.dest for one in placings])
+        token = run.state.begin(placings, plan.remove, folders)
+        done = carry_out(
+            run.files.root,
+            placings,
+            plan.remove,
+            survey.found,
+            token=token,
+            folders={*run.state.folders, *folders},
+            reporter=run.reporter,
+            clock=run.clock,
+            allow_outside=run.settings.allow_outside,
+            force=self._wish.force,
+        )
+        run.state.finish(
+            (*known, *done.placements),
+            (*gone, *done.removed),
+            folders=done.folders,
+            folders_removed=done.folders_removed,
+        )
+        self._errors.extend(done.errors)
+        self._errors.extend(_conflict_error(conflict) for conflict in done.left)
+        _stop_at(self._errors, self._wish)
+        return done
+
+    def _write(self, held: Mapping[str, Blob], haul: Haul) -> bool:
+        """The lockfile, last; not where part of it is missing or the mode forbids it."""
+        if not self._settled.writable or self._settled.errors:
+            return False
+        lockfile = _verified(self._settled.lockfile, held, haul)
+        return save(self._run, lockfile, self._settled.read)
+
+
+def _conflict_error(conflict: Conflict) -> DlmError:
+    kind = PolicyError if conflict.policy else LocalError
+    hint = "move it away, or run `dlm sync --force` to overwrite it" if conflict.forcible else "move it away"
+    if conflict.policy:
+        hint = "remove the link, or name its target under allow_outside in your config.yaml"
+    return kind(f"{conflict.dest}: {conflict.reason}", resource=conflict.resource, hint=hint)
+
+
+def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
+    """Paths that are right: adopted, or the same file with another signature, which the state should know."""
+    known: list[Placement] = []
+    for want in plan.keep:
+        found: Found = survey.found[want.artifact.dest]
+        owned = survey.owned.get(want.artifact.dest)
+        if found.placement is not None and (owned is None or owned.placement != found.placement):
+            known.append(found.placement)
+    return known
+
+
+def _gone(plan: Plan, survey: Survey) -> list[str]:
+    """Paths that are not dlm's any more: somebody removed them, or edited them and nothing asks for them."""
+    wanted = {want.artifact.dest for want in (*plan.keep, *plan.place)}
+    gone = [dest for dest in survey.owned if dest not in wanted and survey.found[dest].kind == "absent"]
+    return [*gone, *(conflict.dest for conflict in plan.left)]
+
+
+def _shown(done: Done, place: Iterable[Wanted], survey: Survey) -> tuple[Shown, ...]:
+    resources = {want.artifact.dest: want.artifact.resource for want in place}
+    return tuple(
+        Shown(
+            resource=resources.get(one.dest, ""),
+            dest=one.dest,
+            mode=one.mode,
+            replaced=survey.found[one.dest].kind != "absent",
+        )
+        for one in done.placements
+    )
+
+
+def _verified(lockfile: Lockfile, held: Mapping[str, Blob], haul: Haul) -> Lockfile:
+    """The lockfile with the word "unverified" taken from what has been seen by now."""
+    receipts = {one.blob.sha256: one.receipt for one in haul.arrived.values()}
+    entries: dict[str, LockEntry] = {}
+    for name, entry in lockfile.entries.items():
+        if all(one.verified for one in entry.artifacts):
+            entries[name] = entry
+            continue
+        seen: list[LockedArtifact] = []
+        for one in entry.artifacts:
+            if one.verified or one.sha256 not in held:
+                seen.append(one)
+                continue
+            receipt = receipts.get(one.sha256)
+            headers = receipt.headers if receipt is not None and receipt.from_origin else {}
+            seen.append(replace(one, verified=True, headers=headers))
+        entries[name] = replace(entry, artifacts=tuple(seen))
+    return replace(lockfile, entries=entries)

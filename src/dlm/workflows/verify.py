@@ -1,0 +1,132 @@
+"""``dlm verify``: hash the tree and the store anew and hold them against the lockfile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dlm.errors import StaleError
+from dlm.model.lockfile import LockedArtifact, Lockfile
+from dlm.model.manifest import Resource
+from dlm.model.plan import Found
+from dlm.place.survey import look
+from dlm.workflows.orders import for_platform
+from dlm.workflows.run import Run
+from dlm.workflows.settle import Modes
+from dlm.workflows.sync import SyncReport, SyncWish, sync
+
+__all__ = ["Flaw", "VerifyReport", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """One thing that is not as the lockfile says.
+
+    Attributes:
+        where: ``tree`` or ``cache``.
+        what: ``missing``, ``differs`` (in the tree) or ``rotted`` (in the cache).
+        subject: the path in the tree, or the file's name and digest.
+    """
+
+    resource: str
+    where: Literal["tree", "cache"]
+    what: Literal["missing", "differs", "rotted"]
+    subject: str
+    expected: str
+    actual: str | None = None
+
+    def __str__(self) -> str:
+        if self.what == "missing":
+            return f"{self.resource}: {self.subject} is missing"
+        if self.what == "rotted":
+            return f"{self.resource}: {self.subject} rotted in the cache and was set aside"
+        seen = f"sha256 {self.actual}" if self.actual else "no plain file"
+        return f"{self.resource}: {self.subject} differs: expected sha256 {self.expected}, found {seen}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What was hashed, and what was wrong with it.
+
+    Attributes:
+        tree, cache: how many files were hashed there.
+        repaired: what ``--repair`` did about it, None without.
+    """
+
+    tree: int
+    cache: int
+    flaws: tuple[Flaw, ...]
+    repaired: SyncReport | None = None
+
+    @property
+    def rotted(self) -> bool:
+        """Whether the cache held wrong bytes."""
+        return any(flaw.what == "rotted" for flaw in self.flaws)
+
+
+def verify(run: Run, modes: Modes, *, repair: bool = False) -> VerifyReport:
+    """Carry out ``dlm verify``.
+
+    Raises:
+        StaleError: there is no lockfile.
+        DlmError: a repair failed.
+    """
+    read = run.lockfile()
+    if read is None:
+        raise StaleError(f"{run.files.lockfile_name} is missing, so there is nothing to verify", hint="run `dlm lock`")
+    resources = _resources(read.lockfile)
+    tree, tree_flaws = _verify_tree(run, read.lockfile, resources)
+    cache, cache_flaws = _verify_cache(run, read.lockfile)
+    flaws = (*tree_flaws, *cache_flaws)
+    repaired = None
+    if repair and flaws:
+        # The lockfile alone counts: a repair brings back what was locked, whatever the manifest says by now.
+        repaired = sync(run, Modes(frozen="--repair", offline=modes.offline), SyncWish(force=True, inexact=True))
+    return VerifyReport(tree=tree, cache=cache, flaws=flaws, repaired=repaired)
+
+
+def _resources(lockfile: Lockfile) -> Mapping[str, Resource]:
+    return {entry.name: Resource.from_request(entry.name, entry.request) for entry in lockfile.entries.values()}
+
+
+def _verify_tree(run: Run, lockfile: Lockfile, resources: Mapping[str, Resource]) -> tuple[int, list[Flaw]]:
+    wanted = [(entry.name, one) for entry in lockfile.entries.values() for one in for_platform(entry, run.platform)]
+    found = look(
+        run.files.root,
+        [one.dest for _, one in wanted],
+        run.state.owned(),
+        blob_path=run.store.path_of,
+        allow_outside=run.settings.allow_outside,
+        rehash=True,
+    )
+    flaws = [
+        flaw
+        for name, one in wanted
+        if (flaw := _tree_flaw(name, one, found[one.dest], optional=resources[name].optional)) is not None
+    ]
+    return sum(one.sha256 is not None for one in found.values()), flaws
+
+
+def _tree_flaw(name: str, one: LockedArtifact, found: Found, *, optional: bool) -> Flaw | None:
+    if found.sha256 == one.sha256:
+        return None
+    if found.kind == "absent" and found.problem is None:
+        if optional:
+            return None
+        return Flaw(resource=name, where="tree", what="missing", subject=one.dest, expected=one.sha256)
+    return Flaw(resource=name, where="tree", what="differs", subject=one.dest, expected=one.sha256, actual=found.sha256)
+
+
+def _verify_cache(run: Run, lockfile: Lockfile) -> tuple[int, list[Flaw]]:
+    """Hash the blobs that the lockfile names. A blob that is not there is no flaw: the cache may be deleted."""
+    named = {one.sha256: (entry.name, one) for entry, one in lockfile.artifacts()}
+    hashed = 0
+    flaws: list[Flaw] = []
+    for sha256, good in run.store.verify_all(named):
+        hashed += 1
+        if not good:
+            name, one = named[sha256]
+            subject = f"{one.filename} ({sha256[:16]}…)"
+            flaws.append(Flaw(resource=name, where="cache", what="rotted", subject=subject, expected=sha256))
+    return hashed, flaws
