@@ -1,0 +1,340 @@
+"""The backend on libcurl: one multi handle drives every exchange from one thread.
+
+libcurl writes head lines and body pieces into plain lists, so no Python code runs inside of it: a signal that
+arrives meanwhile is raised in our own code, where it belongs, and not swallowed by a callback.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import time
+from typing import Any, ClassVar
+
+import pycurl
+
+from dlm.fetch.answers import is_public
+from dlm.fetch.head import HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.trust import ca_bundle
+from dlm.model.settings import Settings
+from dlm.model.wire import Ending, Failure, Request
+from dlm.ports import Exchange, Wire
+
+__all__ = ["CurlBackend"]
+
+#: Bytes that libcurl reads at once; below 256 KiB a fast network costs twice the CPU.
+_BUFFER = 512 * 1024
+#: Seconds to wait where libcurl has work but no socket to wait for, such as while a name is looked up.
+_NAP = 0.005
+#: CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says to CONNECT is no answer.
+_SUPPRESS_CONNECT_HEADERS = 265
+
+_CLOSED_IN_HANDSHAKE = ("eof", "reset by peer", "ssl_error_syscall", "closed", "broken pipe")
+
+
+class CurlBackend:
+    """Speaks HTTP/1.1, and HTTP/2 over TLS, by libcurl."""
+
+    name: ClassVar[str] = "curl"
+
+    def __init__(self, settings: Settings) -> None:
+        """Args:
+        settings: timeouts, caps, certificates.
+
+        Raises:
+            SettingsError: ``ca_file`` cannot be used.
+        """
+        self._settings = settings
+        self._ca_file = ca_bundle(settings)
+
+    def open(self) -> Wire:
+        """A multi handle of its own."""
+        return _CurlWire(self._settings, self._ca_file)
+
+
+class _Slot:
+    """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
+
+    __slots__ = ("answered", "chunks", "exchange", "handle", "head_size", "lines", "seen", "stopped")
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.exchange: Exchange | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        self.lines.clear()
+        self.chunks.clear()
+        self.exchange = None
+        self.answered = False
+        self.stopped = False
+        self.seen = 0
+        self.head_size = 0
+
+
+class _CurlWire:
+    """A multi handle and its easy handles."""
+
+    def __init__(self, settings: Settings, ca_file: str) -> None:
+        self._settings = settings
+        self._ca_file = ca_file
+        self._multi: Any = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, max(1, settings.jobs_per_host))
+        self._multi.setopt(pycurl.M_MAXCONNECTS, max(16, settings.jobs))
+        self._free: list[_Slot] = []
+        self._running: dict[Any, _Slot] = {}
+        self._slots: dict[Exchange, _Slot] = {}
+
+    def start(self, exchange: Exchange) -> None:
+        """Put an exchange on a free handle."""
+        slot = self._free.pop() if self._free else self._new_slot()
+        slot.clear()
+        slot.exchange = exchange
+        _aim(slot.handle, exchange.request)
+        self._running[slot.handle] = slot
+        self._slots[exchange] = slot
+        self._multi.add_handle(slot.handle)
+
+    def cancel(self, exchange: Exchange) -> None:
+        """Take an exchange off its handle."""
+        slot = self._slots.get(exchange)
+        if slot is not None:
+            self._take_off(slot)
+
+    def turn(self, timeout: float) -> None:
+        """Wait for sockets, let libcurl work, and hand over what it brought."""
+        if self._perform():
+            return
+        self._wait(timeout)
+        self._perform()
+
+    def close(self) -> None:
+        """Close handles and connections."""
+        for slot in list(self._running.values()):
+            self._take_off(slot)
+        for slot in self._free:
+            slot.handle.close()
+        self._free.clear()
+        self._multi.close()
+
+    # -- libcurl -------------------------------------------------------------------------------------------------
+
+    def _wait(self, timeout: float) -> None:
+        patience: int = self._multi.timeout()
+        if patience >= 0:
+            timeout = min(timeout, patience / 1000)
+        readable, writable, failing = self._multi.fdset()
+        if readable or writable or failing:
+            select.select(readable, writable, failing, timeout)
+        elif timeout > 0:
+            time.sleep(min(timeout, _NAP))
+
+    def _perform(self) -> bool:
+        """One round; whether anything came of it."""
+        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+            pass
+        moved = False
+        for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
+            # Handing over may cancel other exchanges, so each is looked at anew.
+            if slot.exchange is not None:
+                self._hand_over(slot)
+                moved = True
+        while True:
+            left, done, failed = self._multi.info_read()
+            for handle in done:
+                self._finish(handle, 0, "")
+            for handle, code, text in failed:
+                self._finish(handle, code, text)
+            moved = moved or bool(done or failed)
+            if not left:
+                return moved
+
+    def _finish(self, handle: Any, code: int, text: str) -> None:
+        slot = self._running.get(handle)
+        if slot is None:
+            return
+        self._hand_over(slot)
+        exchange = slot.exchange
+        if exchange is None:
+            return
+        if code == 0 and slot.answered:
+            ending = Ending()
+        elif code == 0:
+            ending = Ending(Failure.PROTOCOL, "no answer was understood")
+        else:
+            ending = Ending(_failure(slot, exchange.request, code, text), text)
+        self._take_off(slot)
+        exchange.ended(ending)
+
+    def _hand_over(self, slot: _Slot) -> None:
+        """Pass on what came: the head once it is complete, then the body."""
+        exchange = slot.exchange
+        if exchange is None:
+            return
+        if not slot.answered:
+            try:
+                wanted = self._read_head(slot, exchange)
+            except MalformedHead as error:
+                self._stop(slot, Ending(Failure.PROTOCOL, str(error)))
+                return
+            except HeadTooLarge as error:
+                self._stop(slot, Ending(Failure.HEAD_SIZE, str(error)))
+                return
+            if not wanted:
+                if slot.exchange is exchange:
+                    self._stop(slot, Ending(Failure.STOPPED))
+                return
+        else:
+            # What comes behind the head is trailers, which decide nothing.
+            slot.lines.clear()
+        if slot.answered and slot.chunks and slot.exchange is exchange:
+            chunks = slot.chunks[:]
+            slot.chunks.clear()
+            for chunk in chunks:
+                if not exchange.body(chunk):
+                    if slot.exchange is exchange:
+                        self._stop(slot, Ending(Failure.STOPPED))
+                    return
+
+    def _read_head(self, slot: _Slot, exchange: Exchange) -> bool:
+        """Look for the end of the head among the lines that came; False where the body is not wanted."""
+        while True:
+            lines = slot.lines
+            for index in range(slot.seen, len(lines)):
+                line = lines[index]
+                slot.head_size += len(line)
+                if line in {b"\r\n", b"\n"}:
+                    break
+                check_size(index + 1, slot.head_size)
+            else:
+                slot.seen = len(lines)
+                return True
+            block = lines[:index]
+            del lines[: index + 1]
+            slot.seen = slot.head_size = 0
+            direct = exchange.request.proxy is None
+            head = parse_head(block, (slot.handle.getinfo(pycurl.PRIMARY_IP) or None) if direct else None)
+            if head.status >= 200:
+                break
+        slot.answered = True
+        lines.clear()
+        return exchange.head(head)
+
+    def _stop(self, slot: _Slot, ending: Ending) -> None:
+        exchange = slot.exchange
+        self._take_off(slot)
+        if exchange is not None:
+            exchange.ended(ending)
+
+    def _take_off(self, slot: _Slot) -> None:
+        exchange = slot.exchange
+        self._multi.remove_handle(slot.handle)
+        del self._running[slot.handle]
+        if exchange is not None:
+            del self._slots[exchange]
+        slot.clear()
+        self._free.append(slot)
+
+    def _new_slot(self) -> _Slot:
+        handle = pycurl.Curl()
+        slot = _Slot(handle)
+        handle.setopt(pycurl.HEADERFUNCTION, slot.lines.append)
+        handle.setopt(pycurl.WRITEFUNCTION, slot.chunks.append)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.NOPROGRESS, 1)
+        handle.setopt(pycurl.BUFFERSIZE, _BUFFER)
+        handle.setopt(pycurl.FOLLOWLOCATION, 0)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        handle.setopt(pycurl.PATH_AS_IS, 1)
+        handle.setopt(pycurl.HTTP_CONTENT_DECODING, 0)
+        handle.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        handle.setopt(pycurl.PIPEWAIT, 1)
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(self._settings.connect_timeout * 1000)))
+        handle.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        handle.setopt(pycurl.SSL_VERIFYPEER, 1)
+        handle.setopt(pycurl.SSL_VERIFYHOST, 2)
+        handle.setopt(pycurl.CAINFO, self._ca_file)
+        handle.setopt(pycurl.PROXY_CAINFO, self._ca_file)
+        # libcurl reads no_proxy itself unless it is told; which proxy to take is decided elsewhere.
+        handle.setopt(pycurl.NOPROXY, "")
+        return slot
+
+
+def _aim(handle: Any, request: Request) -> None:
+    """Set on a handle what differs from one request to the next."""
+    handle.setopt(pycurl.URL, str(request.url))
+    handle.setopt(pycurl.HTTPHEADER, [_line(name, value) for name, value in request.headers])
+    if request.proxy is None:
+        handle.setopt(pycurl.PROXY, "")
+        handle.unsetopt(pycurl.PROXYUSERPWD)
+    else:
+        handle.setopt(pycurl.PROXY, request.proxy.origin)
+        if request.proxy.userinfo is None:
+            handle.unsetopt(pycurl.PROXYUSERPWD)
+        else:
+            # Escaped as in a URL, which is how libcurl takes it here.
+            handle.setopt(pycurl.PROXYUSERPWD, request.proxy.userinfo)
+    if request.public_only:
+        handle.setopt(pycurl.PREREQFUNCTION, _refuse_private)
+    else:
+        handle.unsetopt(pycurl.PREREQFUNCTION)
+
+
+def _line(name: str, value: str) -> bytes:
+    # "Name;" is how libcurl is told to send a header without a value; "Name:" would remove it.
+    return (f"{name}: {value}" if value else f"{name};").encode("latin-1")
+
+
+def _refuse_private(remote: str, _local: str, _remote_port: int, _local_port: int) -> int:
+    """Called between the connection and the request."""
+    return int(pycurl.PREREQFUNC_OK if is_public(remote) else pycurl.PREREQFUNC_ABORT)
+
+
+_PLAIN_FAILURES = {
+    pycurl.E_COULDNT_RESOLVE_HOST: Failure.DNS,
+    pycurl.E_COULDNT_RESOLVE_PROXY: Failure.PROXY,
+    pycurl.E_OPERATION_TIMEDOUT: Failure.CONNECT_TIMEOUT,
+    pycurl.E_ABORTED_BY_CALLBACK: Failure.PRIVATE,
+    pycurl.E_PEER_FAILED_VERIFICATION: Failure.TLS,
+    pycurl.E_SSL_CERTPROBLEM: Failure.TLS,
+    pycurl.E_SSL_CIPHER: Failure.TLS,
+    pycurl.E_SSL_CACERT_BADFILE: Failure.TLS,
+    pycurl.E_SSL_ISSUER_ERROR: Failure.TLS,
+    pycurl.E_SSL_INVALIDCERTSTATUS: Failure.TLS,
+    pycurl.E_UNSUPPORTED_PROTOCOL: Failure.PROTOCOL,
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: Failure.PROTOCOL,
+    pycurl.E_FILESIZE_EXCEEDED: Failure.PROTOCOL,
+    pycurl.E_BAD_CONTENT_ENCODING: Failure.PROTOCOL,
+}
+_TOO_LARGE = 100
+_PROXY_HANDSHAKE = 97
+
+
+def _failure(slot: _Slot, request: Request, code: int, text: str) -> Failure:
+    """libcurl's code in the words of :class:`Failure`."""
+    said = text.lower()
+    tunnel = slot.handle.getinfo(pycurl.HTTP_CONNECTCODE) if request.proxy is not None else 0
+    if request.proxy is not None and not slot.answered:
+        if 400 <= tunnel < 500:
+            return Failure.PROXY_DENIED
+        if code in {pycurl.E_COULDNT_CONNECT, _PROXY_HANDSHAKE} or tunnel >= 500 or "connect tunnel" in said:
+            return Failure.PROXY
+    if "too large response headers" in said or "too many response headers" in said or code == _TOO_LARGE:
+        return Failure.HEAD_SIZE
+    if "refused_stream" in said:
+        return Failure.STREAM_REFUSED
+    if code == pycurl.E_COULDNT_CONNECT:
+        refused = slot.handle.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED
+        return Failure.REFUSED if refused else Failure.UNREACHABLE
+    if code == pycurl.E_SSL_CONNECT_ERROR:
+        return Failure.CLOSED if any(word in said for word in _CLOSED_IN_HANDSHAKE) else Failure.TLS
+    if code in _PLAIN_FAILURES:
+        return _PLAIN_FAILURES[code]
+    if not slot.answered:
+        return Failure.CLOSED
+    return Failure.CUT

@@ -1,0 +1,190 @@
+"""Many transfers at once over one backend: orders into a store, and small documents into memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from dlm.errors import DlmError, SettingsError
+from dlm.fetch.flight import Flight
+from dlm.fetch.loop import Loop
+from dlm.fetch.page import Reading
+from dlm.fetch.workbench import Workbench
+from dlm.model.settings import Settings
+from dlm.model.transfer import Arrived, Lost, Order, Outcome, Page
+from dlm.ports import Backend, Clock, Reporter, Store, Wire
+
+__all__ = ["HttpFetcher", "choose_backend"]
+
+
+def choose_backend(settings: Settings) -> Backend:
+    """The backend that ``settings.backend`` names; ``auto`` is curl where pycurl can be imported, else requests.
+
+    Raises:
+        SettingsError: there is no such backend, its library is missing, or ``ca_file`` cannot be used.
+    """
+    name = settings.backend
+    if name == "auto":
+        name = "curl" if importlib.util.find_spec("pycurl") is not None else "requests"
+    if name == "curl":
+        from dlm.fetch.curl_backend import CurlBackend
+
+        return CurlBackend(settings)
+    if name == "requests":
+        from dlm.fetch.requests_backend import RequestsBackend
+
+        return RequestsBackend(settings)
+    raise SettingsError(f"backend is {name!r}", hint="it is auto, curl or requests")
+
+
+class HttpFetcher:
+    """Fetches over HTTP: a ``ports.Fetcher``.
+
+    It may be used by several threads and from within its own iterations: every call has a wire of its own, and
+    wires, with the connections they hold open, serve one call after another.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, reporter: Reporter, backend: Backend | None = None, *, version: str
+    ) -> None:
+        """Args:
+        settings: caps, timeouts, retries, proxies.
+        clock: time and chance.
+        reporter: is told what happens.
+        backend: speaks HTTP; by default the one that ``settings`` name.
+        version: dlm's own, for the User-Agent.
+
+        Raises:
+            SettingsError: as :func:`choose_backend` does.
+        """
+        self._bench = Workbench(settings, clock, reporter, version)
+        self._backend = choose_backend(settings) if backend is None else backend
+        self._idle: list[Wire] = []
+        self._lock = threading.Lock()
+
+    def fetch(self, orders: Iterable[Order], store: Store) -> Iterator[Outcome]:
+        """The outcome of each order, as they come; ``orders`` is read no further than there is room to work on.
+
+        An iteration that is given up, or interrupted, leaves what has arrived so far for a later run.
+        """
+        wire = self._borrow()
+        run = _Run(self._bench, self._loop(wire), iter(orders), store)
+        try:
+            yield from run.outcomes()
+        except BaseException:
+            # Also when nobody asks for more (GeneratorExit) and when the user interrupts.
+            run.abandon()
+            wire.close()
+            raise
+        self._give_back(wire)
+
+    def read(self, urls: Sequence[str]) -> list[Page | DlmError]:
+        """Each small document, or why it could not be had, in the order of ``urls``; read at the same time."""
+        wire = self._borrow()
+        loop = self._loop(wire)
+        readings = {url: Reading(self._bench, loop, url) for url in dict.fromkeys(urls)}
+        try:
+            for reading in readings.values():
+                reading.start()
+            while any(reading.result is None for reading in readings.values()):
+                loop.turn()
+        except BaseException:
+            wire.close()
+            raise
+        self._give_back(wire)
+        return [result for url in urls if (result := readings[url].result) is not None]
+
+    def close(self) -> None:
+        """Close the connections that no call is using."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for wire in idle:
+            wire.close()
+
+    def _loop(self, wire: Wire) -> Loop:
+        return Loop(wire, self._bench.clock, self._bench.limits)
+
+    def _borrow(self) -> Wire:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._backend.open()
+
+    def _give_back(self, wire: Wire) -> None:
+        with self._lock:
+            self._idle.append(wire)
+
+
+class _Run:
+    """One call of :meth:`HttpFetcher.fetch`."""
+
+    def __init__(self, bench: Workbench, loop: Loop, orders: Iterator[Order], store: Store) -> None:
+        self._bench = bench
+        self._loop = loop
+        self._orders = orders
+        self._store = store
+        self._flights: dict[str, Flight] = {}
+        self._followers: dict[str, list[Order]] = {}
+        self._settled: dict[str, Outcome] = {}
+        self._ready: deque[Outcome] = deque()
+        # Flights may wait, for a server's patience or for another process, and keep no place on the wire meanwhile.
+        self._most = 4 * bench.limits.jobs
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """All of them."""
+        more = True
+        while more or self._flights or self._ready:
+            while more and self._loop.room and len(self._flights) < self._most:
+                order = next(self._orders, None)
+                if order is None:
+                    more = False
+                else:
+                    self._take(order)
+            while self._ready:
+                yield self._ready.popleft()
+            if self._flights:
+                self._loop.turn()
+
+    def abandon(self) -> None:
+        """Let go of everything that is under way."""
+        for flight in self._flights.values():
+            flight.abandon()
+
+    def _take(self, order: Order) -> None:
+        key = order.key
+        if key in self._flights:
+            self._followers.setdefault(key, []).append(order)
+            return
+        settled = self._settled.get(key)
+        if settled is not None:
+            outcome = _shared(order, settled)
+            if outcome is not None:
+                self._ready.append(outcome)
+                return
+        flight = Flight(self._bench, self._loop, self._store, order, self._done)
+        self._flights[key] = flight
+        flight.launch()
+
+    def _done(self, outcome: Outcome) -> None:
+        key = outcome.order.key
+        del self._flights[key]
+        self._settled[key] = outcome
+        self._ready.append(outcome)
+        for follower in self._followers.pop(key, []):
+            self._take(follower)
+
+
+def _shared(order: Order, settled: Outcome) -> Outcome | None:
+    """The outcome for another order with the same key, or None where it has to be found out."""
+    first = settled.order
+    if isinstance(settled, Lost):
+        if [str(source.url) for source in first.sources] != [str(source.url) for source in order.sources]:
+            return None
+        error = settled.error
+        again = type(error)(error.message, resource=order.artifact.resource, hint=error.hint, details=error.details)
+        return Lost(order=order, error=again)
+    if order.artifact.digests != first.artifact.digests or order.artifact.size not in {None, settled.blob.size}:
+        return None
+    return Arrived(order=order, blob=settled.blob, receipt=settled.receipt)

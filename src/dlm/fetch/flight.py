@@ -1,0 +1,212 @@
+"""One order on its way into a store: the claim, what is at hand already, the transfer, the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlm.errors import DlmError, IntegrityError
+from dlm.fetch.loop import Loop
+from dlm.fetch.server_digests import disagreement
+from dlm.fetch.workbench import Workbench
+from dlm.model.artifact import Blob, Receipt
+from dlm.model.digest import Digests
+from dlm.model.events import Fetched, Waiting, Warned
+from dlm.model.transfer import Arrived, Known, Lost, Order, Outcome
+from dlm.ports import Claim, Store, Writer
+
+__all__ = ["Flight"]
+
+#: Seconds between two looks at a claim that another process has: short at first, never long.
+_FIRST_LOOK, _LONGEST_LOOK = 0.02, 0.5
+
+
+class Flight:
+    """Carries one order to its outcome, and tells it once."""
+
+    def __init__(
+        self, bench: Workbench, loop: Loop, store: Store, order: Order, done: Callable[[Outcome], None]
+    ) -> None:
+        self._bench = bench
+        self._loop = loop
+        self._store = store
+        self._order = order
+        self._done = done
+        self._claim: Claim | None = None
+        self._writer: Writer | None = None
+        self._blob: Blob | None = None
+        self._before: Known | None = None
+        self._look = _FIRST_LOOK
+        self._waited = False
+        self._over = False
+        self._machine = bench.machine(order, bench.size_limit)
+        self._transfer = bench.transfer(self._machine, self, order.artifact, loop)
+
+    def launch(self) -> None:
+        """Begin, or wait for the process that has begun already."""
+        try:
+            if not self._order.artifact.digests:
+                self._before = self._store.known(self._order.key)
+            self._try_claim()
+        except DlmError as error:
+            self.failed(error)
+
+    def abandon(self) -> None:
+        """Stop, and keep what has arrived."""
+        self._over = True
+        try:
+            self._transfer.abandon()
+        except DlmError as error:
+            # The run ends for a better reason than this one.
+            self._bench.reporter.emit(Warned(error.message, self._order.artifact.resource))
+        self._release()
+
+    def _try_claim(self) -> None:
+        self._claim = self._store.claim(self._order.key)
+        if self._claim is None:
+            if not self._waited:
+                self._waited = True
+                self._bench.reporter.emit(Waiting(f"another dlm is fetching {self._order.artifact.label}"))
+            self._loop.after(self._look, self._look_again)
+            self._look = min(2 * self._look, _LONGEST_LOOK)
+            return
+        if not self._at_hand():
+            self._transfer.start()
+
+    def _look_again(self) -> None:
+        if self._over:
+            return
+        try:
+            self._try_claim()
+        except DlmError as error:
+            self.failed(error)
+
+    def _at_hand(self) -> bool:
+        """Whether the store holds it already, or since another process held the claim."""
+        artifact = self._order.artifact
+        if artifact.digests:
+            blob = self._store.get(artifact.digests)
+            if blob is None:
+                return False
+            if artifact.size is not None and artifact.size != blob.size:
+                raise IntegrityError(
+                    f"a size of {artifact.size} bytes was expected, the bytes with this digest are {blob.size}",
+                    resource=artifact.resource,
+                )
+            self._finish(blob, Receipt(source=self._order.sources[0].shown, from_origin=False, attempts=0))
+            return True
+        now = self._store.known(self._order.key)
+        if now is None or (self._before is not None and now.serial == self._before.serial):
+            return False
+        blob = self._store.get(now.digests)
+        if blob is None:
+            return False
+        self._finish(blob, self._known_receipt(now))
+        return True
+
+    def _known_receipt(self, known: Known) -> Receipt:
+        """The receipt of what another process got from the origin a moment ago."""
+        origin = next((source for source in self._order.sources if source.origin), self._order.sources[0])
+        return Receipt(
+            source=self._machine.clean(origin.shown),
+            from_origin=True,
+            final_url=known.final_url,
+            headers=known.headers,
+            attempts=0,
+        )
+
+    # -- what the transfer asks ----------------------------------------------------------------------------------
+
+    def open(self) -> Writer:
+        """A writer, with what an earlier run left."""
+        artifact = self._order.artifact
+        self._writer = self._store.writer(self._order.key, artifact.digests, artifact.size)
+        return self._writer
+
+    def commit(self, expected: Digests, size: int | None) -> None:
+        """Into the store."""
+        assert self._writer is not None, "commit comes after open"
+        self._blob = self._writer.commit(expected, size)
+
+    def reuse(self) -> bool:
+        """The blob that the order knew, if it is still there."""
+        known = self._order.known
+        self._blob = None if known is None else self._store.get(known.digests)
+        return self._blob is not None
+
+    def finished(self) -> None:
+        """Write down what the origin said, and hand the blob over."""
+        blob = self._blob
+        assert blob is not None, "finished comes after commit or reuse"
+        machine, transfer = self._machine, self._transfer
+        source = machine.source
+        from_origin = source is not None and source.origin
+        receipt = Receipt(
+            source=machine.shown or self._order.sources[0].shown,
+            from_origin=from_origin,
+            final_url=machine.final_url,
+            headers=machine.kept if from_origin else {},
+            transferred=transfer.transferred,
+            seconds=transfer.seconds,
+            attempts=machine.attempts,
+            complete=machine.complete,
+        )
+        self._compare(blob)
+        try:
+            if from_origin and not self._order.artifact.digests:
+                self._store.record(self._order.key, self._known(blob, receipt), self._order.artifact.filename)
+        except DlmError as error:
+            self.failed(error)
+            return
+        self._finish(blob, receipt)
+
+    def failed(self, error: DlmError) -> None:
+        """No source delivered, or this machine stands in the way."""
+        if error.resource is None:
+            error.resource = self._order.artifact.resource
+        self._over = True
+        self._release()
+        self._done(Lost(order=self._order, error=error))
+
+    def _known(self, blob: Blob, receipt: Receipt) -> Known:
+        return Known(
+            digests=blob.digests,
+            size=blob.size,
+            validators=self._machine.validators,
+            headers=receipt.headers,
+            final_url=receipt.final_url,
+        )
+
+    def _compare(self, blob: Blob) -> None:
+        """Say so where the server's own digest of the body is another one."""
+        head = self._machine.head
+        if head is None or head.status != 200:
+            return
+        actual = blob.digests.as_mapping()
+        if self._transfer.md5 is not None:
+            actual["md5"] = self._transfer.md5
+        header = disagreement(head, actual)
+        if header is not None:
+            message = f"{self._machine.shown} states a {header} that its own bytes do not have"
+            self._bench.reporter.emit(Warned(message, self._order.artifact.resource))
+
+    def _finish(self, blob: Blob, receipt: Receipt) -> None:
+        self._over = True
+        self._release()
+        artifact = self._order.artifact
+        if receipt.attempts or self._waited:
+            self._bench.reporter.emit(
+                Fetched(
+                    artifact.resource,
+                    artifact.filename,
+                    blob.size,
+                    receipt.seconds,
+                    receipt.transferred,
+                    receipt.source,
+                )
+            )
+        self._done(Arrived(order=self._order, blob=blob, receipt=receipt))
+
+    def _release(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.close()

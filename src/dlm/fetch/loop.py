@@ -1,0 +1,244 @@
+"""Who may use the wire when: a cap on all exchanges and on those of one host, timers, and a watch on slow servers.
+
+One thread turns a loop. Only :meth:`Exchange.body` may run on another one, where a backend has threads of its own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dlm.model.settings import Settings
+from dlm.model.wire import Ending, Failure, Head, Request
+from dlm.ports import Clock, Wire
+
+__all__ = ["Exchange", "Handler", "Limits", "Loop", "Sink"]
+
+#: Takes a piece of a body; False where no more is wanted.
+Sink = Callable[[bytes], bool]
+
+#: The longest that one turn waits, so that nothing depends on a wake-up that never comes.
+_LONGEST_TURN = 1.0
+#: A pause between two turns that is the consumer's doing and not a server's.
+_OUR_OWN_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much at once, and how slow is too slow.
+
+    Attributes:
+        jobs: exchanges at once.
+        jobs_per_host: of these, with one host.
+        head_timeout: seconds from the beginning of an exchange until the head of its answer is complete.
+        stall_timeout: seconds over which the rate of a body is measured.
+        stall_rate: bytes per second below which a body is cut.
+    """
+
+    jobs: int = 16
+    jobs_per_host: int = 16
+    head_timeout: float = 20.0
+    stall_timeout: float = 30.0
+    stall_rate: int = 1024
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The limits that ``settings`` ask for. Reaching a server and its first line have ``connect_timeout`` each."""
+        return cls(
+            jobs=max(1, settings.jobs),
+            jobs_per_host=max(1, settings.jobs_per_host),
+            head_timeout=2 * settings.connect_timeout,
+            stall_timeout=settings.stall_timeout,
+            stall_rate=settings.stall_rate,
+        )
+
+
+class Handler(Protocol):
+    """What an exchange belongs to."""
+
+    def answered(self, number: int, head: Head) -> Sink | None:
+        """The head came; what takes the body, or None where none is wanted."""
+        ...
+
+    def ended(self, number: int, ending: Ending) -> None:
+        """The exchange is over."""
+        ...
+
+
+class Exchange:
+    """One request on its way, as the backend sees it: counts, and passes on to its handler."""
+
+    __slots__ = ("_handler", "_loop", "_sink", "answered", "deadline", "host", "mark", "number", "received", "request")
+
+    def __init__(self, loop: Loop, handler: Handler, number: int, request: Request) -> None:
+        self._loop = loop
+        self._handler = handler
+        self._sink: Sink | None = None
+        self.number = number
+        self.request = request
+        self.host = request.url.origin
+        self.answered = False
+        self.received = 0
+        self.mark = 0
+        self.deadline = 0.0
+
+    def head(self, head: Head) -> bool:
+        self.answered = True
+        self._loop.watch_body(self)
+        self._sink = self._handler.answered(self.number, head)
+        return self._sink is not None
+
+    def body(self, data: bytes) -> bool:
+        self.received += len(data)
+        return self._sink is not None and self._sink(data)
+
+    def ended(self, ending: Ending) -> None:
+        self._loop.release(self)
+        self._handler.ended(self.number, ending)
+
+
+class Loop:
+    """Turns a wire."""
+
+    def __init__(self, wire: Wire, clock: Clock, limits: Limits) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._limits = limits
+        self._queues: dict[str, deque[Exchange]] = {}
+        self._queued = 0
+        self._active: dict[Exchange, None] = {}
+        self._per_host: dict[str, int] = {}
+        self._held: dict[str, float] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._next_check = float("inf")
+        self._left = clock.monotonic()
+
+    @property
+    def room(self) -> bool:
+        """Whether one more exchange would find a free place."""
+        return len(self._active) + self._queued < self._limits.jobs
+
+    def start(self, exchange: Exchange) -> None:
+        """Begin an exchange as soon as the caps allow."""
+        self._queues.setdefault(exchange.host, deque()).append(exchange)
+        self._queued += 1
+
+    def cancel(self, exchange: Exchange) -> None:
+        """End an exchange; nothing of it is told any more."""
+        if exchange in self._active:
+            self._wire.cancel(exchange)
+            self.release(exchange)
+            return
+        queue = self._queues.get(exchange.host, deque())
+        if exchange in queue:
+            queue.remove(exchange)
+            self._queued -= 1
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call ``call`` during the first turn that ends ``seconds`` from now or later."""
+        heapq.heappush(self._timers, (self._clock.monotonic() + seconds, next(self._order), call))
+
+    def hold(self, host: str, seconds: float) -> None:
+        """Begin nothing with ``host`` (an origin) for ``seconds``: it said that it has too much to do."""
+        until = self._clock.monotonic() + seconds
+        self._held[host] = max(until, self._held.get(host, 0.0))
+
+    def turn(self) -> None:
+        """Begin what may begin, let everything go on, and call what is due."""
+        now = self._clock.monotonic()
+        self._excuse(now - self._left)
+        self._launch(now)
+        wait = max(0.0, min(self._due() - now, _LONGEST_TURN))
+        if self._active:
+            self._wire.turn(wait)
+        elif self._timers or self._held:
+            self._clock.sleep(max(0.0, self._due() - now))
+        now = self._clock.monotonic()
+        self._check(now)
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+        self._launch(now)
+        self._left = self._clock.monotonic()
+
+    def watch_body(self, exchange: Exchange) -> None:
+        """From here on the rate of the body counts."""
+        exchange.mark = exchange.received
+        self._set_deadline(exchange, self._clock.monotonic() + self._limits.stall_timeout)
+
+    def release(self, exchange: Exchange) -> None:
+        """An exchange is over: its place is free."""
+        if exchange in self._active:
+            del self._active[exchange]
+            self._per_host[exchange.host] -= 1
+
+    def _launch(self, now: float) -> None:
+        if not self._queued:
+            return
+        for host, until in list(self._held.items()):
+            if until <= now:
+                del self._held[host]
+        # One of each host in turn, so that a long queue of one does not keep the others waiting.
+        begun = True
+        while begun and self._queued and len(self._active) < self._limits.jobs:
+            begun = False
+            for host, queue in list(self._queues.items()):
+                if not queue:
+                    del self._queues[host]
+                    continue
+                free = self._per_host.get(host, 0) < self._limits.jobs_per_host
+                if free and host not in self._held and len(self._active) < self._limits.jobs:
+                    self._begin(queue.popleft(), now)
+                    begun = True
+
+    def _begin(self, exchange: Exchange, now: float) -> None:
+        self._queued -= 1
+        self._active[exchange] = None
+        self._per_host[exchange.host] = self._per_host.get(exchange.host, 0) + 1
+        self._set_deadline(exchange, now + self._limits.head_timeout)
+        self._wire.start(exchange)
+
+    def _set_deadline(self, exchange: Exchange, deadline: float) -> None:
+        exchange.deadline = deadline
+        self._next_check = min(self._next_check, deadline)
+
+    def _due(self) -> float:
+        """When something has to be done at the latest."""
+        moments = [self._next_check] if self._active else []
+        if self._timers:
+            moments.append(self._timers[0][0])
+        if self._queued:
+            moments.extend(self._held.values())
+        return min(moments, default=self._clock.monotonic())
+
+    def _check(self, now: float) -> None:
+        """Cut what is too slow. What arrived during this turn is counted already."""
+        if now < self._next_check:
+            return
+        self._next_check = float("inf")
+        for exchange in list(self._active):
+            if exchange.deadline <= now and exchange in self._active:
+                self._judge(exchange, now)
+            self._next_check = min(self._next_check, exchange.deadline)
+
+    def _judge(self, exchange: Exchange, now: float) -> None:
+        enough = self._limits.stall_rate * self._limits.stall_timeout
+        if exchange.answered and exchange.received - exchange.mark >= enough:
+            exchange.mark = exchange.received
+            exchange.deadline = now + self._limits.stall_timeout
+            return
+        exchange.deadline = float("inf")
+        self._wire.cancel(exchange)
+        exchange.ended(Ending(Failure.STALLED if exchange.answered else Failure.HEAD_TIMEOUT))
+
+    def _excuse(self, pause: float) -> None:
+        """Time that passed between two turns went to our own consumer: no server is to be blamed for it."""
+        if pause < _OUR_OWN_PAUSE:
+            return
+        for exchange in self._active:
+            exchange.deadline += pause
+        self._next_check += pause

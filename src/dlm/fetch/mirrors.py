@@ -1,0 +1,209 @@
+"""From an artifact to the addresses that may deliver it, with every ``${NAME}`` filled in: pure but for ``Variables``.
+
+Credentials stay with the origin that they are meant for: headers go to the origin of the artifact's own URL and
+user info to that of the URL it stands in, which never carries it over the wire.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from dlm.errors import UsageError
+from dlm.model.artifact import Artifact
+from dlm.model.transfer import Source
+from dlm.model.url import REFERENCE, Url, secret_parameters
+from dlm.ports import Variables
+
+__all__ = ["RESERVED_HEADERS", "sources"]
+
+#: Request headers that the transfer itself decides about.
+RESERVED_HEADERS = frozenset({
+    "accept-encoding", "connection", "content-length", "content-type", "expect", "host", "if-match",
+    "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
+    "proxy-authorization", "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+_NO_LOGINS: Mapping[str, tuple[str, str]] = MappingProxyType({})
+
+
+def sources(
+    artifact: Artifact,
+    variables: Variables,
+    *,
+    preferred: tuple[str, ...] = (),
+    logins: Mapping[str, tuple[str, str]] = _NO_LOGINS,
+) -> tuple[Source, ...]:
+    """The addresses of ``artifact`` in the order in which they are tried: preferred ones, its own, its mirrors.
+
+    Args:
+        artifact: what to fetch; its addresses may hold ``${NAME}`` and user info.
+        variables: the values behind ``${NAME}``.
+        preferred: addresses that stand before the artifact's own, such as a mirror of the site that listed it.
+        logins: user and password by host, for addresses that bring no credentials of their own.
+
+    Raises:
+        UsageError: a variable is not set, or its value does not fit where it stands.
+        PolicyError: a variable may not be used for a host.
+    """
+    own = _parse(artifact, artifact.url)
+    found: dict[str, Source] = {}
+    for text, origin in (
+        *((address, False) for address in preferred),
+        (artifact.url, True),
+        *((address, False) for address in artifact.mirrors),
+    ):
+        url = _parse(artifact, text)
+        headers = artifact.headers if url.origin == own.origin else {}
+        source = _source(artifact, url, headers, variables, logins, origin=origin)
+        key = str(source.url)
+        if key not in found:
+            found[key] = source
+        elif origin:
+            # The artifact's own address named as preferred too: it keeps its place, and it is the origin.
+            found[key] = replace(found[key], origin=True)
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    """Fills in references for one host and remembers what it filled in."""
+
+    variables: Variables
+    host: str
+    secrets: list[str]
+
+    def value(self, match: re.Match[str]) -> str:
+        value = self.variables.value(match[1], self.host)
+        self.secrets.append(value)
+        return value
+
+    def plain(self, text: str) -> str:
+        return REFERENCE.sub(self.value, text)
+
+    def path(self, text: str) -> str:
+        return self._quoted(text, lambda value: urllib.parse.quote(value, safe=""))
+
+    def query(self, text: str) -> str:
+        """Behind ``=`` a reference is a value and escaped whole; elsewhere it is a piece of the query as it stands.
+
+        So ``?key=${KEY}`` and ``?${SIGNED}`` both do what they look like: signed queries come ready-made.
+        """
+        return "&".join(self._parameter(part) for part in text.split("&"))
+
+    def _parameter(self, part: str) -> str:
+        name, equals, value = part.partition("=")
+        filled = self._quoted(name, lambda text: urllib.parse.quote(text, safe="!$&'()*+,;=:@/?%-._~"))
+        return filled + equals + (self.path(value) if equals else "")
+
+    def _quoted(self, text: str, quote: Callable[[str], str]) -> str:
+        def put(match: re.Match[str]) -> str:
+            raw = self.value(match)
+            quoted = quote(raw)
+            if quoted != raw:
+                self.secrets.append(quoted)
+            return quoted
+
+        return REFERENCE.sub(put, text)
+
+
+def _parse(artifact: Artifact, text: str) -> Url:
+    try:
+        return Url.parse(text)
+    except ValueError as error:
+        raise UsageError(f"an address of it cannot be used: {error}", resource=artifact.resource) from None
+
+
+def _source(
+    artifact: Artifact,
+    url: Url,
+    headers: Mapping[str, str],
+    variables: Variables,
+    logins: Mapping[str, tuple[str, str]],
+    *,
+    origin: bool,
+) -> Source:
+    secrets: list[str] = []
+    filler = _Filler(variables, url.host, secrets)
+    sent = list(_headers(artifact, headers, filler))
+    names = {name.lower() for name, _ in sent}
+    login = _login(url, filler) or logins.get(url.host)
+    if login is not None and "authorization" not in names:
+        sent.append(("Authorization", _basic(artifact, login)))
+    if login is not None:
+        secrets.extend(login)
+    for _, value in sent:
+        secrets.append(value)
+        # The token behind "Bearer " or "Basic " alone is as secret as the whole value.
+        secrets.extend(part for part in value.split() if len(part) >= 8)
+    query = None if url.query is None else filler.query(url.query)
+    secrets.extend(_signed(query))
+    text = f"{url.origin}{filler.path(url.path)}" + ("" if query is None else f"?{query}")
+    return Source(
+        url=_parse(artifact, text),
+        origin=origin,
+        headers=tuple(sent),
+        secrets=tuple(dict.fromkeys(secret for secret in secrets if secret)),
+    )
+
+
+def _headers(artifact: Artifact, headers: Mapping[str, str], filler: _Filler) -> Iterator[tuple[str, str]]:
+    for name, text in headers.items():
+        if not _NAME.match(name):
+            raise UsageError(f"{name!r} is not the name of a header", resource=artifact.resource)
+        if name.lower() in RESERVED_HEADERS:
+            raise UsageError(f"the header {name} is dlm's own to send", resource=artifact.resource)
+        value = filler.plain(text).strip(" \t")
+        if not _VALUE.match(value):
+            raise UsageError(
+                f"the value of the header {name} holds a line end or another character that no header may hold",
+                resource=artifact.resource,
+                hint=f"look at what {_names(text)} holds; a trailing newline is the usual reason",
+            )
+        yield name, value
+
+
+def _names(text: str) -> str:
+    found = REFERENCE.findall(text)
+    return " and ".join(found) if found else "it"
+
+
+def _login(url: Url, filler: _Filler) -> tuple[str, str] | None:
+    if url.userinfo is None:
+        return None
+    user, _, password = url.userinfo.partition(":")
+    return _unescaped(user, filler), _unescaped(password, filler)
+
+
+def _unescaped(text: str, filler: _Filler) -> str:
+    """What is escaped in the URL is unescaped; what a variable holds is taken as it is."""
+    pieces: list[str] = []
+    position = 0
+    for match in REFERENCE.finditer(text):
+        pieces += [urllib.parse.unquote(text[position : match.start()]), filler.value(match)]
+        position = match.end()
+    pieces.append(urllib.parse.unquote(text[position:]))
+    return "".join(pieces)
+
+
+def _basic(artifact: Artifact, login: tuple[str, str]) -> str:
+    """An Authorization value by RFC 7617, in UTF-8."""
+    user, password = login
+    if ":" in user:
+        raise UsageError("the user in its address holds a colon, which HTTP cannot send", resource=artifact.resource)
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def _signed(query: str | None) -> Iterator[str]:
+    """The values of parameters that are known to carry a secret."""
+    names = {name.lower() for name in secret_parameters(query)}
+    for pair in (query or "").split("&") if names else ():
+        name, _, value = pair.partition("=")
+        if name.lower() in names:
+            yield value

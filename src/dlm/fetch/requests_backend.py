@@ -1,0 +1,476 @@
+"""The backend on requests: a thread for each exchange under way, and one queue through which they report.
+
+requests' adapter is used without its session, which would follow or read redirects, keep cookies, and ask the
+environment for proxies, certificates and logins. Connections are our own kind where HTTP leaves a choice: they race
+addresses, keep the raw head for :mod:`dlm.fetch.head`, and take a TLS connection that ends without close_notify
+for cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import queue
+import re
+import socket
+import ssl
+import threading
+from typing import Any, ClassVar
+
+import requests
+import requests.adapters
+import requests.structures
+import urllib3
+import urllib3.connection
+import urllib3.exceptions
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from dlm.fetch.answers import is_public
+from dlm.fetch.dial import DialError, dial
+from dlm.fetch.head import HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.trust import ca_bundle
+from dlm.model.settings import Settings
+from dlm.model.url import Url
+from dlm.model.wire import Ending, Failure, Head
+from dlm.ports import Exchange, Wire
+
+__all__ = ["RequestsBackend"]
+
+#: Bytes that are read at once, at most.
+_CHUNK = 512 * 1024
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+_current = threading.local()
+
+
+class RequestsBackend:
+    """Speaks HTTP/1.1 by requests."""
+
+    name: ClassVar[str] = "requests"
+
+    def __init__(self, settings: Settings) -> None:
+        """Args:
+        settings: timeouts, caps, certificates.
+
+        Raises:
+            SettingsError: ``ca_file`` cannot be used.
+        """
+        self._settings = settings
+        self._context = _context(ca_bundle(settings))
+
+    def open(self) -> Wire:
+        """Threads and a pool of connections of its own."""
+        return _RequestsWire(self._settings, self._context)
+
+
+class _RequestsWire:
+    """Threads that carry out exchanges, and the queue that brings their reports to whoever turns the wire."""
+
+    def __init__(self, settings: Settings, context: ssl.SSLContext) -> None:
+        self._timeout = settings.connect_timeout
+        self._adapter = _Adapter(context, max(16, settings.jobs_per_host))
+        self._todo: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[tuple[_Job, Head | Ending | BaseException]] = queue.SimpleQueue()
+        self._jobs: dict[Exchange, _Job] = {}
+        self._workers = 0
+        self._busy = 0
+
+    def start(self, exchange: Exchange) -> None:
+        """Hand an exchange to a thread that has nothing to do, or to a new one."""
+        job = self._jobs[exchange] = _Job(exchange, self._adapter, self._timeout, self._reports)
+        self._busy += 1
+        if self._busy > self._workers:
+            self._workers += 1
+            # A daemon: a name that the system looks up for minutes must not keep an interrupted run from ending.
+            threading.Thread(target=_work, args=(self._todo,), daemon=True, name="dlm-requests").start()
+        self._todo.put(job)
+
+    def cancel(self, exchange: Exchange) -> None:
+        """Wake the exchange's thread and tell it to let go."""
+        job = self._jobs.pop(exchange, None)
+        if job is not None:
+            job.cancel()
+
+    def turn(self, timeout: float) -> None:
+        """Pass on what the threads report."""
+        try:
+            job, report = self._reports.get(timeout=max(0.0, timeout))
+            while True:
+                self._pass_on(job, report)
+                job, report = self._reports.get_nowait()
+        except queue.Empty:
+            return
+
+    def close(self) -> None:
+        """Cancel everything, and let threads and connections go."""
+        for job in self._jobs.values():
+            job.cancel()
+        self._jobs.clear()
+        for _ in range(self._workers):
+            self._todo.put(None)
+        self._workers = 0
+        self._adapter.close()
+
+    def _pass_on(self, job: _Job, report: Head | Ending | BaseException) -> None:
+        if not isinstance(report, Head):
+            self._busy -= 1
+        if job.cancelled:
+            return
+        if isinstance(report, Head):
+            job.reply(job.exchange.head(report))
+            return
+        self._jobs.pop(job.exchange, None)
+        if isinstance(report, Ending):
+            job.exchange.ended(report)
+        else:
+            raise report
+
+
+def _work(todo: queue.SimpleQueue[_Job | None]) -> None:
+    while (job := todo.get()) is not None:
+        job.run()
+
+
+class _PrivatePeerError(Exception):
+    """The connected address is not a public one."""
+
+
+class _Job:
+    """One exchange on a thread."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        adapter: _Adapter,
+        timeout: float,
+        reports: queue.SimpleQueue[tuple[_Job, Head | Ending | BaseException]],
+    ) -> None:
+        self.exchange = exchange
+        self.cancelled = False
+        self.lines: list[bytes] = []
+        self._adapter = adapter
+        self._timeout = timeout
+        self._reports = reports
+        self._answer: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._peer: str | None = None
+        self._answered = False
+
+    # -- on the thread of the loop -------------------------------------------------------------------------------
+
+    def reply(self, wanted: bool) -> None:
+        """Whether the body is wanted."""
+        self._answer.put(wanted)
+
+    def cancel(self) -> None:
+        """Let go: when this returns, no piece of the body is passed on any more."""
+        with self._lock:
+            self.cancelled = True
+            if self._socket is not None:
+                _wake(self._socket)
+        self._answer.put(False)
+
+    # -- on the thread of the job --------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Carry the exchange out, and report how it ended."""
+        _current.job = self
+        try:
+            ending = Ending(Failure.STOPPED) if self.cancelled else self._exchange()
+        except BaseException as error:  # noqa: BLE001 - raised again on the thread of the loop
+            self._reports.put((self, error))
+            return
+        finally:
+            self._socket = None
+            _current.job = None
+        self._reports.put((self, ending))
+
+    def connected(self, connection: socket.socket) -> None:
+        """The connection that this exchange uses is there, and nothing was sent on it yet."""
+        with self._lock:
+            self._socket = connection
+            if self.cancelled:
+                _wake(connection)
+        request = self.exchange.request
+        if request.proxy is None:
+            self._peer = _address(connection)
+            if request.public_only and not is_public(self._peer):
+                raise _PrivatePeerError
+
+    def wanted(self) -> bool:
+        """Whether anybody still waits for this."""
+        return not self.cancelled
+
+    def _exchange(self) -> Ending:
+        try:
+            response = self._send()
+        except DialError as error:
+            return Ending(Failure.PROXY if self.exchange.request.proxy is not None else error.failure, error.note)
+        except _PrivatePeerError:
+            return Ending(Failure.PRIVATE, str(self._peer))
+        except MalformedHead as error:
+            return Ending(Failure.PROTOCOL, str(error))
+        except HeadTooLarge as error:
+            return Ending(Failure.HEAD_SIZE, str(error))
+        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+            return self._failed(error)
+        with contextlib.closing(response):
+            return self._receive(response.raw)
+
+    def _send(self) -> requests.Response:
+        request = self.exchange.request
+        prepared = requests.PreparedRequest()
+        prepared.method = "GET"
+        prepared.url = str(request.url)
+        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        # Reading waits as long as the loop does, which measures rates and not pauses.
+        return self._adapter.send(prepared, stream=True, timeout=(self._timeout, None), proxies=_proxies(request.proxy))
+
+    def _receive(self, raw: urllib3.HTTPResponse) -> Ending:
+        head = parse_head(self.lines, self._peer)
+        self._answered = True
+        self._reports.put((self, head))
+        if not self._answer.get():
+            return Ending(Failure.STOPPED)
+        while True:
+            try:
+                data = raw.read1(_CHUNK, decode_content=False)
+            except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+                return self._failed(error)
+            if not data:
+                return Ending()
+            with self._lock:
+                if self.cancelled or not self.exchange.body(data):
+                    return Ending(Failure.STOPPED)
+
+    def _failed(self, error: Exception) -> Ending:
+        note = f"{type(error).__name__}: {error}"
+        causes = list(_causes(error))
+        if self._answered:
+            return Ending(Failure.CUT, note)
+        proxied = self.exchange.request.proxy is not None
+        for cause in causes:
+            tunnel = _TUNNEL.match(str(cause))
+            if tunnel is not None:
+                return Ending(Failure.PROXY_DENIED if tunnel[1].startswith("4") else Failure.PROXY, note)
+        if proxied and self._socket is None:
+            return Ending(Failure.PROXY, note)
+        return Ending(_failure(causes, sent=self._socket is not None), note)
+
+
+def _failure(causes: list[BaseException], *, sent: bool) -> Failure:
+    """What went wrong before there was a head, in the words of the wire."""
+    for cause in causes:
+        if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
+            return Failure.CLOSED
+        if isinstance(cause, ssl.SSLError):
+            return Failure.TLS
+        if isinstance(cause, TimeoutError):
+            return Failure.HEAD_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return Failure.CLOSED
+        if isinstance(cause, http.client.LineTooLong) or "got more than" in str(cause):
+            return Failure.HEAD_SIZE
+        if isinstance(cause, (http.client.HTTPException, urllib3.exceptions.InvalidHeader)):
+            return Failure.PROTOCOL
+    return Failure.CLOSED
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception and what it was raised from or wraps, innermost first."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one in found:
+            continue
+        found.append(one)
+        inner = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        waiting.extend(cause for cause in inner if isinstance(cause, BaseException))
+    return found[::-1]
+
+
+def _wake(connection: socket.socket) -> None:
+    """End whatever a thread waits for on a connection. Not SSLSocket's own way, which would go on in plain text."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _address(connection: socket.socket) -> str | None:
+    try:
+        return str(connection.getpeername()[0])
+    except OSError:
+        return None
+
+
+def _proxies(proxy: Url | None) -> dict[str, str]:
+    if proxy is None:
+        return {}
+    login = "" if proxy.userinfo is None else f"{proxy.userinfo}@"
+    address = f"{proxy.scheme}://{login}{proxy.netloc}"
+    return {"http": address, "https": address}
+
+
+# -- connections ---------------------------------------------------------------------------------------------------
+
+
+class _StrictContext(ssl.SSLContext):
+    """Takes a connection that ends without close_notify for cut, since anyone on the way could have cut it."""
+
+    def wrap_socket(  # noqa: PLR0917 - the standard library's order
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        return super().wrap_socket(sock, server_side, do_handshake_on_connect, False, server_hostname, session)
+
+
+def _context(ca_file: str) -> ssl.SSLContext:
+    context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cafile=ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    if hasattr(ssl, "OP_IGNORE_UNEXPECTED_EOF"):
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
+
+
+class _HeadReader:
+    """Stands before a connection's reader while http.client reads a head, and keeps the lines."""
+
+    def __init__(self, reader: Any, lines: list[bytes]) -> None:
+        self._reader = reader
+        self._lines = lines
+        self._size = 0
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._reader.readline(limit)
+        self._size += len(line)
+        check_size(len(self._lines), self._size)
+        if line in {b"\r\n", b"\n"}:
+            # Parsed here, before http.client makes something of it, and again by whoever wants the head.
+            head = parse_head(self._lines)
+            if 100 <= head.status < 200:
+                self._lines.clear()
+        elif line:
+            self._lines.append(line)
+        elif self._lines:
+            raise http.client.RemoteDisconnected("the connection ended within the head")
+        return line
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose raw head is kept."""
+
+    def begin(self) -> None:
+        job: _Job | None = getattr(_current, "job", None)
+        if job is None:
+            super().begin()
+            return
+        job.lines.clear()
+        reader = self.fp
+        self.fp = _HeadReader(reader, job.lines)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = reader
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _dialled(self)
+
+    def connect(self) -> None:
+        super().connect()
+        _connected(self.sock)
+
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
+        _connected(self.sock)
+        super().putrequest(method, url, skip_host, skip_accept_encoding)
+
+
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _dialled(self)
+
+    def connect(self) -> None:
+        super().connect()
+        _connected(self.sock)
+
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
+        _connected(self.sock)
+        super().putrequest(method, url, skip_host, skip_accept_encoding)
+
+
+def _dialled(connection: urllib3.connection.HTTPConnection) -> socket.socket:
+    job: _Job = _current.job
+    timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else 10.0
+    connected = dial(connection._dns_host, connection.port, timeout, job.wanted)
+    connected.settimeout(timeout)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
+
+
+def _connected(connection: socket.socket | None) -> None:
+    job: _Job | None = getattr(_current, "job", None)
+    if job is not None and connection is not None:
+        job.connected(connection)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """requests' adapter with one TLS context, our own connections, and nothing from the environment."""
+
+    def __init__(self, context: ssl.SSLContext, size: int) -> None:
+        self._context = context
+        self._size = size
+        super().__init__(pool_connections=size, pool_maxsize=size, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        self.poolmanager = urllib3.PoolManager(
+            num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._context
+        )
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        manager = self.proxy_manager.get(proxy)
+        if manager is None:
+            manager = self.proxy_manager[proxy] = urllib3.ProxyManager(
+                proxy,
+                proxy_headers=self.proxy_headers(proxy),
+                maxsize=self._size,
+                ssl_context=self._context,
+                proxy_ssl_context=self._context,
+            )
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        proxy = (proxies or {}).get(str(request.url).partition(":")[0])
+        manager = self.poolmanager if proxy is None else self.proxy_manager_for(proxy)
+        return manager.connection_from_url(str(request.url))
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """The context verifies; there is nothing to set on a single connection."""

@@ -1,0 +1,89 @@
+"""When to try again, and how long to wait before: pure, without clock and without wire."""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dlm.model.settings import Settings
+from dlm.model.wire import Failure, Head
+
+__all__ = ["RetryPolicy", "http_date", "passing_failure", "passing_status", "retry_after"]
+
+#: Statuses that ask to come back: RFC 9110 15.5.9 (408), RFC 8470 (425), RFC 6585 (429).
+_PASSING = frozenset({408, 425, 429})
+#: Server errors that no waiting mends: not implemented, version, extension, network login.
+_LASTING = frozenset({501, 505, 510, 511})
+_FINAL_FAILURES = frozenset({Failure.TLS, Failure.PROXY_DENIED, Failure.PRIVATE, Failure.TOO_LONG, Failure.STOPPED})
+_FAR_FUTURE = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often, and how patiently.
+
+    Attributes:
+        retries: further attempts per source after the first.
+        backoff: seconds before the first further attempt; doubled for each one after.
+        budget: most seconds that one artifact spends waiting, at all its sources together.
+        cap: most seconds of one wait that no server asked for.
+    """
+
+    retries: int = 4
+    backoff: float = 0.5
+    budget: float = 120.0
+    cap: float = 30.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> RetryPolicy:
+        """The policy that ``settings`` ask for."""
+        return cls(retries=settings.retries, backoff=settings.retry_backoff, budget=settings.retry_budget)
+
+    def wait(self, attempt: int, random: Callable[[], float]) -> float:
+        """Seconds before further attempt ``attempt`` (1 is the first one): half of it fixed, half by chance.
+
+        The fixed half keeps a struggling server from being asked again at once; the other half keeps many
+        clients that failed together from coming back together.
+        """
+        ceiling = min(self.cap, self.backoff * 2.0 ** min(attempt - 1, 32))
+        return ceiling / 2 + random() * ceiling / 2
+
+
+def passing_status(status: int) -> bool:
+    """Whether an answer with ``status`` may well be another one in a while."""
+    return status in _PASSING or (500 <= status <= 599 and status not in _LASTING)
+
+
+def passing_failure(failure: Failure) -> bool:
+    """Whether an exchange that ended with ``failure`` may go well in a while."""
+    return failure not in _FINAL_FAILURES
+
+
+def retry_after(head: Head, now: float) -> float | None:
+    """The seconds that an answer's Retry-After asks to wait (RFC 9110 10.2.3), or None where it asks nothing.
+
+    A date is taken relative to the answer's own Date, so that a wrong clock here does no harm; ``now`` (seconds
+    since the epoch) stands in where there is none. Never negative.
+    """
+    text = (head.get("retry-after") or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= 9 else _FAR_FUTURE
+    moment = http_date(text)
+    if moment is None:
+        return None
+    answered = http_date(head.get("date") or "")
+    return max(0.0, moment - (now if answered is None else answered))
+
+
+def http_date(text: str) -> float | None:
+    """Seconds since the epoch for a date in any of the forms of RFC 9110 5.6.7, or None."""
+    parts = email.utils.parsedate_tz(text)
+    if parts is None:
+        return None
+    try:
+        moment = datetime(*parts[:6], tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.timestamp() - (parts[9] or 0)

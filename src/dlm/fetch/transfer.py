@@ -1,0 +1,316 @@
+"""One transfer at work: the rules of :mod:`dlm.fetch.download`, a body to fill, and a loop to run on."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from dlm.errors import DlmError, IntegrityError
+from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Start, Tell, Wait
+from dlm.fetch.download import Download
+from dlm.fetch.loop import Exchange, Loop, Sink
+from dlm.fetch.proxies import proxy_for
+from dlm.model.artifact import Artifact, Validators
+from dlm.model.digest import Digests, Hash
+from dlm.model.events import Note, Progress
+from dlm.model.settings import Settings
+from dlm.model.wire import Ending, Failure, Head, Request
+from dlm.ports import Clock, Reporter
+
+__all__ = ["Body", "Owner", "Transfer"]
+
+#: Seconds between two reports of how far a transfer is.
+_PROGRESS = 0.1
+#: Bytes of an unwanted body that are read at most to keep its connection.
+_DRAIN = 16 * 1024
+
+
+class Body(Protocol):
+    """What a transfer fills: the part of a ``Writer`` that it needs."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def validators(self) -> Validators: ...
+    @property
+    def total(self) -> int | None: ...
+    def begin(self, validators: Validators, total: int | None) -> None: ...
+    def write(self, data: bytes, at: int) -> None: ...
+    def suspend(self) -> None: ...
+    def discard(self) -> None: ...
+
+
+class Owner(Protocol):
+    """Whom a transfer works for."""
+
+    def open(self) -> Body:
+        """What to fill, at the beginning and again after bytes were rejected.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def commit(self, expected: Digests, size: int | None) -> None:
+        """Check the body and take it.
+
+        Raises:
+            IntegrityError: it is not what was expected.
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def reuse(self) -> bool:
+        """Take the blob that the order knew; False where it is gone."""
+        ...
+
+    def finished(self) -> None:
+        """The body was taken, or the known blob is used again."""
+        ...
+
+    def failed(self, error: DlmError) -> None:
+        """No source delivered."""
+        ...
+
+
+class Transfer:
+    """Carries out the commands of one :class:`Download`."""
+
+    def __init__(
+        self,
+        machine: Download,
+        owner: Owner,
+        artifact: Artifact,
+        *,
+        loop: Loop,
+        clock: Clock,
+        reporter: Reporter,
+        settings: Settings,
+    ) -> None:
+        self._machine = machine
+        self._owner = owner
+        self._artifact = artifact
+        self._loop = loop
+        self._clock = clock
+        self._reporter = reporter
+        self._settings = settings
+        self._body: Body | None = None
+        self._live: dict[int, Exchange] = {}
+        self._sinks: dict[int, _Intake | _Drain] = {}
+        self._begun = clock.monotonic()
+        self._over = False
+        self._md5: Hash | None = None
+        self._reported = self._begun
+        self.transferred = 0
+
+    @property
+    def seconds(self) -> float:
+        """Since the transfer began."""
+        return self._clock.monotonic() - self._begun
+
+    @property
+    def md5(self) -> str | None:
+        """The MD5 of the body, where the server stated one and all of it came in one piece."""
+        return None if self._md5 is None else self._md5.hexdigest()
+
+    def start(self) -> None:
+        """Begin: look at what is at hand, and ask for the rest."""
+        try:
+            body = self._body = self._owner.open()
+        except DlmError as error:
+            self._obey(self._machine.broke(error))
+            return
+        self._obey(self._machine.begin(body.offset, body.validators, body.total))
+
+    def abandon(self) -> None:
+        """Stop at once, and keep what is at hand for a later run."""
+        if self._over:
+            return
+        self._over = True
+        for exchange in self._live.values():
+            self._loop.cancel(exchange)
+        self._live.clear()
+        if self._body is not None:
+            self._body.suspend()
+
+    # -- what the loop tells -------------------------------------------------------------------------------------
+
+    def answered(self, number: int, head: Head) -> Sink | None:
+        """The head of an attempt came."""
+        if head.get("content-md5") is not None and head.status == 200:
+            self._md5 = hashlib.new("md5", usedforsecurity=False)
+        self._obey(self._machine.answered(number, head, self._clock.time()))
+        return self._sinks.get(number)
+
+    def ended(self, number: int, ending: Ending) -> None:
+        """An attempt is over."""
+        self._live.pop(number, None)
+        if self._over:
+            return
+        sink = self._sinks.pop(number, None)
+        if ending.failure is not None and ending.note:
+            self._reporter.emit(Note(self._machine.clean(f"{self._artifact.label}: {ending.failure}: {ending.note}")))
+        received = 0
+        if isinstance(sink, _Intake):
+            received = sink.taken
+            if sink.error is not None:
+                self._obey(self._machine.broke(sink.error))
+                return
+            if sink.overrun:
+                ending = Ending(Failure.TOO_LONG)
+        self._obey(self._machine.ended(number, ending, received))
+
+    def took(self, data: bytes, received: int) -> None:
+        """``data`` went into the body, which has ``received`` bytes from its beginning now."""
+        self.transferred += len(data)
+        if self._md5 is not None:
+            self._md5.update(data)
+        now = self._clock.monotonic()
+        if now - self._reported >= _PROGRESS:
+            self._reported = now
+            artifact = self._artifact
+            self._reporter.emit(Progress(artifact.resource, artifact.filename, received, self._machine.total))
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def _obey(self, commands: list[Command]) -> None:
+        for command in commands:
+            if self._over:
+                return
+            match command:
+                case Start():
+                    self._send(command)
+                case Accept():
+                    self._accept(command)
+                case Drop():
+                    if command.small:
+                        self._sinks[command.attempt] = _Drain()
+                case Begin():
+                    self._begin(command)
+                case Wait():
+                    if command.host is not None:
+                        self._loop.hold(command.host, command.seconds)
+                    self._loop.after(command.seconds, self._wake)
+                case Tell():
+                    self._reporter.emit(command.event)
+                case Cancel():
+                    exchange = self._live.pop(command.attempt, None)
+                    if exchange is not None:
+                        self._loop.cancel(exchange)
+                case Commit():
+                    self._commit(command)
+                case Reuse():
+                    self._reuse()
+                case Fail():
+                    self._fail(command)
+
+    def _send(self, command: Start) -> None:
+        try:
+            proxy = proxy_for(command.url, self._settings)
+        except DlmError as error:
+            self._obey(self._machine.broke(error))
+            return
+        request = Request(
+            url=command.url, headers=command.headers, proxy=proxy, public_only=command.public_only and proxy is None
+        )
+        exchange = Exchange(self._loop, self, command.attempt, request)
+        self._live[command.attempt] = exchange
+        self._loop.start(exchange)
+
+    def _begin(self, command: Begin) -> None:
+        assert self._body is not None, "begin comes after start"
+        try:
+            self._body.begin(command.validators, command.total)
+        except DlmError as error:
+            self._obey(self._machine.broke(error))
+
+    def _accept(self, command: Accept) -> None:
+        assert self._body is not None, "accept comes after start"
+        if command.at:
+            self._md5 = None
+        self._sinks[command.attempt] = _Intake(self, self._body, command.at, command.limit)
+
+    def _wake(self) -> None:
+        if not self._over:
+            self._obey(self._machine.woke())
+
+    def _commit(self, command: Commit) -> None:
+        try:
+            self._owner.commit(command.expected, command.size)
+        except IntegrityError as error:
+            self._rejected(error)
+            return
+        except DlmError as error:
+            self._obey(self._machine.broke(error))
+            return
+        self._obey(self._machine.committed())
+        self._over = True
+        self._owner.finished()
+
+    def _rejected(self, error: IntegrityError) -> None:
+        commands = self._machine.rejected(error.message)
+        try:
+            self._body = self._owner.open()
+        except DlmError as refusal:
+            commands = self._machine.broke(refusal)
+        self._obey(commands)
+
+    def _reuse(self) -> None:
+        if not self._owner.reuse():
+            self._obey(self._machine.missing())
+            return
+        self._over = True
+        if self._body is not None:
+            self._body.discard()
+        self._owner.finished()
+
+    def _fail(self, command: Fail) -> None:
+        self._over = True
+        if self._body is not None:
+            if command.keep:
+                self._body.suspend()
+            else:
+                self._body.discard()
+        self._owner.failed(command.error)
+
+
+class _Drain:
+    """Reads a small body that is not wanted, so that its connection can be used again."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = _DRAIN
+
+    def __call__(self, data: bytes) -> bool:
+        self._left -= len(data)
+        return self._left >= 0
+
+
+class _Intake:
+    """Takes the body of one attempt into the transfer's body at its place."""
+
+    __slots__ = ("_at", "_body", "_limit", "_transfer", "error", "overrun", "taken")
+
+    def __init__(self, transfer: Transfer, body: Body, at: int, limit: int | None) -> None:
+        self._transfer = transfer
+        self._body = body
+        self._at = at
+        self._limit = limit
+        self.taken = 0
+        self.overrun = False
+        self.error: DlmError | None = None
+
+    def __call__(self, data: bytes) -> bool:
+        count = len(data)
+        if self._limit is not None and self.taken + count > self._limit:
+            self.overrun = True
+            return False
+        try:
+            self._body.write(data, self._at + self.taken)
+        except DlmError as error:
+            self.error = error
+            return False
+        self.taken += count
+        self._transfer.took(data, self._at + self.taken)
+        return True

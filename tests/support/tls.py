@@ -1,0 +1,51 @@
+"""A certificate authority of the tests' own, and certificates for every way in which a server's may be wrong."""
+
+from __future__ import annotations
+
+import atexit
+import datetime as dt
+import functools
+import shutil
+import ssl
+import tempfile
+from pathlib import Path
+
+import trustme
+
+NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Authority:
+    """An authority, and the PEM file that clients may trust."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ca = trustme.CA()
+        self.ca_file = str(folder / "ca.pem")
+        self._ca.cert_pem.write_to_path(self.ca_file)
+
+    def server(self, *names: str, expired: bool = False, http2: bool = False) -> ssl.SSLContext:
+        """A server's context for ``names`` (the loopback's by default)."""
+        past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        leaf = self._ca.issue_cert(*(names or NAMES), not_after=past if expired else None)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        leaf.configure_cert(context)
+        context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
+        return context
+
+
+@functools.cache
+def authority() -> Authority:
+    """The authority that the tests trust."""
+    return Authority(_folder())
+
+
+@functools.cache
+def stranger() -> Authority:
+    """An authority that nobody trusts."""
+    return Authority(_folder())
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="dlm-tls-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
