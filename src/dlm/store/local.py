@@ -32,7 +32,7 @@ import secrets
 import stat
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from dlm.errors import LocalError
@@ -234,10 +234,14 @@ class LocalStore:
         """How many bytes the files of the cache have together, partial transfers included."""
         return sum(size for _, size in self._own_files())
 
-    def verify_all(self) -> Iterator[tuple[str, bool]]:
-        """Hash every blob anew; each sha256 with whether its bytes are right. Those that are not go to quarantine."""
+    def verify_all(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, bool]]:
+        """Hash every blob anew; each sha256 with whether its bytes are right. Those that are not go to quarantine.
+
+        Args:
+            only: these blobs alone, where they are there.
+        """
         self._check_version()
-        for sha256 in self._names():
+        for sha256 in self._names() if only is None else only:
             row = self._index.blob(sha256)
             wanted = row.digests.algorithms if row is not None else ()
             if os.path.lexists(self.path_of(sha256)):

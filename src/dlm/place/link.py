@@ -1,0 +1,188 @@
+"""One file that shows a blob, under a temporary name: by reflink, hard link, symbolic link or copy.
+
+``auto`` is a reflink where the file system has them, else a copy: nothing done to such a file can harm the cache. A
+mode that was asked for by name and cannot be had is replaced by a copy, and the reason is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dlm.errors import LocalError
+from dlm.model.artifact import Blob, LinkMode
+from dlm.place.flush import Flush
+from dlm.place.tree import Folder, disk_error
+
+__all__ = ["Made", "make_file"]
+
+_NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)) | getattr(
+    os, "O_BINARY", 0
+)
+_SOURCE = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+_CANNOT = {
+    errno.EXDEV,
+    errno.EMLINK,
+    errno.EPERM,
+    errno.EACCES,
+    errno.EINVAL,
+    errno.ENOTTY,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+}
+_BLOCK = 1024 * 1024
+_AT_ONCE = 2**30
+#: How far the mtime of a new file lies back: more than a tick of the clock, so that a later edit leaves another one.
+_BACK_NS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a file was made.
+
+    Attributes:
+        mode: the link mode that was really used.
+        reason: why it is not the one that was asked for, else None.
+    """
+
+    mode: LinkMode
+    reason: str | None = None
+
+
+def make_file(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush) -> Made:
+    """Make the file ``name``, which does not exist yet, show ``blob``.
+
+    Args:
+        link: ``auto`` or a link mode.
+
+    Raises:
+        LocalError: the disk refuses; no file is left.
+    """
+    path = os.path.join(folder.path, name)
+    try:
+        try:
+            return _make(blob, folder, name, link, executable=executable, flush=flush)
+        except FileExistsError:
+            # The name is random and ours alone: a run with this very token was killed here.
+            os.unlink(folder.name(name), dir_fd=folder.descriptor)
+            return _make(blob, folder, name, link, executable=executable, flush=flush)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(folder.name(name), dir_fd=folder.descriptor)
+        raise disk_error("write", path, error) from error
+
+
+def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush) -> Made:
+    if link in {"hardlink", "symlink"}:
+        if executable:
+            reason = "an executable file needs a mode of its own"
+        else:
+            try:
+                return Made(_LINKS[link](blob.path, folder, name))
+            except FileExistsError:
+                raise
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno not in _CANNOT:
+                    raise
+                reason = _reason(error)
+        _file(blob, folder, name, executable=executable, flush=flush, clone=False)
+        return Made("copy", reason)
+    cloned = _file(blob, folder, name, executable=executable, flush=flush, clone=link != "copy")
+    if cloned is None:
+        return Made("reflink")
+    return Made("copy", cloned if link == "reflink" else None)
+
+
+def _hardlink(source: str, folder: Folder, name: str) -> LinkMode:
+    os.link(source, folder.name(name), dst_dir_fd=folder.descriptor, follow_symlinks=False)
+    return "hardlink"
+
+
+def _symlink(source: str, folder: Folder, name: str) -> LinkMode:
+    os.symlink(source, folder.name(name), dir_fd=folder.descriptor)
+    return "symlink"
+
+
+_LINKS: dict[str, Callable[[str, Folder, str], LinkMode]] = {"hardlink": _hardlink, "symlink": _symlink}
+
+
+def _file(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, clone: bool) -> str | None:
+    """A file of its own with the blob's bytes; None if it shares them with the blob, else why it does not."""
+    source = os.open(blob.path, _SOURCE)
+    try:
+        if os.fstat(source).st_size != blob.size:
+            raise LocalError(
+                f"the cached blob {blob.path} has not the size it had a moment ago",
+                hint="run the command again; it will be fetched anew",
+            )
+        target = os.open(folder.name(name), _NEW, 0o755 if executable else 0o644, dir_fd=folder.descriptor)
+        try:
+            reason = _clone(source, target) if clone else "a copy was asked for"
+            if reason is not None:
+                _copy(source, target, blob.size)
+            made = os.fstat(target)
+            if made.st_size != blob.size:
+                raise OSError(errno.EIO, f"{made.st_size} of {blob.size} bytes arrived")
+            if os.utime in os.supports_fd:
+                back = made.st_mtime_ns - _BACK_NS
+                os.utime(target, ns=(back, back))
+            flush.file(target)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+    return reason
+
+
+def _clone(source: int, target: int) -> str | None:
+    """Let ``target`` share the bytes of ``source``; None if it does, else why it cannot."""
+    if sys.platform != "linux":
+        return "dlm knows no reflinks on this system"
+    import fcntl
+
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        return _reason(error)
+    return None
+
+
+def _copy(source: int, target: int, size: int) -> None:
+    """Copy all bytes, in the kernel where it can."""
+    done = 0
+    if hasattr(os, "copy_file_range"):
+        try:
+            while done < size:
+                count = os.copy_file_range(source, target, min(_AT_ONCE, size - done))
+                if count == 0:
+                    break
+                done += count
+        except OSError as error:
+            # Old kernels cannot do it across file systems, some file systems not at all.
+            if error.errno not in _CANNOT:
+                raise
+    while done < size:
+        block = os.read(source, _BLOCK)
+        if not block:
+            return
+        done += len(block)
+        rest = memoryview(block)
+        while rest:
+            rest = rest[os.write(target, rest) :]
+
+
+def _reason(error: BaseException) -> str:
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.EXDEV:
+        return "the cache is on another file system"
+    if code == errno.EMLINK:
+        return "the blob has as many links as the file system allows"
+    return f"the file system says: {os.strerror(code)}" if code else "this system has no such links"

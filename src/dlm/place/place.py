@@ -1,0 +1,371 @@
+"""Blobs become files of the tree, and files of the tree go: ``carry_out``.
+
+First every new file is made ready beside its destination, under a temporary name, and all data is flushed. Up to there
+nothing that anybody sees has changed, and a full disk leaves everything as it was. Then each destination changes by one
+rename, and each removal is one unlink, after a last look that what is replaced is still what the survey saw. At no
+moment does a path show anything but its old or its new bytes.
+
+The caller has written the journal before, and notes in the state what comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dlm.errors import DlmError, LocalError
+from dlm.model.artifact import Placement
+from dlm.model.events import LinkFellBack, Placed, Removed
+from dlm.model.plan import Conflict, Found, Placing, Removal, temporary_name
+from dlm.place.flush import Flush
+from dlm.place.link import Made, make_file
+from dlm.place.survey import hash_name, same_file
+from dlm.place.tree import Folder, Tree, disk_error
+from dlm.ports import Clock, Reporter
+
+__all__ = ["Done", "carry_out", "remove_leftovers"]
+
+_TEMPORARY = re.compile(r"\.dlm-[0-9a-f]+-[0-9]+\.tmp\Z")
+_EDITED = "it was changed while dlm was at work"
+#: Windows refuses to replace a file that a program has open, such as a virus scanner, for a moment.
+_REFUSES_OPEN_FILES = os.name == "nt"
+_WAITS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of the tree.
+
+    Attributes:
+        placements: the paths that show their blobs now.
+        removed: the paths that are gone.
+        left: the paths that were left alone, since they are not what the survey saw.
+        folders: the folders that were made, relative and POSIX.
+        folders_removed: those among dlm's folders that are gone.
+        errors: what could not be done, each with its path.
+    """
+
+    placements: tuple[Placement, ...] = ()
+    removed: tuple[str, ...] = ()
+    left: tuple[Conflict, ...] = ()
+    folders: tuple[str, ...] = ()
+    folders_removed: tuple[str, ...] = ()
+    errors: tuple[DlmError, ...] = ()
+
+
+@dataclass(slots=True)
+class _Work:
+    """What has come of it so far."""
+
+    tree: Tree
+    reporter: Reporter
+    clock: Clock
+    force: bool
+    flush: Flush
+    folders: set[str]
+    placements: list[Placement] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    left: list[Conflict] = field(default_factory=list)
+    folders_removed: list[str] = field(default_factory=list)
+    errors: list[DlmError] = field(default_factory=list)
+    fell_back: set[LinkFellBack] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A new file under its temporary name."""
+
+    change: Placing
+    temporary: str
+    made: Made
+
+
+def carry_out(
+    root: str,
+    place: Sequence[Placing],
+    remove: Sequence[Removal],
+    found: Mapping[str, Found],
+    *,
+    token: str,
+    folders: Iterable[str],
+    reporter: Reporter,
+    clock: Clock,
+    allow_outside: Iterable[str] = (),
+    force: bool = False,
+) -> Done:
+    """Place and remove. What fails for one path alone is in ``errors``, and the others go on.
+
+    Args:
+        root: the project's folder.
+        found: what the survey saw at the paths to remove.
+        token: of the temporary names, from the journal.
+        folders: those that dlm made; they go when they become empty.
+        force: replace and remove also what is not what the survey saw.
+
+    Raises:
+        LocalError: a file cannot be made ready; then no destination has changed.
+        PolicyError: a link leads out of the project; likewise.
+    """
+    with Tree(root, allow_outside) as tree:
+        work = _Work(tree, reporter, clock, force, Flush(len(place) + len(remove)), set(folders))
+        try:
+            for ready in _make_ready(work, place, token):
+                _show(work, ready)
+            for removal in remove:
+                _remove(work, removal, found.get(removal.dest))
+            changed = [change.dest for change in place] + [removal.dest for removal in remove]
+            _flush_names(work, [*changed, *tree.made])
+        finally:
+            _close(work)
+        gone = [path for path in sorted(work.folders) if not os.path.lexists(tree.shown(path))]
+        return Done(
+            placements=tuple(work.placements),
+            removed=tuple(work.removed),
+            left=tuple(work.left),
+            folders=tuple(path for path in tree.made if path not in work.folders_removed),
+            folders_removed=tuple(dict.fromkeys((*work.folders_removed, *gone))),
+            errors=tuple(work.errors),
+        )
+
+
+def remove_leftovers(root: str, leftovers: Iterable[str], allow_outside: Iterable[str] = ()) -> tuple[str, ...]:
+    """Remove the temporary files that a killed run left; those that were there, relative and POSIX.
+
+    Args:
+        leftovers: from the journal. Nothing is removed that does not have a temporary name.
+
+    Raises:
+        LocalError: the disk refuses.
+    """
+    removed: list[str] = []
+    with Tree(root, allow_outside) as tree:
+        for path in leftovers:
+            try:
+                folder, name = tree.parent(path)
+                seen = folder.stat(name)
+                if _TEMPORARY.match(name) and seen is not None and not stat.S_ISDIR(seen.st_mode):
+                    os.unlink(folder.name(name), dir_fd=folder.descriptor)
+                    removed.append(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise disk_error("remove", tree.shown(path), error) from error
+    return tuple(removed)
+
+
+# Making ready
+
+
+def _make_ready(work: _Work, place: Sequence[Placing], token: str) -> list[_Ready]:
+    """All new files under temporary names, their data on the disk; none of them if one cannot be had."""
+    ready: list[_Ready] = []
+    path = ""
+    try:
+        for number, change in enumerate(place):
+            path = work.tree.shown(change.dest)
+            temporary = temporary_name(token, number)
+            folder, name = work.tree.parent(change.dest, make=True)
+            if len(os.fsencode(name)) > 255:  # said before a long body is copied for nothing
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+            made = make_file(
+                change.blob, folder, temporary, change.link, executable=change.executable, flush=work.flush
+            )
+            ready.append(_Ready(change, temporary, made))
+        work.flush.data()
+    except (OSError, DlmError) as error:
+        for one in ready:
+            _drop(work, one)
+        for made_folder in reversed(work.tree.made):
+            _remove_folder(work, made_folder)
+        if isinstance(error, OSError):
+            raise disk_error("place", path, error) from error
+        raise
+    return ready
+
+
+def _drop(work: _Work, ready: _Ready) -> None:
+    with contextlib.suppress(OSError, DlmError):  # the journal has the name; the next run tries again
+        folder, _ = work.tree.parent(ready.change.dest)
+        os.unlink(folder.name(ready.temporary), dir_fd=folder.descriptor)
+
+
+# The change
+
+
+def _show(work: _Work, ready: _Ready) -> None:
+    """One destination changes, by one rename."""
+    change = ready.change
+    path = work.tree.shown(change.dest)
+    try:
+        folder, name = work.tree.parent(change.dest)
+        seen = folder.stat(name)
+        _refuse_others(seen, path)
+        if not work.force and not _as_found(change.found, seen):
+            _drop(work, ready)
+            work.left.append(_left(change.dest, change.resource))
+            return
+        placement = _placement(ready, folder)
+        _replace(work, folder, ready.temporary, name)
+        work.placements.append(_settled(placement, folder.stat(name)))
+    except OSError as error:
+        _drop(work, ready)
+        work.errors.append(
+            _of_resource(disk_error("replace" if change.found.sha256 else "create", path, error), change)
+        )
+        return
+    except DlmError as error:
+        _drop(work, ready)
+        work.errors.append(error)
+        return
+    _tell(work, ready)
+
+
+def _refuse_others(seen: os.stat_result | None, path: str) -> None:
+    """Folders, devices, FIFOs and sockets stay, whoever asks."""
+    if seen is None or stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode):
+        return
+    if stat.S_ISDIR(seen.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise LocalError(f"{path} is a device, a FIFO or a socket", hint="move it away, or give the resource another dest")
+
+
+def _replace(work: _Work, folder: Folder, temporary: str, name: str) -> None:
+    waits = list(_WAITS) if _REFUSES_OPEN_FILES else []
+    while True:
+        try:
+            os.replace(
+                folder.name(temporary),
+                folder.name(name),
+                src_dir_fd=folder.descriptor,
+                dst_dir_fd=folder.descriptor,
+            )
+        except PermissionError:
+            if not waits:
+                raise
+            work.clock.sleep(waits.pop(0))
+        else:
+            break
+    # Renaming one of two names of a file to the other does nothing, and leaves both (POSIX rename).
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(folder.name(temporary), dir_fd=folder.descriptor)
+
+
+def _placement(ready: _Ready, folder: Folder) -> Placement:
+    """How the new file looks. Taken from the temporary name: what somebody writes after the rename is not ours."""
+    seen = os.stat(folder.name(ready.temporary), dir_fd=folder.descriptor, follow_symlinks=False)
+    return Placement(
+        dest=ready.change.dest,
+        sha256=ready.change.blob.sha256,
+        mode=ready.made.mode,
+        size=seen.st_size,
+        mtime_ns=seen.st_mtime_ns,
+        inode=seen.st_ino,
+        executable=ready.change.executable,
+    )
+
+
+def _settled(placement: Placement, seen: os.stat_result | None) -> Placement:
+    """With the ctime that the rename gave the file, for the modes in which it means something."""
+    if seen is None or placement.mode not in {"copy", "reflink"} or not same_file(placement, seen):
+        return placement
+    return replace(placement, ctime_ns=seen.st_ctime_ns)
+
+
+def _tell(work: _Work, ready: _Ready) -> None:
+    change, made = ready.change, ready.made
+    if made.reason is not None:
+        event = LinkFellBack(change.link, made.mode, made.reason)
+        if event not in work.fell_back:
+            work.fell_back.add(event)
+            work.reporter.emit(event)
+    work.reporter.emit(Placed(change.resource, change.dest, made.mode, change.blob.size))
+
+
+def _remove(work: _Work, removal: Removal, found: Found | None) -> None:
+    """One file goes, if it is still what dlm placed; and the folders that dlm made for it, if they are empty now."""
+    dest = removal.dest
+    path = work.tree.shown(dest)
+    try:
+        folder, name = work.tree.parent(dest)
+        seen = folder.stat(name)
+        if seen is not None:
+            _refuse_others(seen, path)
+            if not work.force and not _removable(removal, found, folder, name, seen):
+                work.left.append(_left(dest, None))
+                return
+            os.unlink(folder.name(name), dir_fd=folder.descriptor)
+            work.reporter.emit(Removed(dest))
+    except FileNotFoundError:
+        pass  # gone already, which is all that was asked
+    except OSError as error:
+        work.errors.append(disk_error("remove", path, error))
+        return
+    except DlmError as error:
+        work.errors.append(error)
+        return
+    work.removed.append(dest)
+    above = dest.rpartition("/")[0]
+    while above and (above in work.folders or above in work.tree.made) and _remove_folder(work, above):
+        work.folders_removed.append(above)
+        above = above.rpartition("/")[0]
+
+
+def _removable(removal: Removal, found: Found | None, folder: Folder, name: str, seen: os.stat_result) -> bool:
+    if found is not None and _as_found(found, seen):
+        return True
+    return stat.S_ISREG(seen.st_mode) and hash_name(folder, name) == removal.sha256
+
+
+def _remove_folder(work: _Work, path: str) -> bool:
+    work.tree.forget(path)
+    try:
+        folder, name = work.tree.parent(path)
+        os.rmdir(folder.name(name), dir_fd=folder.descriptor)
+    except (OSError, DlmError):
+        return False  # not empty: somebody put something of their own there
+    return True
+
+
+def _as_found(found: Found, seen: os.stat_result | None) -> bool:
+    """Whether a path still is what the survey saw there."""
+    if seen is None:
+        return found.kind == "absent"
+    if found.placement is not None:
+        return same_file(found.placement, seen)
+    return found.kind == "symlink" and stat.S_ISLNK(seen.st_mode)
+
+
+def _left(dest: str, resource: str | None) -> Conflict:
+    return Conflict(dest=dest, resource=resource, reason=_EDITED, forcible=True)
+
+
+def _of_resource(error: LocalError, change: Placing) -> LocalError:
+    error.resource = change.resource
+    return error
+
+
+# The end
+
+
+def _flush_names(work: _Work, dests: Iterable[str]) -> None:
+    for above in dict.fromkeys(dest.rpartition("/")[0] for dest in dests):
+        try:
+            work.flush.names(work.tree.folder(above))
+        except FileNotFoundError:
+            continue  # it was removed
+        except OSError as error:
+            work.errors.append(disk_error("flush the folder", work.tree.shown(above), error))
+        except DlmError as error:
+            work.errors.append(error)
+
+
+def _close(work: _Work) -> None:
+    try:
+        work.flush.close()
+    except OSError as error:
+        work.errors.append(disk_error("flush", work.tree.shown(""), error))
