@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import pytest
 from dlm.errors import LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
+from dlm.model.events import LinkFellBack
 from tests.support.processes import run, start
+from tests.support.projects import Project
 from tests.support.stores import a_store, put
 
 BODY = bytes(range(256)) * 12_000
@@ -380,3 +384,110 @@ def test_a_cache_cleaned_in_use_never_gets_a_half_written_blob(tmp_path: Path) -
     assert second.get(PIN) is None
     other.write(BODY[2_000_000:], 2_000_000)
     assert Path(other.commit(PIN, None).path).read_bytes() == BODY
+
+
+SYNCER = """
+    import sys
+    from dlm.model.events import Placed, Removed
+    from tests.support.projects import Project
+
+    class Teller:
+        def emit(self, event):
+            if isinstance(event, (Placed, Removed)):
+                print(event.dest, flush=True)
+
+    project = Project(sys.argv[1], Teller())
+    version = sys.argv[2].encode()
+    wanted = {f"d{n % 3}/{n}": b"%d of %s" % (n, version) for n in range(12)}
+    for data in wanted.values():
+        project.blob(data)
+    print("begin", flush=True)
+    project.sync(wanted, remove=[dest for dest in project.state.owned() if dest not in wanted])
+    print("end", flush=True)
+"""
+
+
+@pytest.mark.promise(2)
+@pytest.mark.promise(3)
+def test_a_run_that_is_killed_while_the_tree_changes_is_completed_by_the_next(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    project = Project(tmp_path)
+    project.sync({f"extra/{number}": b"x" for number in range(3)})
+    said: set[str] = set()
+    for version in range(1, 16):
+        with start(SYNCER, tmp_path, str(version)) as program:
+            assert program.line() == "begin"
+            for _ in range(chance.randrange(0, 12)):
+                said.add(program.line())
+            program.kill()
+        # Whatever stands in the tree is whole, and dlm's.
+        project.state.reload()
+        for dest, found in project.look().items():
+            owned = project.state.owned()[dest]
+            assert found.kind == "absent" or found.sha256 in owned.digests, dest
+        everything = {path for path in project.files() if "/.dlm-" not in f"/{path}"}
+        assert everything <= set(project.state.owned())
+    with start(SYNCER, tmp_path, "last") as program:
+        assert program.end().splitlines()[-1] == "end"
+    assert project.files() == {f"d{n % 3}/{n}": b"%d of last" % n for n in range(12)}
+    assert sorted(os.listdir(project.root)) == ["d0", "d1", "d2"]
+    project.state.reload()
+    assert not project.state.interrupted
+    assert set(project.state.owned()) == set(project.files())
+    assert len(said) > 5
+
+
+@pytest.mark.fault("L05")
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_a_tree_that_cannot_be_written_is_named_with_the_operation(tmp_path: Path, what: str) -> None:
+    code = """
+        import os, sys
+        from dlm.errors import LocalError
+        from tests.support.processes import give_up_privileges
+        from tests.support.projects import Project
+        project = Project(sys.argv[1])
+        project.sync({"data/a": b"1"})
+        os.chmod(project.root / "data", 0o555)
+        if sys.argv[2] == "file":
+            os.chmod(project.root / "data" / "a", 0)
+            os.chmod(project.root / "data", 0o755)
+        project.blob(b"2")
+        give_up_privileges()
+        if sys.argv[2] == "file":
+            os.utime(project.root / "data" / "a")
+            print(project.look()["data/a"].problem)
+        else:
+            try:
+                project.sync({"data/a": b"2"})
+            except LocalError as error:
+                assert error.hint
+                print(error.message)
+    """
+    said = run(code, tmp_path, what)
+    path = tmp_path / "project" / "data"
+    if what == "file":
+        assert said == f"cannot read {path / 'a'}: Permission denied\n"
+    else:
+        assert said == f"cannot write {path / 'a'}: Permission denied\n"
+
+
+@pytest.mark.fault("L24")
+def test_a_cache_on_another_file_system_makes_no_difference(tmp_path: Path, other_file_system: Path) -> None:
+    project = Project(tmp_path)
+    project.store = a_store(other_file_system / "cache", project.heard)
+    for link, mode in (("auto", "copy"), ("reflink", "copy"), ("hardlink", "copy"), ("symlink", "symlink")):
+        done = project.sync({"a": b"1 " + link.encode()}, link=link)
+        assert [placement.mode for placement in done.placements] == [mode]
+        assert project.files() == {"a": b"1 " + link.encode()}
+    fell_back = [event for event in project.heard.events if isinstance(event, LinkFellBack)]
+    assert {event.wanted for event in fell_back} == {"reflink", "hardlink"}
+    assert "the cache is on another file system" in {event.reason for event in fell_back}
+
+
+@pytest.fixture
+def other_file_system(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than ``tmp_path``: shared memory, which every Linux has."""
+    shared = Path("/dev/shm")
+    assert shared.stat().st_dev != tmp_path.stat().st_dev
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)

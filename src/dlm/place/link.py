@@ -62,9 +62,9 @@ def make_file(blob: Blob, folder: Folder, name: str, link: str, *, executable: b
         link: ``auto`` or a link mode.
 
     Raises:
-        LocalError: the disk refuses; no file is left.
+        OSError: the tree refuses; no file is left.
+        LocalError: the blob cannot be read; likewise.
     """
-    path = os.path.join(folder.path, name)
     try:
         try:
             return _make(blob, folder, name, link, executable=executable, flush=flush)
@@ -72,10 +72,10 @@ def make_file(blob: Blob, folder: Folder, name: str, link: str, *, executable: b
             # The name is random and ours alone: a run with this very token was killed here.
             os.unlink(folder.name(name), dir_fd=folder.descriptor)
             return _make(blob, folder, name, link, executable=executable, flush=flush)
-    except OSError as error:
+    except (OSError, LocalError):
         with contextlib.suppress(OSError):
             os.unlink(folder.name(name), dir_fd=folder.descriptor)
-        raise disk_error("write", path, error) from error
+        raise
 
 
 def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush) -> Made:
@@ -114,7 +114,10 @@ _LINKS: dict[str, Callable[[str, Folder, str], LinkMode]] = {"hardlink": _hardli
 
 def _file(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, clone: bool) -> str | None:
     """A file of its own with the blob's bytes; None if it shares them with the blob, else why it does not."""
-    source = os.open(blob.path, _SOURCE)
+    try:
+        source = os.open(blob.path, _SOURCE)
+    except OSError as error:
+        raise disk_error("read", blob.path, error) from error
     try:
         if os.fstat(source).st_size != blob.size:
             raise LocalError(

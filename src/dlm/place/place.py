@@ -183,7 +183,7 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str) -> list[_Read
         for made_folder in reversed(work.tree.made):
             _remove_folder(work, made_folder)
         if isinstance(error, OSError):
-            raise disk_error("place", path, error) from error
+            raise disk_error("write", path, error) from error
         raise
     return ready
 

@@ -274,7 +274,8 @@ def _give_back(slots: _Slots) -> None:
         if _ALL.get(slots.identity) is slots:
             del _ALL[slots.identity]
         for descriptor in slots.descriptors:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # nothing was written to it
+                os.close(descriptor)
         slots.descriptors.clear()
 
 
