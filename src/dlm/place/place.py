@@ -18,14 +18,14 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dlm.errors import DlmError, LocalError
+from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
 from dlm.model.plan import Conflict, Found, Placing, Removal, temporary_name
 from dlm.place.flush import Flush
 from dlm.place.link import Made, make_file
 from dlm.place.survey import hash_name, same_file
-from dlm.place.tree import Folder, Tree, disk_error
+from dlm.place.tree import Folder, NotAFolderError, Tree, disk_error
 from dlm.ports import Clock, Reporter
 
 __all__ = ["Done", "carry_out", "remove_leftovers"]
@@ -151,8 +151,8 @@ def remove_leftovers(root: str, leftovers: Iterable[str], allow_outside: Iterabl
                 if _TEMPORARY.match(name) and seen is not None and not stat.S_ISDIR(seen.st_mode):
                     os.unlink(folder.name(name), dir_fd=folder.descriptor)
                     removed.append(path)
-            except FileNotFoundError:
-                continue
+            except (FileNotFoundError, NotAFolderError, PolicyError):
+                continue  # where it was there is another thing now, and it is not in that
             except OSError as error:
                 raise disk_error("remove", tree.shown(path), error) from error
     return tuple(removed)

@@ -144,9 +144,7 @@ class Index:
     def set_blob(self, row: BlobRow) -> None:
         """Record a blob that was just hashed. Small ones are written together, later."""
         with self._lock:
-            known = self.blob(row.sha256)
-            row = replace(row, name=row.name or (known.name if known else ""), used=self._clock.time())
-            self._note(row)
+            self._note(replace(row, used=self._clock.time()))
             if row.signature.size >= _AT_ONCE:
                 self.flush()
 
@@ -328,8 +326,8 @@ def _write(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[
 
 
 def _seal(*fields: object) -> str:
-    text = json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode(), usedforsecurity=False).hexdigest()[:16]
+    text = "\x1f".join(map(repr, fields))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
 
 
 def _blob_values(row: BlobRow) -> tuple[object, ...]:

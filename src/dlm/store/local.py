@@ -34,6 +34,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
@@ -109,7 +110,9 @@ class LocalStore:
         self._clock = clock
         self._reporter = reporter
         self._index = Index(self._at("index.sqlite"), clock)
-        self._claims = Claims(self._at("locks", "claims"), self._warn_unlocked)
+        # Nothing that belongs to the store holds on to it, so that it is finished with as soon as it is let go of.
+        self._claims = Claims(self._at("locks", "claims"), partial(_warn_unlocked, reporter, self._root))
+        self._cas = self._at("cas")
         self._lock = threading.Lock()
         self._read_version = False
         self._made = False
@@ -123,7 +126,7 @@ class LocalStore:
 
     def path_of(self, sha256: str) -> str:
         """Where the blob of that sha256 is, or would be."""
-        return self._at("cas", sha256[:2], sha256)
+        return os.path.join(self._cas, sha256[:2], sha256)
 
     def close(self) -> None:
         """Write what the index holds back and close it. The store stays usable."""
@@ -170,8 +173,8 @@ class LocalStore:
         self._make()
         name = _key(key)
         # Without locks another process may write the same partial file at this moment: keep to private names.
-        partial = None if self._claims.unsupported else self._at("partial", name)
-        rooms = Rooms(temporary=self._at("tmp"), partial=partial, publish=self._publish)
+        resumable = None if self._claims.unsupported else self._at("partial", name)
+        rooms = Rooms(temporary=self._at("tmp"), partial=resumable, publish=self._publish)
         return FileWriter(name, expected, rooms)
 
     def known(self, key: str) -> Known | None:
@@ -345,7 +348,7 @@ class LocalStore:
         else:
             self._warn(f"the cached blob {sha256} was damaged ({says}); it was moved to {target} and is not used")
 
-    def _publish(self, private: str, digests: Digests, size: int) -> Blob:
+    def _publish(self, private: str, digests: Digests, size: int, leftovers: tuple[str, ...]) -> Blob:
         """Give a finished file its final name; a good blob that is there already stays, and the new file goes."""
         sha256 = digests.sha256
         assert sha256 is not None
@@ -353,12 +356,13 @@ class LocalStore:
         there = self._checked(sha256, ()) if os.path.lexists(path) else None
         try:
             if there is not None:
-                os.unlink(private)
+                _remove((private, *leftovers))
                 signature = there.signature
                 digests = digests.joined(there.digests)
             else:
                 self._rename(private, path)
                 flush_folder(os.path.dirname(path))
+                _remove(leftovers)  # now, since losing a name changes the ctime
                 signature = Signature.of(os.lstat(path))
             for digest in digests:
                 if digest.algorithm != "sha256":
@@ -512,11 +516,14 @@ class LocalStore:
     def _warn(self, message: str) -> None:
         self._reporter.emit(Warned(message))
 
-    def _warn_unlocked(self, reason: str) -> None:
-        self._warn(
-            f"the file system of the cache {self._root} has no locks ({reason}); "
+
+def _warn_unlocked(reporter: Reporter, root: str, reason: str) -> None:
+    reporter.emit(
+        Warned(
+            f"the file system of the cache {root} has no locks ({reason}); "
             "processes that run at the same time may fetch a file twice"
         )
+    )
 
 
 def _key(key: str) -> str:
@@ -539,6 +546,13 @@ def _entries(path: str) -> list[str]:
         return []
     except OSError as error:
         raise disk_error("list", path, error) from error
+
+
+def _remove(paths: tuple[str, ...]) -> None:
+    """Remove files that are of no use any more; what stays is dropped by the next writer or sweep."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _hash_file(descriptor: int, algorithms: tuple[str, ...]) -> Digests:

@@ -69,12 +69,13 @@ class Rooms:
     Attributes:
         partial: the data file that a later run can take up, None where no claim protects it.
         temporary: the folder of private names.
-        publish: gives a finished file (its path, its digests, its size) its final name.
+        publish: gives a finished file (its path, its digests, its size) its final name, then removes other names
+            of it and what goes with them.
     """
 
     partial: str | None
     temporary: str
-    publish: Callable[[str, Digests, int], Blob]
+    publish: Callable[[str, Digests, int, tuple[str, ...]], Blob]
 
 
 class FileWriter:
@@ -315,10 +316,7 @@ class FileWriter:
         """Open what an earlier run left, as far as its checkpoint vouches for it; drop what nothing vouches for."""
         note = _read_sidecar(path + ".json", self._key)
         if note is None:
-            for leftover in (path + ".json", path):
-                with contextlib.suppress(OSError):
-                    os.unlink(leftover)
-            return
+            return  # whatever lies there is dropped when the first bytes are written
         self._path = path
         self._descriptor = descriptor = _open_old(path)
         good = descriptor is not None
@@ -401,23 +399,19 @@ class FileWriter:
     def _publish(self, found: Digests) -> Blob:
         size = self.offset
         private = self._private()
-        on_disk = self._descriptor is not None
         self._open = False
-        if on_disk:
-            self._seal(private)
-        else:
+        leftovers: tuple[str, ...] = ()
+        if self._descriptor is None:
             self._write_whole(private)
+        else:
+            leftovers = (self._path + ".json", self._path)
+            self._seal(private)
         try:
-            blob = self._rooms.publish(private, found, size)
+            return self._rooms.publish(private, found, size, leftovers)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(private)
             raise
-        if on_disk:
-            for leftover in (self._path + ".json", self._path):
-                with contextlib.suppress(OSError):  # a file with two names is not taken up again
-                    os.unlink(leftover)
-        return blob
 
     def _write_whole(self, private: str) -> None:
         """A body that is still in memory, with its digest known, goes to the disk."""

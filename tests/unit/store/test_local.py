@@ -109,6 +109,19 @@ def test_a_blob_that_comes_twice_keeps_its_file(tmp_path: Path) -> None:
     assert first.st_ino == second.st_ino
 
 
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_a_blob_that_was_just_written_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    blob = put(a_store(tmp_path), b"x" * size)
+
+    def read(*_: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("dlm.store.local._hash_file", read)
+    assert a_store(tmp_path).get(blob.digests) == blob
+
+
 def test_importing_the_store_is_light() -> None:
     code = (
         "import sys, dlm.store.local; print([n for n in ('sqlite3', 'requests', 'yaml', 'ctypes') if n in sys.modules])"
