@@ -119,18 +119,17 @@ def _site(value: Any) -> str:
     from dlm.model.url import Url
 
     url = Url.parse(_text(value))
-    if url.query is not None:
-        raise ValueError("expected an address without a query")
+    if url.query is not None or url.userinfo is not None:
+        raise ValueError("expected an address without credentials and without a query")
     return str(url) if url.path.endswith("/") else f"{url}/"
 
 
 def _netrc(value: Any) -> str | None:
     """A path, or true for the usual file."""
-    if value in {False, "false", "0", "no"}:
+    word = str(value).lower()
+    if word in {"false", "0", "no", "off"}:
         return None
-    if value in {True, "true", "1", "yes"}:
-        return _path("~/.netrc")
-    return _path(value)
+    return _path("~/.netrc" if word in {"true", "1", "yes", "on"} else value)
 
 
 def _variables(value: Any) -> Mapping[str, tuple[str, ...]]:
@@ -261,7 +260,8 @@ def _value(setting: Setting, given: Any, source: str) -> Value:
     try:
         return Value(setting, setting.parse(given), source)
     except ValueError as error:
-        shown = "" if setting.field == "proxy" else f" {str(given)[:60]!r}"
+        # An address may hold a password, and what is wrong with it may be just that.
+        shown = "" if setting.field in {"proxy", "python_org_url"} else f" {str(given)[:60]!r}"
         raise SettingsError(f"{source}: {setting.key}{shown}: {error}", hint="run `dlm --help`") from error
 
 
@@ -278,7 +278,7 @@ def _read_file(path: str | None, what: str) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
         document = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"the {what} {path} cannot be read: {str(error).splitlines()[0]}") from error
     if document is None:
         return {}
@@ -322,7 +322,8 @@ def system_config(environment: Environment) -> str | None:
 
 def platform_folder(kind: str, environment: Environment) -> str:
     """The platform's folder for dlm's cache, state or configuration (XDG base directories on Linux)."""
-    if sys.platform not in {"win32", "darwin"}:
+    system: str = sys.platform
+    if system not in {"win32", "darwin"}:
         # Two look-ups instead of a library's import: this stands on the path of every command.
         variable, default = {
             "cache": ("XDG_CACHE_HOME", ".cache"),
@@ -344,7 +345,7 @@ def platform_folder(kind: str, environment: Environment) -> str:
 
 
 def _proxies(environment: Environment) -> dict[str, str]:
-    """The proxy variables, lower case first. HTTP_PROXY does not count under CGI, where a request sets it (CVE-2016-5385)."""
+    """The proxy variables, lower case first; not HTTP_PROXY under CGI, where a request sets it (CVE-2016-5385)."""
     found: dict[str, str] = {}
     for name in ("http", "https", "all", "no"):
         value = environment.get(f"{name}_proxy") or ""

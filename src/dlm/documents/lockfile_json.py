@@ -6,7 +6,9 @@ merge-conflict markers is read as both of its sides, joined by name.
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeGuard
@@ -15,7 +17,8 @@ from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digests
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
-from dlm.model.paths import check_path
+from dlm.model.manifest import NAME
+from dlm.model.paths import check_filename, check_path
 from dlm.model.url import Url
 
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
@@ -130,16 +133,24 @@ def read_lockfile(
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         reader.damaged("not UTF-8")
-    sides = _sides(text)
+    sides = _sides(text, reader)
     if sides is None:
         lockfile = reader.read(text)
         return ReadLockfile(lockfile, tuple(reader.warnings))
-    ours, base, theirs = (reader.read(side) if side is not None else None for side in sides)
-    if ours is None or theirs is None:
-        reader.damaged("a merge conflict whose markers do not pair")
+    ours, base, theirs = reader.read(sides[0]), _ancestor(sides[1], reader), reader.read(sides[2])
     joined = _join(ours, base, theirs, wanted or (lambda name: True), reader)
     reader.warnings.append(f"{file} held a merge conflict; both sides are joined")
-    return ReadLockfile(joined, tuple(reader.warnings), conflicted=True)
+    return ReadLockfile(joined, tuple(dict.fromkeys(reader.warnings)), conflicted=True)
+
+
+def _ancestor(text: str | None, reader: _Reader) -> Lockfile | None:
+    """The common ancestor, or None where it cannot be told: that of a criss-cross merge may hold conflicts itself."""
+    if text is None:
+        return None
+    try:
+        return reader.read(text)
+    except LockfileError:
+        return None
 
 
 class _Reader:
@@ -214,6 +225,8 @@ class _Reader:
         return extra
 
     def _entry(self, name: str, entry: Any, *, warn: bool) -> LockEntry:
+        if NAME.match(name) is None or not name.isprintable():
+            self.damaged(f"{name!r} is no name of a resource")
         if not isinstance(entry, dict):
             self.damaged(f"{name} is no object")
         request, artifacts = entry.get("request"), entry.get("artifacts")
@@ -236,8 +249,7 @@ class _Reader:
             dest = _text(one, "dest")
             if not dest or dest.endswith("/") or check_path(dest) != dest:
                 raise ValueError(f"the dest {dest!r} names no file of the project")
-            url = _text(one, "url")
-            Url.parse(url)
+            url = _address(one, "url")
             size = one.get("size")
             if not _is_int(size) or size < 0:
                 raise ValueError("no size")
@@ -248,14 +260,14 @@ class _Reader:
             if not isinstance(evidence, list) or not all(isinstance(step, dict) for step in evidence):
                 raise ValueError("evidence is no list of objects")
             return LockedArtifact(
-                filename=_text(one, "filename"),
+                filename=check_filename(_text(one, "filename")),
                 url=url,
                 dest=dest,
                 size=size,
                 digests=digests,
                 platform=_text(one, "platform") if "platform" in one else None,
                 version=_text(one, "version") if "version" in one else None,
-                final_url=_text(one, "final-url") if "final-url" in one else None,
+                final_url=_address(one, "final-url") if "final-url" in one else None,
                 verified=verified,
                 headers=_text_mapping(one.get("headers", {}), "headers"),
                 evidence=tuple(evidence),
@@ -273,16 +285,29 @@ def _text(mapping: Mapping[str, Any], key: str) -> str:
     value = mapping.get(key)
     if not isinstance(value, str) or not value:
         raise ValueError(f"no {key}")
+    if not value.isprintable():
+        raise ValueError(f"the {key} holds control characters")
     return value
+
+
+def _address(mapping: Mapping[str, Any], key: str) -> str:
+    text = _text(mapping, key)
+    if Url.parse(text).userinfo is not None:
+        raise ValueError(f"the {key} holds credentials, which no lockfile does")
+    return text
 
 
 def _text_mapping(value: Any, what: str) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise ValueError(f"{what} is no object of texts")
+    if not isinstance(value, dict) or not all(isinstance(one, str) and one.isprintable() for one in value.values()):
+        raise ValueError(f"{what} is no object of printable texts")
     return value
 
 
-def _sides(text: str) -> tuple[str, str | None, str] | None:
+# Git's markers have seven signs; longer ones belong to a conflict inside the common ancestor.
+_MARK = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?:[ \r\n]|\Z)")
+
+
+def _sides(text: str, reader: _Reader) -> tuple[str, str | None, str] | None:
     """Our text, the common ancestor's where the markers show it, and theirs; None without markers."""
     if "<<<<<<<" not in text:
         return None
@@ -293,21 +318,24 @@ def _sides(text: str) -> tuple[str, str | None, str] | None:
     into: tuple[list[str], ...] = everywhere
     shows_base = False
     found = False
-    for line in text.splitlines(keepends=True):
-        mark = line[:7]
+    for line in io.StringIO(text, newline="\n"):
+        match = _MARK.match(line)
+        mark = match[1] if match is not None else ""
         if mark == "<<<<<<<" and into is everywhere:
             into, found = (ours,), True
-        elif mark == "|||||||" and into == (ours,):
+        elif mark == "|||||||" and into[0] is ours and into is not everywhere:
             into, shows_base = (base,), True
-        elif mark == "=======" and len(into) == 1:
+        elif mark == "=======" and into is not everywhere and into[0] is not theirs:
             into = (theirs,)
-        elif mark == ">>>>>>>" and into is not everywhere:
+        elif mark == ">>>>>>>" and into[0] is theirs:
             into = everywhere
         else:
             for side in into:
                 side.append(line)
     if not found:
         return None
+    if into is not everywhere:
+        reader.damaged("a merge conflict whose markers do not pair")
     return "".join(ours), "".join(base) if shows_base else None, "".join(theirs)
 
 
@@ -327,14 +355,15 @@ def _join(
             elif our == old:
                 entries[name] = their
             elif _pins(our) == _pins(their):
-                entries[name] = replace(our, request=our.request)
+                entries[name] = our if all(one.verified for one in our.artifacts) else their
             else:
                 conflicts.append(name)
             continue
         only = our if our is not None else their
         if only is None:
             continue
-        deleted_there = old is not None if base is not None else not wanted(name)
+        # Deleted on one side and changed on the other: only the manifest knows what is meant.
+        deleted_there = only == old or ((base is None or old is not None) and not wanted(name))
         if not deleted_there:
             entries[name] = only
     if conflicts:
@@ -345,7 +374,9 @@ def _join(
             hint=f"keep one side of {conflicts[0]} in the file, or remove its entry and run `dlm lock`",
             details=conflicts,
         )
-    return replace(ours, entries=entries, revision=max(ours.revision, theirs.revision))
+    return replace(
+        ours, entries=entries, revision=max(ours.revision, theirs.revision), extra={**theirs.extra, **ours.extra}
+    )
 
 
 def _pins(entry: LockEntry) -> tuple[tuple[str | None, str, str, str], ...]:

@@ -13,15 +13,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import cache
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from dlm.documents.wishes import Wishes
+from dlm.documents.wishes import Complaint, Wishes, asks
 from dlm.errors import ManifestError, Problem
 from dlm.model.manifest import Manifest, Resource, fill
 from dlm.model.paths import collision_key
+from dlm.model.platforms import matches
 from dlm.model.selector import Grammar
 from dlm.model.url import Url
 from dlm.model.written import DefaultsForm, ManifestForm, ResourceForm
@@ -38,6 +40,9 @@ _PLAIN_TAGS = frozenset(
     f"{_STANDARD_TAG}{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "value", "merge")
 )
+# No manifest needs more, and what recurses over a value has a floor to stand on.
+_DEEPEST = 32
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z")
 _WORDS: Mapping[str, bool | None] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -83,6 +88,7 @@ class _Complaints:
         self._file = file
         self._problems: list[Problem] = []
         self._paths: set[_Path] = set()
+        self._around: set[_Path] = set()
         self.lines: Callable[[_Path], int | None] = lambda path: None
 
     def add(self, path: _Path, message: str, hint: str | None = None, line: int | None = None) -> None:
@@ -90,19 +96,32 @@ class _Complaints:
             return  # what is wrong there has been said, and the rest follows from it
         if path:
             self._paths.add(path)
+            self._around.update(path[:length] for length in range(1, len(path)))
         where = line if line is not None else self.lines(path)
         self._problems.append(Problem(message, file=self._file, line=where, key=_key(path), hint=hint))
+
+    def within(self, path: _Path) -> bool:
+        """Whether something below ``path`` is wrong."""
+        return path in self._around
 
     def stop(self) -> None:
         """Raise what was found, if anything was."""
         if self._problems:
-            ordered = sorted(self._problems, key=lambda problem: problem.line or 0)
-            count = len(ordered)
-            raise ManifestError(
-                f"{self._file}: {count} problem{'s' if count != 1 else ''}",
-                problems=ordered,
-                hint=f"edit {self._file}; `dlm schema` prints a JSON Schema for editors",
-            )
+            raise self._error()
+
+    def refuse(self, path: _Path, message: str, hint: str | None = None, line: int | None = None) -> NoReturn:
+        """Raise what was found, with something behind which nothing can be read any more."""
+        self.add(path, message, hint, line)
+        raise self._error()
+
+    def _error(self) -> ManifestError:
+        ordered = sorted(self._problems, key=lambda problem: problem.line or 0)
+        count = len(ordered)
+        return ManifestError(
+            f"{self._file}: {count} problem{'s' if count != 1 else ''}",
+            problems=ordered,
+            hint=f"edit {self._file}; `dlm schema` prints a JSON Schema for editors",
+        )
 
 
 class _Document:
@@ -118,38 +137,45 @@ def _decode(data: bytes, complaints: _Complaints) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        complaints.add((), "not UTF-8", "save the file as UTF-8", line=line)
-        complaints.stop()
-        raise
+        complaints.refuse((), "not UTF-8", "save the file as UTF-8", line=line)
     if "\0" in text:
-        complaints.add((), "a NUL character", line=text[: text.index("\0")].count("\n") + 1)
-        complaints.stop()
+        complaints.refuse((), "a NUL character", line=text[: text.index("\0")].count("\n") + 1)
     return text
 
 
 def _parse(text: str, complaints: _Complaints) -> _Document:
-    if not text.strip():
-        complaints.add(
-            (),
-            "the manifest is empty",
-            "begin with `dlm init`, or write version: 1 and resources: []",
-            line=1,
-        )
-        complaints.stop()
-    if text.lstrip()[0] == "{":
+    if text.lstrip()[:1] == "{":
         value = _parse_json(text)
         if value is not None:
-            return _Document(value, lambda path: _line(_compose(text), path))
+            return _Document(value, _json_lines(text))
     with _collector_paused():
         try:
             node = _compose(text)
         except yaml.YAMLError as error:
-            complaints.add((), *_yaml_words(error))
-            complaints.stop()
-            raise
-        builder = _Builder(complaints, limit=20 * len(text) + 1000)
-        value = builder.build(node, ())
+            complaints.refuse((), *_yaml_words(error))
+        if node is None or _is_null(node):
+            complaints.refuse(
+                (), "the manifest is empty", "begin with `dlm init`, or write version: 1 and resources: []", line=1
+            )
+        value = _Builder(complaints, limit=20 * len(text) + 1000).build(node, ())
     return _Document(value, lambda path: _line(node, path))
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.style and _WORDS.get(node.value, "") is None
+
+
+def _json_lines(text: str) -> Callable[[_Path], int | None]:
+    """Lines of a JSON text, found when the first is asked for: JSON is YAML, but for halves of surrogate pairs."""
+
+    @cache
+    def root() -> yaml.Node | None:
+        try:
+            return _compose(_SURROGATE.sub(r"\\u0020", text))
+        except yaml.YAMLError:
+            return None  # YAML forbids a few things more, such as very long keys; the complaint then has no line
+
+    return lambda path: _line(root(), path)
 
 
 def _parse_json(text: str) -> Any:
@@ -157,8 +183,8 @@ def _parse_json(text: str) -> Any:
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
-        if len(found) != len(items):
-            raise ValueError("duplicate key")
+        if len(found) != len(items) or None in found.values():
+            raise ValueError("a duplicate key, or a key without a value")
         return found
 
     def refuse(word: str) -> Any:
@@ -166,11 +192,22 @@ def _parse_json(text: str) -> Any:
 
     try:
         with _collector_paused():
-            return json.loads(
+            value = json.loads(
                 text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_json_integer, parse_float=str
             )
+            if "\\ud" in text.lower():
+                json.dumps(value, ensure_ascii=False).encode()  # raises ValueError for half of a surrogate pair
+            return None if _too_deep(value) else value
     except (ValueError, RecursionError):
         return None
+
+
+def _too_deep(value: Any) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        boxes = [one for one in level if isinstance(one, dict | list)]
+        level = [inner for box in boxes for inner in (box.values() if isinstance(box, dict) else box)]
+    return bool(level)
 
 
 def _json_integer(text: str) -> int | str:
@@ -189,17 +226,37 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _compose(text: str) -> yaml.Node:
+def _compose(text: str) -> yaml.Node | None:
+    _refuse_depth(text)
     loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-    except RecursionError:
-        raise yaml.YAMLError("nested too deeply") from None
+        node: yaml.Node | None = loader.get_single_node()
     finally:
         loader.dispose()
-    if node is None:
-        raise yaml.YAMLError("the manifest is empty")
     return node
+
+
+def _refuse_depth(text: str) -> None:
+    """The composer recurses in C, where a text of a hundred thousand brackets ends the process.
+
+    Every level costs a bracket or a column, so most texts need no more than this glance.
+    """
+    brackets = text.count("[") + text.count("{")
+    if brackets + 2 * max(map(len, text.splitlines()), default=0) < 1000:
+        return
+    loader = _Loader(text)
+    try:
+        depth = 0
+        while (event := loader.get_event()) is not None:
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > _DEEPEST:
+                    mark: Any = event.start_mark
+                    raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    finally:
+        loader.dispose()
 
 
 def _yaml_words(error: yaml.YAMLError) -> tuple[str, str | None, int | None]:
@@ -227,8 +284,9 @@ class _Builder:
         # An alias is the same node again: a few lines could unfold into millions of values.
         self._left -= 1
         if self._left < 0:
-            self._complaints.add(path, "aliases unfold into too much", line=node.start_mark.line + 1)
-            self._complaints.stop()
+            self._complaints.refuse(path, "aliases unfold into too much", line=node.start_mark.line + 1)
+        if len(path) > _DEEPEST:
+            self._complaints.refuse(path, "nested too deeply", line=node.start_mark.line + 1)
         if node.tag not in _PLAIN_TAGS and node.tag != "!":
             self._complain(node, path, f"the tag {_short_tag(node.tag)} is not allowed")
             return "" if path and isinstance(path[-1], int) else None
@@ -261,6 +319,9 @@ class _Builder:
                 self._complain(key_node, path, "a key is a plain word")
                 continue
             key = key_node.value
+            if key_node.tag not in _PLAIN_TAGS and key_node.tag != "!":
+                self._complain(key_node, (*path, key), f"the tag {_short_tag(key_node.tag)} is not allowed")
+                continue
             if key in found:
                 self._complain(key_node, (*path, key), "the key stands here twice", "remove one of them")
                 continue
@@ -294,7 +355,7 @@ def _line(node: yaml.Node | None, path: _Path) -> int | None:
             following = node.value[part]
             line = following.start_mark.line + 1
         node = following
-    return line if line is not None else 1
+    return line if line is not None or node is None else node.start_mark.line + 1
 
 
 def _key(path: _Path) -> str:
@@ -303,7 +364,8 @@ def _key(path: _Path) -> str:
         if isinstance(part, int):
             out += f"[{part}]"
         else:
-            out += f".{part}" if out else part
+            word = part if part.isprintable() else repr(part)[1:-1]  # it goes to a terminal
+            out += f".{word}" if out else word
     return out
 
 
@@ -313,17 +375,14 @@ def _validate(value: Any, complaints: _Complaints) -> tuple[ManifestForm, Sequen
     What has the wrong keys or types is complained of and left out, so that the rest is checked all the same.
     """
     if not isinstance(value, dict):
-        complaints.add((), "a manifest is a mapping with the keys version and resources")
+        if value is not None:  # a complaint about the whole has been made
+            complaints.add((), "a manifest is a mapping with the keys version and resources")
         complaints.stop()
     _check_version(value, complaints)
     try:
         form = _ADAPTER.validate_json(json.dumps(value))
     except ValidationError as error:
-        bad: set[_Path] = set()
-        for one in error.errors(include_url=False):
-            path = _complain_of(one, value, complaints)
-            if path is not None:
-                bad.add(path[:3])
+        bad = _complain_of(error.errors(include_url=False), value, complaints)
         return _validate_rest(value, bad, complaints)
     return form, range(len(form.resources))
 
@@ -340,9 +399,10 @@ def _validate_rest(
     if not isinstance(resources, list) or "version" in top:
         complaints.stop()
         resources = []
-    worst = {path[1] for path in bad if len(path) == 2 or (len(path) > 2 and path[2] in _TELLING)}
+    below = {path[:3] for path in bad if path[0] == "resources"}
+    worst = {path[1] for path in below if len(path) == 2 or path[2] in _TELLING}
     kept = [index for index in range(len(resources)) if index not in worst]
-    wrong = {path for path in bad if len(path) > 2}
+    wrong = {path for path in below if len(path) > 2}
     rest = {key: one for key, one in value.items() if key not in top}
     rest["resources"] = [
         {key: one for key, one in resources[index].items() if ("resources", index, key) not in wrong}
@@ -366,26 +426,43 @@ def _check_version(value: Mapping[str, Any], complaints: _Complaints) -> None:
 _BRANCH = re.compile(r"(?:str|int|bool|ResourceForm|(?:list|dict|union|function-\w+|lax-or-strict|nullable)\[.*\])\Z")
 
 
-def _complain_of(error: Any, value: Any, complaints: _Complaints) -> _Path | None:
-    """Say what is wrong, and where that is; None for the complaint of a union's branch that was not meant."""
-    branches: list[str] = []
+def _complain_of(errors: Sequence[Any], value: Any, complaints: _Complaints) -> set[_Path]:
+    """Say what is wrong; the paths of that come back.
+
+    Where several forms are allowed, each has its own complaint. If one was meant, its complaint lies further
+    inside; if none was, they become one complaint that names them all.
+    """
+    said: set[_Path] = set()
+    expected: dict[_Path, tuple[Any, list[str]]] = {}
+    for error in errors:
+        path, at = _place(error["loc"], value)
+        kind = _EXPECTED.get(error["type"])
+        if kind is None:
+            complaints.add(path, *_words(error, path, at))
+            said.add(path)
+        else:
+            words = expected.setdefault(path, (at, []))[1]
+            if kind not in words:
+                words.append(kind)
+    around = {path[:length] for path in (*said, *expected) for length in range(len(path))}
+    for path, (at, words) in expected.items():
+        if path not in around:
+            complaints.add(path, *_type_words(path, at, words))
+            said.add(path)
+    return said
+
+
+def _place(location: Sequence[str | int], value: Any) -> tuple[_Path, Any]:
+    """The path that an error's location means, and what stands there."""
     path: list[str | int] = []
     at: Any = value
-    for part in error["loc"]:
+    for part in location:
         known = isinstance(at, dict) and part in at
         if isinstance(part, str) and not known and _BRANCH.match(part):
-            branches.append(part)
-            if (part == "str" and isinstance(at, dict | list)) or (part == "ResourceForm" and not isinstance(at, dict)):
-                return None
-            if (part.startswith("list") and isinstance(at, dict)) or (part.startswith("dict") and isinstance(at, list)):
-                return None
             continue
         path.append(part)
         at = at[part] if known or (isinstance(at, list) and isinstance(part, int) and part < len(at)) else None
-    found = tuple(path)
-    message, hint = _words(error, found, at)
-    complaints.add(found, message, hint)
-    return found
+    return tuple(path), at
 
 
 _EXPECTED = {
@@ -401,24 +478,27 @@ _EXPECTED = {
 
 def _words(error: Any, path: _Path, value: Any) -> tuple[str, str | None]:
     kind = error["type"]
+    last = str(path[-1])
     if kind == "unexpected_keyword_argument":
-        return f"unknown key {str(path[-1])!r}", _near(str(path[-1]), path)
+        return f"unknown key {last!r}", _near(last, path)
     if kind == "missing":
-        return f"the key {str(path[-1])!r} is missing", "write resources: [] for none" if path[
-            -1
-        ] == "resources" else None
-    if len(path) == 2 and path[0] == "resources" and kind in {"string_type", "dataclass_type"}:
-        return f"expected a URL, a selector or a mapping, found {_named(value)}", None
-    if kind in _EXPECTED:
-        hint = None
-        if kind == "string_type" and isinstance(value, int | float):
-            hint = f'write it in quotes: "{json.dumps(value)}"'
-        if kind == "bool_type" and isinstance(value, str) and value.lower() in {"yes", "no", "on", "off"}:
-            hint = f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
-        return f"expected {_EXPECTED[kind]}, found {_named(value)}", hint
+        return f"the key {last!r} is missing", "write resources: [] for none" if last == "resources" else None
     if kind == "literal_error":
         return f"expected {error['ctx']['expected']}, found {_named(value)}", _near_choice(error, value)
     return str(error["msg"]), None
+
+
+def _type_words(path: _Path, value: Any, expected: Sequence[str]) -> tuple[str, str | None]:
+    """What was expected and what stands there instead."""
+    wanted = " or ".join(expected)
+    if len(path) == 2 and path[0] == "resources":
+        wanted = "a URL, a selector or a mapping"
+    hint = None
+    if "text" in expected and len(path) > 2 and isinstance(value, int):
+        hint = f'write it in quotes: "{json.dumps(value)}"'
+    if "true or false" in expected and isinstance(value, str) and value.lower() in {"yes", "no", "on", "off"}:
+        hint = f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
+    return f"expected {wanted}, found {_named(value)}", hint
 
 
 def _named(value: Any) -> str:
@@ -488,12 +568,15 @@ class _Assembly:
 
     def manifest(self) -> Manifest:
         self._check_requirement()
-        wishes = Wishes(self._form.defaults, self._grammars, self._warnings.append)
+        wishes = Wishes(self._form.defaults, self._grammars, self._warnings.append, self._complaint("defaults"))
         resources: list[Resource] = []
         lines: dict[str, int] = {}
         places: dict[str, int] = {}
         for index, item in zip(self._indices, self._form.resources, strict=True):
-            complain = self._complaint(index, short=isinstance(item, str))
+            place = ("resources", index)
+            if isinstance(item, ResourceForm) and not asks(item) and self._complaints.within(place):
+                continue  # the key that says what is wanted has a complaint of its own
+            complain = self._complaint(*place, short=isinstance(item, str))
             read = wishes.short(item, complain) if isinstance(item, str) else wishes.long(item, complain)
             if read is None:
                 continue
@@ -519,9 +602,9 @@ class _Assembly:
             lines=lines,
         )
 
-    def _complaint(self, index: int, *, short: bool) -> Callable[[_Path, str, str | None], None]:
+    def _complaint(self, *above: str | int, short: bool = False) -> Complaint:
         def complain(path: _Path, message: str, hint: str | None) -> None:
-            self._complaints.add(("resources", index, *(() if short else path)), message, hint)
+            self._complaints.add((*above, *(() if short else path)), message, hint)
 
         return complain
 
@@ -597,7 +680,7 @@ class _Destinations:
 
 def _meets(claims: Mapping[str | None, _Place] | None, platform: str | None, path: str) -> tuple[_Place, bool] | None:
     for claimed, place in (claims or {}).items():
-        if claimed is None or platform is None or claimed == platform:
+        if claimed is None or platform is None or matches(claimed, platform) or matches(platform, claimed):
             return place, place.path == path
     return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from dlm.model.digest import Digest, Digests
@@ -15,21 +16,23 @@ from dlm.model.selector import Grammar, Selector
 from dlm.model.url import REFERENCE, Url, secret_parameters
 from dlm.model.written import DefaultsForm, ResourceForm
 
-__all__ = ["Complaint", "Wishes"]
+__all__ = ["Complaint", "Wishes", "asks"]
 
 #: (path below the resource, what is wrong, what would be right)
 Complaint = Callable[[tuple[str | int, ...], str, str | None], None]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*\Z")
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password|credential|signature", re.IGNORECASE)
 # What dlm sends itself, or what would break the framing or the resuming of a transfer.
 _OWN_HEADERS = frozenset({
-    "accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-modified-since",
-    "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "proxy-authorization", "proxy-connection",
-    "range", "te", "trailer", "transfer-encoding", "upgrade",
+    "accept-encoding", "connection", "content-length", "content-type", "expect", "host", "if-match",
+    "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "proxy-authorization",
+    "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 _RESERVED_VARIANT_KEYS = frozenset({"url", "sha256", "digests", "integrity", "size"})
 _KINDS = ("url", "selector", "base")
+_LOGIN = "https://${DLM_AUTH_USER}:${DLM_AUTH_PASSWORD}@host/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,14 @@ class _Address:
 class Wishes:
     """Reads one resource after the other; complaints and warnings are collected, nothing is raised."""
 
-    def __init__(self, defaults: DefaultsForm, grammars: Mapping[str, Grammar], warn: Callable[[str], None]) -> None:
-        self._defaults = defaults
+    def __init__(
+        self,
+        defaults: DefaultsForm,
+        grammars: Mapping[str, Grammar],
+        warn: Callable[[str], None],
+        complain: Complaint,
+    ) -> None:
+        self._defaults = _checked_defaults(defaults, complain)
         self._grammars = grammars
         self._warn = warn
 
@@ -63,6 +72,49 @@ class Wishes:
         for warning in _warnings(resource):
             self._warn(f"{resource.name}: {warning}")
         return resource
+
+
+def asks(form: ResourceForm) -> bool:
+    """Whether a resource says what is wanted."""
+    return any(getattr(form, kind) is not None for kind in _KINDS)
+
+
+def _checked_defaults(given: DefaultsForm, complain: Complaint) -> DefaultsForm:
+    """The defaults without those that cannot be, so that no resource repeats the complaint."""
+    fit = given
+    for key, check in (("dest", _check_dest), ("groups", _check_groups), ("platforms", _check_platforms)):
+        value = getattr(given, key)
+        try:
+            if value is not None:
+                check(value)
+        except ValueError as error:
+            complain((key,), str(error), None)
+            fit = replace(fit, **{key: None})
+    return fit
+
+
+def _check_dest(dest: str) -> None:
+    check_path(dest)
+
+
+def _check_groups(groups: Iterable[str]) -> None:
+    for group in groups:
+        check_group(group)
+
+
+def _check_platforms(platforms: Collection[str]) -> None:
+    if not platforms:
+        raise ValueError("no platform is named")
+    if len(set(platforms)) != len(platforms):
+        raise ValueError("a platform is named twice")
+    for platform in platforms:
+        check_platform(platform)
+
+
+def check_group(group: str) -> None:
+    """Raise ValueError unless ``group`` can be a group's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", group):
+        raise ValueError(f"{group!r} is no group name; use letters, digits, dots and dashes")
 
 
 class _Reading:
@@ -87,25 +139,35 @@ class _Reading:
         self._check_company(given[0])
         selector = self._selector()
         values = dict(form.vars or {})
+        for key in values:
+            if holes(f"{{{key}}}") != (key,):
+                self._wrong(("vars", key), f"{key!r} is no name of a variable; use letters, digits, _ and -")
         if form.version is not None:
             values["version"] = form.version
         variants = self._variants(given[0])
         samples = [{**values, **one.vars} for one in variants] or [values]
-        address = self._address(("url",), form.url, samples)
+        # A platform with an address of its own need not be able to fill the other one.
+        filling = [sample for one, sample in zip(variants, samples, strict=False) if one.url is None] or samples
+        address = self._address(("url",), form.url, filling)
         base = self._address(("base",), form.base, samples, folder=True)
         digests = self._digests((), form.sha256, form.digests, form.integrity)
         size = self._size(("size",), form.size)
         files = self._files()
         dest = self._dest(form.dest if form.dest is not None else self._defaults.dest)
         mirrors = tuple(
-            checked.text
+            checked
             for index, mirror in enumerate(form.mirrors or [])
-            if (checked := self._address(("mirrors", index), mirror, samples, folder=base is not None)) is not None
+            if (checked := self._mirror(("mirrors", index), mirror, samples, folder=base is not None)) is not None
         )
-        name = self._name(selector, address, base, samples, dest)
-        if self.failed or name is None:
+        headers, groups = self._headers(), self._groups()
+        if self.failed:
             return None
-        self._check_filename(address, variants, samples, dest)
+        names = _filenames(address.text, variants, samples) if address is not None else []
+        name = self._name(selector, names, dest)
+        if name is None:
+            return None
+        if address is not None:
+            self._check_filenames(names, dest)
         if base is not None and not (dest == "" or dest.endswith("/")):
             self._wrong(("dest",), "many files need a folder", f"{dest}/")
         found = address or base
@@ -121,12 +183,12 @@ class _Reading:
             digests=digests,
             size=size,
             mirrors=mirrors,
-            headers=self._headers(),
+            headers=headers,
             userinfo=found.userinfo if found else None,
             dest=dest,
             executable=bool(form.executable if form.executable is not None else self._defaults.executable),
             link=form.link if form.link is not None else self._defaults.link,
-            groups=self._groups(),
+            groups=groups,
             optional=bool(form.optional),
             mutable=bool(form.mutable),
             freeze=bool(form.freeze),
@@ -174,7 +236,7 @@ class _Reading:
         try:
             return Selector.parse(self._form.selector, self._grammars)
         except ValueError as error:
-            self._wrong(("selector",), str(error))
+            self._wrong(("selector",), str(error), _address_hint(self._form.selector))
             return None
 
     def _address(
@@ -206,8 +268,14 @@ class _Reading:
                 f"put it into the environment and write {secrets[0]}=${{{_variable(secrets[0])}}}",
             )
             return None
+        if folder and url.query is not None:
+            self._wrong(path, "an address of many files has no query, which none of them would get")
+            return None
         if folder and not url.path.endswith("/"):
             self._wrong(path, "an address of many files ends in a slash", f"{text}/")
+            return None
+        if url.userinfo and REFERENCE.search(url.userinfo) and REFERENCE.sub("", url.userinfo.partition(":")[2]):
+            self._wrong(path, "the password is a literal beside a variable, and would end in the lockfile", _LOGIN)
             return None
         if holes(text):
             return _Address(*_without_literal_userinfo(text, url))
@@ -215,6 +283,14 @@ class _Reading:
             return _Address(str(url), url.userinfo)
         kept = f"{url.scheme}://{url.userinfo}@{str(url).partition('://')[2]}" if url.userinfo else str(url)
         return _Address(kept, None)
+
+    def _mirror(
+        self, path: tuple[str | int, ...], text: str, samples: Iterable[Mapping[str, str]], *, folder: bool
+    ) -> str | None:
+        address = self._address(path, text, samples, folder=folder)
+        if address is not None and address.userinfo:
+            self._wrong(path, "credentials of a mirror come from the environment", _LOGIN)
+        return address.text if address is not None else None
 
     def _variants(self, kind: str) -> tuple[Variant, ...]:
         declared = self._form.platforms
@@ -252,6 +328,10 @@ class _Reading:
             if not isinstance(value, str):
                 self._wrong((*at, key), "expected text", "write it in quotes")
                 continue
+            if not self._fills(key, given.get("url")):
+                near = difflib.get_close_matches(key, _RESERVED_VARIANT_KEYS, n=1, cutoff=0.6)
+                hint = f"did you mean {near[0]!r}?" if near else None
+                self._wrong((*at, key), f"{key!r} fills nothing: no address of this platform holds {{{key}}}", hint)
             words[key] = value
         texts: dict[str, str | None] = {}
         for key in ("url", "sha256", "integrity"):
@@ -269,14 +349,14 @@ class _Reading:
             self._wrong((*at, "size"), "expected a whole number of bytes")
             size = None
         url = None
-        values = {**(self._form.vars or {}), **implied_vars(name), **words}
+        values = dict(self._form.vars or {})
         if self._form.version is not None:
             values["version"] = self._form.version
+        values.update({**implied_vars(name), **words})
         if texts["url"] is not None:
             address = self._address((*at, "url"), texts["url"], [values])
             if address is not None and address.userinfo:
-                self._wrong((*at, "url"), "credentials of one platform's own address come from the environment",
-                            "https://${DLM_AUTH_USER}:${DLM_AUTH_PASSWORD}@host/")  # fmt: skip
+                self._wrong((*at, "url"), "credentials of one platform's own address come from the environment", _LOGIN)
             url = address.text if address else None
         return Variant(
             platform=name,
@@ -285,6 +365,11 @@ class _Reading:
             digests=self._digests(at, texts["sha256"], many, texts["integrity"]),
             size=self._size((*at, "size"), size),
         )
+
+    def _fills(self, name: str, url: object) -> bool:
+        """Whether a platform's variable stands in one of its addresses; if not, it is a misspelt key."""
+        own = url if isinstance(url, str) else self._form.url or ""
+        return any(name in holes(one) for one in (own, *(self._form.mirrors or ())))
 
     def _digests(
         self,
@@ -363,67 +448,55 @@ class _Reading:
                 self._wrong(("headers", name), f"dlm sends {name} itself")
             elif lower in seen:
                 self._wrong(("headers", name), f"{name} is given twice")
-            elif any(character < " " or character == "\x7f" for character in value):
-                self._wrong(("headers", name), "a header value has no line breaks and no control characters")
+            elif not _HEADER_VALUE.match(value):
+                self._wrong(("headers", name), "a header value has no line breaks, no control characters and no letters"
+                            " beyond Latin-1")  # fmt: skip
             seen.add(lower)
         return headers
 
     def _groups(self) -> tuple[str, ...]:
         groups = self._form.groups if self._form.groups is not None else self._defaults.groups or []
         for index, group in enumerate(groups):
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", group):
-                self._wrong(("groups", index), f"{group!r} is no group name; use letters, digits, dots and dashes")
+            try:
+                check_group(group)
+            except ValueError as error:
+                self._wrong(("groups", index), str(error))
         return tuple(sorted(set(groups)))
 
-    def _name(
-        self,
-        selector: Selector | None,
-        address: _Address | None,
-        base: _Address | None,
-        samples: list[dict[str, str]],
-        dest: str,
-    ) -> str | None:
+    def _name(self, selector: Selector | None, filenames: Sequence[str], dest: str) -> str | None:
         name = self._form.name
-        if name is None:
-            if selector is not None:
-                return selector.slug
-            if base is not None:
-                self._need_name("many files below one address need a name")
-                return None
-            if address is None:
-                return None
-            names = {Url.parse(fill(address.text, values)).filename for values in samples}
-            if len(names) > 1:
-                self._need_name("the platforms' files have different names, so the resource needs one")
-                return None
-            name = names.pop() or ("" if dest.endswith("/") else dest.rsplit("/", 1)[-1])
-            if not name:
-                self._need_name("the URL's path ends in no file name, so the resource needs a name and a dest")
-                return None
-            if not NAME.match(name):
-                self._need_name(f"the file's name {name!r} cannot name the resource")
+        if name is not None:
+            if not _can_name(name):
+                self._wrong(("name",), f"{name!r} is no name: no blanks at its start, no slash, no control characters")
                 return None
             return name
-        if not NAME.match(name) or not name.isprintable():
-            self._wrong(("name",), f"{name!r} is no name: no blanks at its start, no slash, no control characters")
+        if selector is not None:
+            if not _can_name(selector.slug):
+                self._need_name("the selector is too long to name the resource")
+                return None
+            return selector.slug
+        if not filenames:
+            self._need_name("many files below one address need a name")
+            return None
+        if len(set(filenames)) > 1:
+            self._need_name("the platforms' files have different names, so the resource needs one")
+            return None
+        name = filenames[0] or ("" if dest.endswith("/") else dest.rsplit("/", 1)[-1])
+        if not name:
+            self._need_name("the URL's path ends in no file name, so the resource needs a name and a dest")
+            return None
+        if not _can_name(name):
+            self._need_name(f"the file's name {name!r} cannot name the resource")
             return None
         return name
 
     def _need_name(self, why: str) -> None:
         self._wrong((), why, "add name: …")
 
-    def _check_filename(
-        self,
-        address: _Address | None,
-        variants: tuple[Variant, ...],
-        samples: list[dict[str, str]],
-        dest: str,
-    ) -> None:
-        if address is None or (dest and not dest.endswith("/")):
+    def _check_filenames(self, filenames: Iterable[str], dest: str) -> None:
+        if dest and not dest.endswith("/"):
             return  # the destination names the file
-        urls = [one.url or address.text for one in variants] or [address.text]
-        for template, values in zip(urls, samples, strict=True):
-            name = Url.parse(fill(template, values)).filename
+        for name in filenames:
             if not name:
                 self._wrong(("url",), "the URL's path ends in no file name, so dest must name the file",
                             f"dest: {dest}NAME")  # fmt: skip
@@ -433,6 +506,16 @@ class _Reading:
             except ValueError as error:
                 self._wrong(("url",), str(error), f"name the file with dest: {dest}NAME")
                 return
+
+
+def _can_name(name: str) -> bool:
+    return NAME.match(name) is not None and name.isprintable()
+
+
+def _filenames(url: str, variants: Sequence[Variant], samples: Sequence[Mapping[str, str]]) -> list[str]:
+    """What the file is called, for each platform where there are several."""
+    templates = [one.url or url for one in variants] or [url]
+    return [Url.parse(fill(one, values)).filename for one, values in zip(templates, samples, strict=True)]
 
 
 def _variable(parameter: str) -> str:

@@ -203,7 +203,7 @@ def _hostport(text: str) -> tuple[str, int | None]:
     if not port_text:
         return host, None
     if not (port_text.isascii() and port_text.isdigit()) or len(port_text) > 5 or not 0 < int(port_text) <= 65535:
-        raise ValueError(f"the port {port_text!r} is not a number from 1 to 65535")
+        raise ValueError("the port is not a number from 1 to 65535")  # it may be a password cut short by a slash
     return host, int(port_text)
 
 

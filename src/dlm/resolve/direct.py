@@ -9,6 +9,7 @@ from dlm.errors import ResolutionError
 from dlm.model.artifact import Artifact
 from dlm.model.digest import Digests
 from dlm.model.manifest import Resource, Variant, fill
+from dlm.model.paths import check_filename
 from dlm.model.url import Url
 
 __all__ = ["artifacts"]
@@ -51,7 +52,7 @@ def _for(resource: Resource, variant: Variant | None) -> Artifact:
     template = (variant.url if variant is not None else None) or resource.url or ""
     address = Url.parse(fill(template, values))
     whole = bool(resource.dest) and not resource.dest.endswith("/")
-    filename = address.filename or resource.dest.rsplit("/", 1)[-1]
+    filename = _filename(address, resource.dest)
     digests = (variant.digests if variant is not None else None) or resource.digests
     size = variant.size if variant is not None and variant.size is not None else resource.size
     return Artifact(
@@ -67,6 +68,14 @@ def _for(resource: Resource, variant: Variant | None) -> Artifact:
         headers=_headers(resource),
         executable=resource.executable,
     )
+
+
+def _filename(address: Url, dest: str) -> str:
+    """The last segment of the URL's path, or where that cannot name a file, what the destination is called."""
+    try:
+        return check_filename(address.filename)
+    except ValueError:
+        return check_filename(dest.rsplit("/", 1)[-1])
 
 
 def _values(resource: Resource, variant: Variant | None) -> dict[str, str]:
