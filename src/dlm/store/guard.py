@@ -308,7 +308,9 @@ def hold(
         os.makedirs(os.path.dirname(path), exist_ok=True)
         descriptor = _open_lock(path)
     except OSError as error:
-        raise LocalError(f"cannot open the lock file {path}: {error.strerror}") from error
+        raise LocalError(
+            f"cannot open the lock file {path}: {error.strerror}", hint="check the permissions of its folder"
+        ) from error
     try:
         try:
             if not _try_whole(descriptor):

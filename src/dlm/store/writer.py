@@ -35,6 +35,7 @@ __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
+_PIECE = 256 * 1024
 _SIDECAR_SIZE = 2048
 _MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -101,6 +102,7 @@ class FileWriter:
         self._written = 0
         self._ahead: tuple[tuple[int, int], ...] = ()
         self._hashes: dict[str, Hash] = {}
+        self._limit = BLOCK
         self._forget()
         if rooms.partial is not None:
             self._take_up(rooms.partial)
@@ -126,6 +128,7 @@ class FileWriter:
         self._forget()
         self._validators = validators
         self._total = total
+        self._limit = _limit(total)
         if self._descriptor is not None:
             self._drop_sidecar()
             try:
@@ -146,7 +149,7 @@ class FileWriter:
         if at == end:
             self._pieces.append(data)
             self._buffered += len(data)
-            if self._buffered >= BLOCK:
+            if self._buffered >= self._limit:
                 self._drain()
             if self._ahead:
                 self._join()
@@ -335,7 +338,7 @@ class FileWriter:
             self._drop_sidecar()
             self._open = True
             return
-        self._validators, self._total = note.validators, note.total
+        self._validators, self._total, self._limit = note.validators, note.total, _limit(note.total)
 
     def _checkpoint(self) -> None:
         if self._rooms.partial is None:
@@ -469,6 +472,11 @@ def _finish(descriptor: int) -> None:
         back = max(0, found.st_mtime_ns - _BACK_NS)
         os.utime(descriptor, ns=(back, back))
     flush_file(descriptor)
+
+
+def _limit(total: int | None) -> int:
+    """How much to collect: all of a small body, and a piece of one that goes to the disk in any case."""
+    return BLOCK if total is None or total <= BLOCK else _PIECE
 
 
 def _also_name(path: str, name: str) -> None:
