@@ -125,19 +125,19 @@ def network_options(function: _Function) -> _Function:
     return function
 
 
-def command(name: str, **attributes: Any) -> Callable[[_Function], click.Command]:
+def command(name: str) -> Callable[[_Function], click.Command]:
     """Make a command of a function that takes a ``Border`` and the command's own options."""
 
     def decorate(function: _Function) -> click.Command:
         @wraps(function)
-        def call(**options: Any) -> Any:
+        def call(*_: Any, **options: Any) -> Any:
             border = _border(options)
             _finish(name, border, lambda: function(border, **options))
 
         decorated: _Function = call
         for option in reversed(_COMMON):
             decorated = option(decorated)
-        return click.command(name, **attributes)(decorated)
+        return click.command(name)(decorated)
 
     return decorate
 

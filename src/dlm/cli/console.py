@@ -129,7 +129,7 @@ class Console:
             case events.Waiting(what):
                 return f"Waiting for another dlm: {what}"
             case events.Retrying(resource, _, reason, wait, attempt):
-                return f"{resource}: {reason}; attempt {attempt} in {wait:.1f} s"
+                return f"{resource}: {reason}; retry {attempt} in {wait:.1f} s"
             case events.Note(message) if self.verbosity > 0:
                 return self.style(message, "dim")
             case _:

@@ -142,6 +142,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"
+    if not names:
+        return ""
     return f"; known: {', '.join(sorted(names))}"
 
 
