@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from dlm.errors import DlmError, SettingsError
 from dlm.fetch.flight import Flight
@@ -64,7 +64,7 @@ class HttpFetcher:
         self._idle: list[Wire] = []
         self._lock = threading.Lock()
 
-    def fetch(self, orders: Iterable[Order], store: Store) -> Iterator[Outcome]:
+    def fetch(self, orders: Iterable[Order], store: Store) -> Generator[Outcome]:
         """The outcome of each order, as they come; ``orders`` is read no further than there is room to work on.
 
         An iteration that is given up, or interrupted, leaves what has arrived so far for a later run.

@@ -13,8 +13,8 @@ from dlm.model.wire import Head
 
 __all__ = ["MAX_BYTES", "MAX_FIELDS", "HeadTooLarge", "MalformedHead", "check_size", "parse_head"]
 
-#: The most header fields of an answer: what Python's own http.client stops at.
-MAX_FIELDS = 100
+#: The most header fields of an answer; honest ones have some dozens.
+MAX_FIELDS = 1000
 #: The most bytes of a whole head.
 MAX_BYTES = 256 * 1024
 

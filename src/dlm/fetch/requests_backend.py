@@ -27,7 +27,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.dial import DialError, dial
-from dlm.fetch.head import HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.head import MAX_BYTES, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.trust import ca_bundle
 from dlm.model.settings import Settings
 from dlm.model.url import Url
@@ -39,6 +39,9 @@ __all__ = ["RequestsBackend"]
 #: Bytes that are read at once, at most.
 _CHUNK = 512 * 1024
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+#: The header lines that http.client needs.
+_FRAMING = re.compile(rb"(?i)(content-length|transfer-encoding|connection|keep-alive|proxy-connection):")
 
 _current = threading.local()
 
@@ -270,8 +273,6 @@ def _failure(causes: list[BaseException], *, sent: bool) -> Failure:
             return Failure.HEAD_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
         if isinstance(cause, http.client.RemoteDisconnected):
             return Failure.CLOSED
-        if isinstance(cause, http.client.LineTooLong) or "got more than" in str(cause):
-            return Failure.HEAD_SIZE
         if isinstance(cause, (http.client.HTTPException, urllib3.exceptions.InvalidHeader)):
             return Failure.PROTOCOL
     return Failure.CLOSED
@@ -340,49 +341,53 @@ def _context(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-class _HeadReader:
-    """Stands before a connection's reader while http.client reads a head, and keeps the lines."""
+class _Lines:
+    """A reader of lines that are here already."""
 
-    def __init__(self, reader: Any, lines: list[bytes]) -> None:
-        self._reader = reader
-        self._lines = lines
-        self._size = 0
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = lines[::-1]
 
     def readline(self, limit: int = -1) -> bytes:
-        line: bytes = self._reader.readline(limit)
-        self._size += len(line)
-        check_size(len(self._lines), self._size)
-        if line in {b"\r\n", b"\n"}:
-            # Parsed here, before http.client makes something of it, and again by whoever wants the head.
-            head = parse_head(self._lines)
-            if 100 <= head.status < 200:
-                self._lines.clear()
-        elif line:
-            self._lines.append(line)
-        elif self._lines:
-            raise http.client.RemoteDisconnected("the connection ended within the head")
-        return line
+        return self._lines.pop() if self._lines else b""
 
     def close(self) -> None:
-        self._reader.close()
+        """Nothing is open."""
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose raw head is kept."""
+    """An answer whose head is read here; http.client sees of it only what concerns the connection and the body."""
 
     def begin(self) -> None:
         job: _Job | None = getattr(_current, "job", None)
-        if job is None:
+        reader = self.fp
+        if job is None or reader is None:
             super().begin()
             return
-        job.lines.clear()
-        reader = self.fp
-        self.fp = _HeadReader(reader, job.lines)  # type: ignore[assignment]
+        lines = job.lines = _read_head(reader)
+        self.fp = _Lines([lines[0], *filter(_FRAMING.match, lines[1:]), b"\r\n"])  # type: ignore[assignment]
         try:
             super().begin()
         finally:
             if self.fp is not None:
                 self.fp = reader
+
+
+def _read_head(reader: Any) -> list[bytes]:
+    """The lines of the first head that is not an interim one (1xx)."""
+    while True:
+        lines: list[bytes] = []
+        size = 0
+        while (line := reader.readline(MAX_BYTES + 1)) not in {b"\r\n", b"\n"}:
+            if not line:
+                # Whatever came, it was not all of it; if it never was HTTP, that is the better word.
+                if lines:
+                    parse_head(lines)
+                raise http.client.RemoteDisconnected("the connection ended before the head of an answer did")
+            lines.append(line)
+            size += len(line)
+            check_size(len(lines), size)
+        if not 100 <= parse_head(lines).status < 200:
+            return lines
 
 
 class _Connection(urllib3.connection.HTTPConnection):
