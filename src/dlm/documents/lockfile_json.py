@@ -137,6 +137,7 @@ def read_lockfile(
     if sides is None:
         lockfile = reader.read(text)
         return ReadLockfile(lockfile, tuple(reader.warnings))
+    reader.merging = True
     ours, base, theirs = reader.read(sides[0]), _ancestor(sides[1], reader), reader.read(sides[2])
     joined = _join(ours, base, theirs, wanted or (lambda name: True), reader)
     reader.warnings.append(f"{file} held a merge conflict; both sides are joined")
@@ -154,11 +155,12 @@ def _ancestor(text: str | None, reader: _Reader) -> Lockfile | None:
 
 
 class _Reader:
-    """Checks one text; everything odd but harmless goes to ``warnings``."""
+    """Checks one text; everything odd but harmless goes to ``warnings``. ``merging``: it is one side of a conflict."""
 
     def __init__(self, file: str, hint: str) -> None:
         self.file = file
         self.hint = hint
+        self.merging = False
         self.warnings: list[str] = []
 
     def damaged(self, why: str) -> NoReturn:
@@ -187,11 +189,12 @@ class _Reader:
 
     def _parse(self, text: str) -> dict[str, Any]:
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-            found = dict(items)
-            if len(found) != len(items):
-                names = [name for name, _ in items]
-                twice = next(name for name in names if names.count(name) > 1)
-                self.damaged(f"the key {twice!r} stands twice in one object")
+            found: dict[str, Any] = {}
+            for key, value in items:
+                # A merge that aligns lines can bring in twice what both sides added.
+                if key in found and not (self.merging and found[key] == value):
+                    self.damaged(f"the key {key!r} stands twice in one object")
+                found[key] = value
             return found
 
         def number(word: str) -> Any:
