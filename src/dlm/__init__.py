@@ -3,11 +3,11 @@
 Importing this loads almost nothing: each name below is imported when it is first used.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
+# Named so that type checkers take the branch; importing typing would cost more than a whole no-op sync.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.api import clean, fetch, lock, path, sync, verify
     from dlm.errors import DlmError
     from dlm.model.artifact import Artifact, Blob, Placement, Receipt
@@ -70,7 +70,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'dlm' has no attribute {name!r}")
@@ -81,5 +81,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":
     return sorted(__all__)

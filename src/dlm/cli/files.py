@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 
+from dlm.cli.places import LOCKFILE, MANIFESTS, upwards
 from dlm.errors import LocalError, UsageError
 
 __all__ = ["DocumentFiles", "find_project", "write_atomically"]
-
-_NAMES = ("downloads.yaml", "downloads.yml")
-_LOCKFILE = "downloads.lock"
-_REPOSITORY = (".git", ".hg", ".svn", ".jj")
 
 
 class DocumentFiles:
@@ -25,7 +22,7 @@ class DocumentFiles:
     @property
     def manifest_name(self) -> str:
         """The manifest's file name."""
-        return os.path.basename(self.manifest_path) if self.manifest_path else _NAMES[0]
+        return os.path.basename(self.manifest_path) if self.manifest_path else MANIFESTS[0]
 
     @property
     def lockfile_name(self) -> str:
@@ -70,35 +67,22 @@ def find_project(directory: str, manifest: str | None, *, need_manifest: bool = 
         stem = os.path.splitext(os.path.basename(path))[0]
         root = os.path.dirname(os.path.abspath(path))
         return DocumentFiles(root, os.path.abspath(path), os.path.join(root, f"{stem}.lock"))
-    for folder in _upwards(directory):
-        found = [name for name in _NAMES if os.path.lexists(os.path.join(folder, name))]
+    for folder in upwards(directory):
+        found = [name for name in MANIFESTS if os.path.lexists(os.path.join(folder, name))]
         if len(found) > 1:
             raise UsageError(f"{folder} holds both {' and '.join(found)}", hint="remove one of them")
         if found:
             path = os.path.join(folder, found[0])
-            return DocumentFiles(folder, path, os.path.join(folder, _LOCKFILE))
-        if not need_manifest and os.path.lexists(os.path.join(folder, _LOCKFILE)):
-            return DocumentFiles(folder, None, os.path.join(folder, _LOCKFILE))
+            return DocumentFiles(folder, path, os.path.join(folder, LOCKFILE))
+        if not need_manifest and os.path.lexists(os.path.join(folder, LOCKFILE)):
+            return DocumentFiles(folder, None, os.path.join(folder, LOCKFILE))
     raise _no_manifest(directory)
 
 
 def _no_manifest(directory: str) -> UsageError:
     return UsageError(
-        f"no {_NAMES[0]} in {directory} or above it", hint="run `dlm init` to begin one, or name one with -f"
+        f"no {MANIFESTS[0]} in {directory} or above it", hint="run `dlm init` to begin one, or name one with -f"
     )
-
-
-def _upwards(directory: str) -> list[str]:
-    """``directory`` and what is above it, down to the repository's root or the user's home."""
-    folders: list[str] = []
-    home = os.path.expanduser("~")
-    folder = os.path.abspath(directory)
-    while True:
-        folders.append(folder)
-        above = os.path.dirname(folder)
-        if folder in (above, home) or any(os.path.lexists(os.path.join(folder, one)) for one in _REPOSITORY):
-            return folders
-        folder = above
 
 
 def _read(path: str) -> bytes | None:

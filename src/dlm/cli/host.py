@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from dlm.cli.clock import SystemClock
 from dlm.cli.files import DocumentFiles
+from dlm.cli.places import LOCKFILE, MANIFESTS, system_config, user_config
 from dlm.cli.plugins import ResolverPlugins
+from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
 from dlm.model.settings import Settings
 from dlm.ports import Fetcher, ProjectFiles, Reporter, Resolver
 from dlm.workflows.run import ListingAge, Run
+from dlm.workflows.stamping import Stamp
 
 if TYPE_CHECKING:
     from dlm.state.ownership import ProjectState
@@ -36,6 +39,23 @@ def _machine() -> str:
     if hasattr(os, "uname"):
         return os.uname().machine
     return os.environ.get("PROCESSOR_ARCHITEW6432") or os.environ.get("PROCESSOR_ARCHITECTURE", "unknown")
+
+
+def _stamp(files: DocumentFiles, environment: Mapping[str, str], version: str) -> Stamp | None:
+    """The stamp of a project that a plain ``dlm sync`` would find: its documents have their usual names."""
+    if files.manifest_path is None or os.path.basename(files.lockfile_path) != LOCKFILE:
+        return None
+    if os.path.basename(files.manifest_path) not in MANIFESTS:
+        return None
+    user = user_config(environment)
+    return Stamp(
+        path=stamp_of(files.root, environment),
+        version=version,
+        root=files.root,
+        documents=(files.manifest_path, files.lockfile_path),
+        configuration=(system_config(environment), *((user,) if user is not None else ())),
+        environment=environment,
+    )
 
 
 def build_store(settings: Settings, reporter: Reporter) -> LocalStore:
@@ -89,6 +109,7 @@ def build_run(
         reporter=reporter,
         platform=host_platform(),
         version=version,
+        stamp=_stamp(files, environment, version),
         grammars=plugins,
         fold_case=sys.platform in {"darwin", "win32"},
     )

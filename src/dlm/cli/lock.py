@@ -13,6 +13,7 @@ from dlm.workflows.lock import lock as lock_workflow
 
 __all__ = ["change_document", "lock", "say_changes", "say_fetched"]
 
+_SHOWN = 50
 _SIGNS = {"added": "+", "updated": "~", "moved": "~", "removed": "-"}
 
 
@@ -104,9 +105,11 @@ def say_fetched(console: Console, fetched: int, transferred: int) -> None:
 
 def say_changes(console: Console, changes: tuple[Change, ...]) -> None:
     """One line for each entry that changed."""
-    for change in changes:
+    for change in changes[:_SHOWN]:
         details = f"  {', '.join(change.details)}" if change.details else ""
         console.say(f" {_SIGNS[change.action]} {change.name}{details}")
+    if len(changes) > _SHOWN:
+        console.say(f" … and {len(changes) - _SHOWN} more")
 
 
 def change_document(change: Change) -> dict[str, object]:

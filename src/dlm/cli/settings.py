@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlm.cli.places import platform_folder, system_config, user_config
 from dlm.errors import SettingsError
 from dlm.model.selector import suggest
 from dlm.model.settings import Settings
 
-__all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings", "platform_folder"]
+__all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings"]
 
 Environment = Mapping[str, str]
 
@@ -203,7 +203,7 @@ def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[S
         SettingsError: a value cannot be, or a file holds an unknown key.
     """
     system = _read_file(system_config(environment), "system configuration")
-    user = _read_file(user_config(environment), "user configuration")
+    user = _read_file(_user_file(environment), "user configuration")
     values: dict[str, Value] = {}
     enforced = system.pop("enforce", {})
     if not isinstance(enforced, dict):
@@ -296,52 +296,11 @@ def _yaml(text: str) -> Any:
         raise ValueError(str(error)) from error
 
 
-def user_config(environment: Environment) -> str | None:
-    """The user's file: ``DLM_CONFIG_FILE``, else ``config.yaml`` in the platform's folder; None for no file."""
-    if environment.get("DLM_NO_CONFIG"):
-        return None
-    named = environment.get("DLM_CONFIG_FILE")
-    if named:
-        if not os.path.exists(named):
-            raise SettingsError(f"DLM_CONFIG_FILE names {named}, which does not exist")
-        return named
-    return os.path.join(platform_folder("config", environment), "config.yaml")
-
-
-def system_config(environment: Environment) -> str | None:
-    """The system's file, which an administrator keeps."""
-    named = environment.get("DLM_SYSTEM_CONFIG_FILE")
-    if named:
-        return named
-    if sys.platform == "win32":
-        return os.path.join(environment.get("PROGRAMDATA", r"C:\ProgramData"), "dlm", "config.yaml")
-    if sys.platform == "darwin":
-        return "/Library/Application Support/dlm/config.yaml"
-    return "/etc/dlm/config.yaml"
-
-
-def platform_folder(kind: str, environment: Environment) -> str:
-    """The platform's folder for dlm's cache, state or configuration (XDG base directories on Linux)."""
-    system: str = sys.platform
-    if system not in {"win32", "darwin"}:
-        # Two look-ups instead of a library's import: this stands on the path of every command.
-        variable, default = {
-            "cache": ("XDG_CACHE_HOME", ".cache"),
-            "state": ("XDG_STATE_HOME", ".local/state"),
-            "config": ("XDG_CONFIG_HOME", ".config"),
-        }[kind]
-        base = environment.get(variable, "")
-        if not os.path.isabs(base):
-            base = os.path.join(os.path.expanduser("~"), default)
-        return os.path.join(base, "dlm")
-    import platformdirs
-
-    folder = {
-        "cache": platformdirs.user_cache_dir,
-        "state": platformdirs.user_state_dir,
-        "config": platformdirs.user_config_dir,
-    }[kind]
-    return folder("dlm", appauthor=False)
+def _user_file(environment: Environment) -> str | None:
+    path = user_config(environment)
+    if path is not None and environment.get("DLM_CONFIG_FILE") and not os.path.exists(path):
+        raise SettingsError(f"DLM_CONFIG_FILE names {path}, which does not exist")
+    return path
 
 
 def _proxies(environment: Environment) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dlm.cli.console import Console, human_size
 from dlm.cli.lock import change_document, say_changes, say_fetched
 from dlm.errors import Failures, gravest
 from dlm.workflows.settle import Modes
+from dlm.workflows.stamping import no_op_text
 from dlm.workflows.sync import SyncReport, SyncWish
 from dlm.workflows.sync import sync as sync_workflow
 
@@ -94,11 +95,11 @@ def _ci(border: Border) -> str | None:
 def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     for left in report.left:
         console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
+    if not (report.placed or report.removed or report.changes or report.fetched or report.errors):
+        console.say(no_op_text(report.kept, report.passed_over).rstrip("\n"))
+        return
     for name in report.passed_over:
         console.say(f"{name}: nothing of it is meant for this platform; passed over.")
-    if not (report.placed or report.removed or report.changes or report.fetched or report.errors):
-        console.say(f"In sync: {_files(report.kept)} in place.")
-        return
     say_fetched(console, report.fetched, report.transferred)
     if report.changes:
         console.say(f"{'Would lock' if dry else 'Locked'} {len(report.changes)} "

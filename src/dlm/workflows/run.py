@@ -16,6 +16,7 @@ from dlm.model.settings import Settings
 from dlm.ports import Clock, Fetcher, ProjectFiles, Reporter, Resolver, Variables
 from dlm.state.ownership import ProjectState
 from dlm.store.local import LocalStore
+from dlm.workflows.stamping import Stamp
 
 __all__ = ["ListingAge", "Run", "one_or_all"]
 
@@ -31,6 +32,7 @@ class Run:
         fetcher: makes the fetcher at first need, since its library costs time to import.
         resolver: the resolver of a scheme, made at first need, for listings of an age.
         platform: this machine, as ``os-arch``.
+        stamp: where a sync notes that all is in sync, for projects that have a stamp.
         version: of dlm itself.
         fold_case: whether this machine's file systems take ``A`` and ``a`` for one name.
     """
@@ -46,6 +48,7 @@ class Run:
     reporter: Reporter
     platform: str
     version: str
+    stamp: Stamp | None = None
     grammars: Mapping[str, Grammar] = field(default_factory=dict)
     fold_case: bool = False
 

@@ -76,6 +76,8 @@ def alone(run: Run) -> Iterator[None]:
         on_wait=lambda: run.reporter.emit(Waiting(f"it works on {name} of this project")),
         on_unsupported=unsupported,
     ):
+        if run.stamp is not None:
+            run.stamp.forget()
         yield
 
 

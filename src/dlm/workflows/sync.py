@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from dlm.documents.lockfile_json import write_lockfile
 from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.artifact import Artifact, Blob, Placement
 from dlm.model.events import Note, Warned
@@ -22,6 +23,7 @@ from dlm.workflows.lock import Change, save
 from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import Modes, Settled, alone, settle
+from dlm.workflows.stamping import no_op_text
 
 __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
@@ -98,10 +100,24 @@ def sync(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
         return _only_look(run, modes, wish)
     with alone(run):
         run.state.reload()
+        before = run.stamp.before(run.clock) if run.stamp is not None else None
         settled = settle(run, modes)
         errors = list(settled.errors)
         _stop_at(errors, wish)
-        return _Sync(run, modes, wish, settled, errors).carry_out()
+        work = _Sync(run, modes, wish, settled, errors)
+        report = work.carry_out()
+        if run.stamp is not None and before is not None and work.clean:
+            owned = run.state.owned()
+            run.stamp.leave(
+                before,
+                run.clock,
+                lockfile=write_lockfile(work.lockfile),
+                wanted=work.wanted,
+                placements={dest: one.placement for dest, one in owned.items() if one.placement is not None},
+                fresh={one.dest for one in report.placed},
+                text=no_op_text(report.kept + len(report.placed), report.passed_over),
+            )
+        return report
 
 
 def _stop_at(errors: Iterable[DlmError], wish: SyncWish) -> None:
@@ -207,6 +223,9 @@ class _Sync:
         self._wish = wish
         self._settled = settled
         self._errors = errors
+        self.lockfile = settled.lockfile
+        self.wanted: tuple[Wanted, ...] = ()
+        self.clean = False
 
     def carry_out(self) -> SyncReport:
         """Plan, fetch, place, write the lockfile, report."""
@@ -215,6 +234,7 @@ class _Sync:
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
         wants = _wants(run, settled, self._wish.groups)
+        self.wanted = wants.wanted
         plan, survey = _plan(run, settled, wants, self._wish)
         self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)
         _stop_at(self._errors, self._wish)
@@ -226,6 +246,9 @@ class _Sync:
         place = [want for want in plan.place if want.artifact.digests.sha256 in held]
         done = self._place(plan, survey, place, held)
         written = self._write(held, haul)
+        plain = not (self._wish.groups or self._wish.inexact or self._wish.force or plan.left or self._errors)
+        shown = len(plan.keep) + len(done.placements) == len(wants.wanted)
+        self.clean = plain and shown and settled.manifest is not None and not settled.manifest.warnings
         return SyncReport(
             placed=_shown(done, place, survey),
             removed=done.removed,
@@ -297,8 +320,8 @@ class _Sync:
         """The lockfile, last; not where part of it is missing or the mode forbids it."""
         if not self._settled.writable or self._settled.errors:
             return False
-        lockfile = _verified(self._settled.lockfile, held, haul)
-        return save(self._run, lockfile, self._settled.read)
+        self.lockfile = _verified(self._settled.lockfile, held, haul)
+        return save(self._run, self.lockfile, self._settled.read)
 
 
 def _conflict_error(conflict: Conflict) -> DlmError:
