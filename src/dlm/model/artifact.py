@@ -95,6 +95,7 @@ class Candidate:
         values: what sets it apart with one (``arch``, ``min_macos``).
         size: in bytes, where the listing tells.
         withdrawn: recalled by its makers: found when named exactly, never chosen otherwise.
+        sidecars: what to add to its name for the files beside it that vouch for it (``.asc``, ``.sigstore``).
     """
 
     url: str
@@ -106,6 +107,7 @@ class Candidate:
     values: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     size: int | None = None
     withdrawn: bool = False
+    sidecars: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

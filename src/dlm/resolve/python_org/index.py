@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeGuard, TypeVar
 
 from packaging.version import Version
 
@@ -25,7 +25,7 @@ from dlm.model.transfer import Page
 from dlm.model.url import Url
 from dlm.ports import Clock, Notebook, Pages
 from dlm.resolve.python_org.listing import Entry, parse_listing
-from dlm.resolve.python_org.names import WITHDRAWN, ArtifactName, Directory, classify, release_of
+from dlm.resolve.python_org.names import WITHDRAWN, ArtifactName, Directory, Sidecar, classify, release_of
 from dlm.resolve.specifier import Spec
 
 __all__ = ["PythonOrg"]
@@ -44,7 +44,7 @@ _MAYBE_IN_SOURCES = tuple(
 _LARGEST_GROUP = 32
 _RACY_SECONDS = 120
 _LARGEST_NOTE = 1024 * 1024
-_NOTE_FORMAT = 1
+_NOTE_FORMAT = 2
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class PythonOrg:
         Raises:
             SettingsError: ``root_url`` is no http or https address, or has a query or user info.
         """
-        self._root_url = _root(root_url)
+        self._root_text = str(_root(root_url))
         self._pages = pages
         self._notebook = notebook
         self._clock = clock
@@ -146,6 +146,24 @@ class PythonOrg:
         """
         return tuple(folder for _, folder in self._release_folders())
 
+    def read(self, folders: Sequence[str]) -> list[tuple[Candidate, ...]]:
+        """The artifacts of each of some folders, read concurrently; none for a folder that is not there.
+
+        Args:
+            folders: names as :meth:`releases` gives them, or ``src``, which holds the sources up to 2.0.
+
+        Raises:
+            NetworkError: a listing cannot be read.
+        """
+        listed = self._root()
+        there = [folder for folder in folders if folder in listed]
+        found: dict[str, tuple[Candidate, ...]] = {}
+        for folder, candidates in zip(there, self._folders.get(there), strict=True):
+            if isinstance(candidates, DlmError):
+                raise candidates
+            found[folder] = candidates
+        return [found.get(folder, ()) for folder in folders]
+
     def remarks(self) -> tuple[str, ...]:
         """What was met on the way and explains a missing match: folders that the root lists and that are gone."""
         with self._lock:
@@ -157,7 +175,7 @@ class PythonOrg:
         Raises:
             ValueError: the candidate is not from here.
         """
-        root = str(self._root_url)
+        root = self._root_text
         if not candidate.url.startswith(root):
             raise ValueError(f"{candidate.url} is not below {root}")
         return DEFAULT_PYTHON_ORG + candidate.url.removeprefix(root)
@@ -202,34 +220,35 @@ class PythonOrg:
 
     def _root(self) -> dict[str, Entry]:
         """The folders that the root lists, by name."""
-        return self._roots.get([str(self._root_url)])[0]
+        return self._roots.get([self._root_text])[0]
 
     def _read_root(self, url: str) -> dict[str, Entry]:
         noted = None if self._refresh else self._recall(url)
         if noted is not None and 0 <= self._clock.time() - noted.read_at < self._ttl:
-            return _folders_of(noted.text, noted.page)
+            return _folders_of(noted.entries)
         read_at = self._clock.time()
         page = self._pages.read([url])[0]
         if isinstance(page, DlmError):
             raise _unreadable(url, page)
-        folders = _folders_of(page.text, page.url)
+        entries = parse_listing(page.text, page.url).entries
+        folders = _folders_of(entries)
         if not any(isinstance(classify(f"{name}/"), Directory) for name in folders):
             raise NetworkError(
                 f"{url} lists no releases of Python",
                 hint="check the setting python_org_url; a proxy's sign-in page looks like this, too",
             )
-        self._note(url, _Note(read_at, None, page.url, page.text))
+        self._note(url, _Note(read_at, None, entries))
         return folders
 
     def _read_folders(self, folders: Sequence[str]) -> list[tuple[Candidate, ...] | DlmError]:
         root = self._root()
-        urls = {folder: f"{self._root_url}{folder}/" for folder in folders}
+        urls = {folder: f"{self._root_text}{folder}/" for folder in folders}
         listed: dict[str, tuple[Candidate, ...] | DlmError] = {}
         missing: list[str] = []
         for folder, url in urls.items():
             noted = None if self._refresh else self._recall(url)
             if noted is not None and self._still_good(noted, root[folder].modified):
-                listed[folder] = self._candidates_of(folder, noted.text, noted.page)
+                listed[folder] = self._candidates_of(folder, noted.entries)
             else:
                 missing.append(folder)
         if missing:
@@ -244,35 +263,40 @@ class PythonOrg:
     ) -> tuple[Candidate, ...] | DlmError:
         if isinstance(answer, RefusedError) and answer.status == 404:
             with self._lock:
-                self._gone[folder] = f"{folder}/ is listed by {self._root_url} and is not there (404)"
+                self._gone[folder] = f"{folder}/ is listed by {self._root_text} and is not there (404)"
             return ()
         if isinstance(answer, DlmError):
             return _unreadable(url, answer)
-        found = self._candidates_of(folder, answer.text, answer.url)
+        entries = parse_listing(answer.text, answer.url).entries
+        found = self._candidates_of(folder, entries)
         if found:  # a page without files is cheap to read again, and may be something else than a listing
-            self._note(url, _Note(read_at, date, answer.url, answer.text))
+            self._note(url, _Note(read_at, date, entries))
         return found
 
-    def _candidates_of(self, folder: str, text: str, page: Url) -> tuple[Candidate, ...]:
-        found: list[Candidate] = []
-        for entry in parse_listing(text, page).entries:
-            name = None if entry.is_directory else classify(entry.name, folder)
-            if isinstance(name, ArtifactName):
-                found.append(
-                    Candidate(
-                        # Built from the address that was asked, so that a redirect of a page moves no artifact.
-                        url=f"{self._root_url}{folder}/{name.name}",
-                        filename=name.name,
-                        version=name.version,
-                        type=name.type,
-                        format=name.format,
-                        flags=name.flags,
-                        values=name.values,
-                        size=entry.size,
-                        withdrawn=name.version in WITHDRAWN,
-                    )
-                )
-        return tuple(found)
+    def _candidates_of(self, folder: str, entries: Sequence[Entry]) -> tuple[Candidate, ...]:
+        names = [(entry, classify(entry.name, folder)) for entry in entries if not entry.is_directory]
+        sidecars: dict[str, list[str]] = {}
+        for entry, name in names:
+            # A replaced file's signature (X.asc_superceded beside X_superceded) is not called after its file.
+            if isinstance(name, Sidecar) and entry.name.startswith(f"{name.of}."):
+                sidecars.setdefault(name.of, []).append(entry.name.removeprefix(name.of))
+        return tuple(
+            Candidate(
+                # Built from the address that was asked, so that a redirect of a page moves no artifact.
+                url=f"{self._root_text}{folder}/{name.name}",
+                filename=name.name,
+                version=name.version,
+                type=name.type,
+                format=name.format,
+                flags=name.flags,
+                values=name.values,
+                size=entry.size,
+                withdrawn=name.version in WITHDRAWN,
+                sidecars=tuple(sidecars.get(name.name, ())),
+            )
+            for entry, name in names
+            if isinstance(name, ArtifactName)
+        )
 
     def _still_good(self, noted: _Note, date: int | None) -> bool:
         age = self._clock.time() - noted.read_at
@@ -294,23 +318,19 @@ class PythonOrg:
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """A page as it was read: ``read_at`` seconds since the epoch, while the root showed ``date`` for its folder."""
+    """What a page listed: ``read_at`` seconds since the epoch, while the root showed ``date`` for its folder.
+
+    Entries are noted and not what their names mean, so that a later dlm may know more names.
+    """
 
     read_at: float
     date: int | None
-    page: Url
-    text: str
+    entries: tuple[Entry, ...]
 
     def as_text(self) -> str:
-        return json.dumps(
-            {
-                "format": _NOTE_FORMAT,
-                "read_at": self.read_at,
-                "date": self.date,
-                "page": str(self.page),
-                "text": self.text,
-            }
-        )
+        rows = [[entry.name, entry.is_directory, entry.modified, entry.size] for entry in self.entries]
+        note = {"format": _NOTE_FORMAT, "read_at": self.read_at, "date": self.date, "entries": rows}
+        return json.dumps(note, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> _Note | None:
@@ -319,15 +339,24 @@ class _Note:
             raw = json.loads(text)
             if not isinstance(raw, dict) or raw.get("format") != _NOTE_FORMAT:
                 return None
-            read_at, date, body = raw["read_at"], raw["date"], raw["text"]
-            page = Url.parse(raw["page"])
+            read_at, date = raw["read_at"], raw["date"]
+            entries = tuple(_entry(*row) for row in raw["entries"])
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
-        if not isinstance(read_at, (int, float)) or not isinstance(body, str):
+        if not isinstance(read_at, (int, float)) or not _is_count(date):
             return None
-        if date is not None and not isinstance(date, int):
-            return None
-        return cls(read_at, date, page, body)
+        return cls(read_at, date, entries)
+
+
+def _entry(name: object, is_directory: object, modified: object, size: object) -> Entry:
+    """One row of a note. Raises ValueError for what none ever was."""
+    if not isinstance(name, str) or not isinstance(is_directory, bool) or not (_is_count(modified) and _is_count(size)):
+        raise ValueError("a row that no note holds")
+    return Entry(name, is_directory, modified, size)
+
+
+def _is_count(value: object) -> TypeGuard[int | None]:
+    return value is None or type(value) is int
 
 
 class _Once(Generic[K, T]):
@@ -374,8 +403,8 @@ def _root(text: str) -> Url:
     return url
 
 
-def _folders_of(text: str, page: Url) -> dict[str, Entry]:
-    return {entry.name: entry for entry in parse_listing(text, page).entries if entry.is_directory}
+def _folders_of(entries: Sequence[Entry]) -> dict[str, Entry]:
+    return {entry.name: entry for entry in entries if entry.is_directory}
 
 
 def _unreadable(url: str, error: DlmError) -> DlmError:

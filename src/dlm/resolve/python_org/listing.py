@@ -82,6 +82,9 @@ def _html_entries(text: str, url: Url) -> Iterator[Entry | None]:
 
 def _below(href: str, url: Url, folder: str) -> tuple[str, bool] | None:
     """The name that a link means in ``folder``, and whether it is a folder's; None for a link to anywhere else."""
+    if _PLAIN_LINK.fullmatch(href):  # almost every link is: a name that means itself
+        plain = _name(href.removesuffix("/"))
+        return None if plain is None else (plain, href.endswith("/"))
     try:
         target = url.resolve(html.unescape(href))
     except ValueError:
@@ -92,6 +95,10 @@ def _below(href: str, url: Url, folder: str) -> tuple[str, bool] | None:
     is_directory = segment.endswith("/")
     name = _name(segment[:-1] if is_directory else segment)
     return None if name is None else (name, is_directory)
+
+
+#: Letters that neither HTML nor a URL reads as anything else; a colon or a leading dot needs the rules.
+_PLAIN_LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*/?")
 
 
 def _name(segment: str) -> str | None:

@@ -179,6 +179,31 @@ def test_releases_and_the_whole_tree(run: Run) -> None:
     assert run.pages.rounds == [1, 268]
 
 
+def test_some_folders_at_once(run: Run) -> None:
+    newest, oldest, gone = run.index.read(["3.13.15", "src", "3.99.0"])
+    assert {one.version for one in newest} == {"3.13.15"}
+    assert "Python-1.5.2.tgz" not in {one.filename for one in newest}
+    assert {one.version for one in oldest} >= {"0.9.1", "1.5.2"}
+    assert gone == ()
+    assert run.pages.rounds == [1, 2]
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_folder(run: Run) -> None:
+    def respond(path: str) -> Answer:
+        return Answer(503) if path.endswith("/3.13.15/") else run.site.respond(path)
+
+    run.anew(respond=respond)
+    with pytest.raises(NetworkError, match="3.13.15/ could not be read"):
+        run.index.read(["3.13.14", "3.13.15"])
+
+
+def test_sidecars_are_told_with_their_file(run: Run) -> None:
+    (found,) = run.choose("python:3.12.2:source:xz").chosen
+    assert found.sidecars == (".asc", ".crt", ".sig", ".sigstore", ".spdx.json")
+    (replaced,) = run.choose("python:3.10.0:file=python-3.10.0-macos11.pkg_superceded").chosen
+    assert replaced.sidecars == ()
+
+
 # -- what is kept between runs
 
 
@@ -251,13 +276,16 @@ def test_a_clock_that_jumped_back_proves_nothing(run: Run) -> None:
         "[]",
         "null",
         "[" * 100_000,
+        '{"format": 1, "read_at": 1, "date": null, "page": "https://x.example/", "text": ""}',
         '{"format": 2}',
-        '{"format": 1}',
-        '{"format": 1, "read_at": "x", "date": null, "page": "https://x.example/", "text": ""}',
-        '{"format": 1, "read_at": 1, "date": "x", "page": "https://x.example/", "text": ""}',
-        '{"format": 1, "read_at": 1, "date": 1, "page": "file:///", "text": ""}',
-        '{"format": 1, "read_at": 1, "date": 1, "page": "https://x.example/", "text": 1}',
-        '{"format": 1, "read_at": 1, "date": 1, "page": 5, "text": ""}',
+        '{"format": 2, "read_at": "x", "date": null, "entries": []}',
+        '{"format": 2, "read_at": 1, "date": "x", "entries": []}',
+        '{"format": 2, "read_at": 1, "date": 1, "entries": 1}',
+        '{"format": 2, "read_at": 1, "date": 1, "entries": [1]}',
+        '{"format": 2, "read_at": 1, "date": 1, "entries": [["3.13.15", true, null]]}',
+        '{"format": 2, "read_at": 1, "date": 1, "entries": [["3.13.15", 1, null, null]]}',
+        '{"format": 2, "read_at": 1, "date": 1, "entries": [[5, true, null, null]]}',
+        '{"format": 2, "read_at": 1, "date": 1, "entries": [["3.13.15", true, null, "5"]]}',
     ],
 )
 def test_a_note_that_is_none_is_read_anew(run: Run, text: str) -> None:
