@@ -24,7 +24,7 @@ resources: []   # put lines like these below, in place of the brackets:
 #    sha256: …                                # optional: pin it yourself
 #    dest: data/                              # a folder ends in /
 """
-_IGNORED = "/.dlm-*.tmp"
+_IGNORED = ".dlm-*.tmp"
 
 
 @command("init")
