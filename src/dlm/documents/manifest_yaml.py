@@ -498,6 +498,11 @@ def _type_words(path: _Path, value: Any, expected: Sequence[str]) -> tuple[str, 
         hint = f'write it in quotes: "{json.dumps(value)}"'
     if "true or false" in expected and isinstance(value, str) and value.lower() in {"yes", "no", "on", "off"}:
         hint = f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
+    if isinstance(value, str):
+        if "a list" in expected and value.isprintable():
+            hint = f"write [{value[:60]}]"
+        elif "a whole number" in expected and _INTEGER.match(value):
+            hint = "write it without quotes"
     return f"expected {wanted}, found {_named(value)}", hint
 
 
