@@ -13,12 +13,14 @@ from typing import ClassVar
 __all__ = [
     "DlmError",
     "DriftError",
+    "EvidenceError",
     "Failures",
     "IntegrityError",
     "Interrupted",
     "LocalError",
     "LockfileError",
     "ManifestError",
+    "MissingExtraError",
     "NetworkError",
     "OfflineError",
     "PolicyError",
@@ -169,6 +171,42 @@ class IntegrityError(DlmError):
 
     code = 4
     kind = "integrity"
+
+
+class EvidenceError(IntegrityError):
+    """What ought to vouch for some bytes does not (exit code 4).
+
+    ``why`` is a stable word: ``digest`` (it is about other bytes), ``identity``, ``issuer``, ``key`` (somebody else
+    vouches), ``signature``, ``certificate``, ``transparency-log`` (it does not hold), ``expired``, ``revoked``,
+    ``weak``, ``not-listed``, ``ambiguous``, ``malformed``, ``missing``.
+    """
+
+    kind = "evidence"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: str,
+        resource: str | None = None,
+        hint: str | None = None,
+        details: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, resource=resource, hint=hint, details=details)
+        self.why = why
+
+
+class MissingExtraError(UsageError):
+    """Something cannot be checked because a library is not installed; ``extra`` brings it (exit code 2)."""
+
+    kind = "missing-extra"
+
+    def __init__(self, extra: str, what: str) -> None:
+        super().__init__(
+            f"{what} cannot be checked: the libraries of dlm[{extra}] are not installed",
+            hint=f"install them with `pip install 'dlm[{extra}]'`",
+        )
+        self.extra = extra
 
 
 class OfflineError(DlmError):

@@ -10,6 +10,7 @@ from dlm.errors import DlmError
 from dlm.model.artifact import Blob, Candidate, Validators
 from dlm.model.digest import Digests
 from dlm.model.events import Event
+from dlm.model.evidence import Piece, Subject, Wish
 from dlm.model.selector import Selector
 from dlm.model.settings import Settings
 from dlm.model.transfer import Known, Order, Outcome, Page
@@ -29,6 +30,7 @@ __all__ = [
     "ResolverPlugin",
     "Store",
     "Variables",
+    "Verifier",
     "Wire",
     "Writer",
 ]
@@ -277,6 +279,28 @@ class ResolverPlugin(Protocol):
         self, pages: Pages, notebook: Notebook, clock: Clock, settings: Settings, /, *, refresh: bool
     ) -> Resolver:
         """The resolver of one run."""
+        ...
+
+
+class Verifier(Protocol):
+    """Checks one kind of evidence. It has no network: sidecars are fetched like any artifact and handed in."""
+
+    kind: ClassVar[str]
+
+    def missing_extra(self) -> str | None:
+        """The extra of dlm that brings the library for it, where that is not installed; None where all is there."""
+        ...
+
+    def verify(self, subject: Subject, sidecar: bytes, wish: Wish, /, *, source: str | None = None) -> Piece:
+        """What ``sidecar``, read from the address ``source``, proves about ``subject``.
+
+        Raises:
+            EvidenceError: it proves nothing, or not what ``wish`` asks for.
+            MissingExtraError: the library for it is not installed.
+            LocalError: the bytes of ``subject`` or the root of trust cannot be read.
+            UsageError: the public key that ``wish`` names was not handed in.
+            TypeError: ``wish`` is of another kind.
+        """
         ...
 
 

@@ -1,0 +1,75 @@
+"""The bytes of a subject, read only for what no digest at hand can settle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from dlm.errors import EvidenceError, LocalError
+from dlm.model.digest import new_hash
+from dlm.model.evidence import LIMITS, Subject
+
+__all__ = ["digest_of", "refuse_large", "stream", "whole"]
+
+_CHUNK = 1 << 20
+
+
+class _Update(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+@contextmanager
+def _reading(subject: Subject) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LocalError(
+            f"the bytes of {subject.shown} cannot be read again: {error.strerror or error}",
+            hint="run the command again",
+        ) from error
+
+
+def digest_of(subject: Subject, algorithm: str) -> str:
+    """The digest of ``subject`` by ``algorithm`` in hexadecimal: the one at hand, else of its file.
+
+    Raises:
+        LocalError: the file cannot be read.
+    """
+    known = subject.digests.get(algorithm)
+    if known is not None:
+        return known
+    hashing = new_hash(algorithm)
+    stream(subject, hashing)
+    return hashing.hexdigest()
+
+
+def stream(subject: Subject, into: _Update) -> None:
+    """Hand all bytes of ``subject`` to ``into``, a piece at a time.
+
+    Raises:
+        LocalError: the file cannot be read.
+    """
+    with _reading(subject), open(subject.path, "rb") as file:
+        while piece := file.read(_CHUNK):
+            into.update(piece)
+
+
+def whole(subject: Subject, limit: int) -> bytes | None:
+    """All bytes of ``subject`` at once, or None where there are more than ``limit``.
+
+    Raises:
+        LocalError: the file cannot be read.
+    """
+    with _reading(subject), open(subject.path, "rb") as file:
+        data = file.read(limit + 1)
+    return data if len(data) <= limit else None
+
+
+def refuse_large(kind: str, sidecar: bytes, subject: Subject) -> None:
+    """Raise EvidenceError where a sidecar is larger than any honest one of its kind."""
+    if len(sidecar) > LIMITS[kind]:
+        raise EvidenceError(
+            f"the {kind} sidecar of {subject.shown} is larger than {LIMITS[kind] >> 10} KiB and is not read",
+            why="malformed",
+        )
