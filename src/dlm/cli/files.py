@@ -98,12 +98,17 @@ def _read(path: str) -> bytes | None:
 def write_atomically(path: str, data: bytes) -> None:
     """Give ``path`` the bytes ``data``: written beside it, flushed, renamed, the folder flushed.
 
-    A link is followed, so that a lockfile kept elsewhere stays there; the mode of an old file is kept.
+    A link is followed, so that a lockfile kept elsewhere stays there; one that leads to nothing, or to a device, is
+    not, since it may have come with the repository. The mode of an old file is kept.
 
     Raises:
         LocalError: the disk refuses; the old file is whole.
     """
     target = os.path.realpath(path)
+    if os.path.islink(path) and not os.path.exists(target):
+        raise LocalError(f"{path} is a link to {target}, which does not exist", hint="remove the link")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise LocalError(f"{path} is no file and is left as it is", hint="move it out of the way")
     folder = os.path.dirname(target)
     temporary = os.path.join(folder, f".dlm-{secrets.token_hex(6)}.tmp")
     try:
