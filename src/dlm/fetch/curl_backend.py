@@ -29,6 +29,7 @@ _NAP = 0.005
 #: CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says to CONNECT is no answer.
 _SUPPRESS_CONNECT_HEADERS = 265
 
+_TWO_LOCATIONS = "Multiple Location headers"
 _CLOSED_IN_HANDSHAKE = ("eof", "reset by peer", "ssl_error_syscall", "closed", "broken pipe")
 
 
@@ -156,6 +157,9 @@ class _CurlWire:
         slot = self._running.get(handle)
         if slot is None:
             return
+        if code == pycurl.E_FTP_WEIRD_SERVER_REPLY and text == _TWO_LOCATIONS:
+            # libcurl stops before it hands over the second one; what it saw is for others to judge.
+            slot.lines += [b"Location: ?\r\n", b"\r\n"]
         self._hand_over(slot)
         exchange = slot.exchange
         if exchange is None:
