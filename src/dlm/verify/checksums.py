@@ -1,4 +1,4 @@
-"""Checksum files, as ``sha256sum``, ``shasum``, ``md5sum --tag``, BSD's ``sha256``, ``openssl dgst`` and people write them.
+"""Checksum files, as ``sha256sum``, ``shasum``, BSD's ``sha256``, ``openssl dgst`` and people write them.
 
 - GNU: ``HEX  name`` and ``HEX *name``; a backslash before HEX says that ``\\n``, ``\\r`` and ``\\\\`` in the name are
   escapes (GNU coreutils manual, "md5sum invocation").
@@ -20,7 +20,7 @@ from dlm.errors import EvidenceError
 from dlm.model.digest import STRENGTH, Digest
 from dlm.model.evidence import ChecksumsWish, Piece, Subject, Wish
 from dlm.model.url import Url
-from dlm.verify.content import digest_of, refuse_large
+from dlm.verify.content import address, digest_of, refuse_large
 
 __all__ = ["ChecksumsVerifier", "Line", "parse", "stated_for"]
 
@@ -71,7 +71,11 @@ def parse(data: bytes) -> tuple[Line, ...]:
         raise ValueError("it is no text in UTF-8") from None
     if "\0" in text:
         raise ValueError("it is no text")
-    return tuple(line for raw in _unwrapped(text.splitlines()) if (line := _line(raw)) is not None)
+    return tuple(
+        line
+        for raw in _unwrapped(line.removesuffix("\r") for line in text.split("\n"))
+        if (line := _line(raw)) is not None
+    )
 
 
 def _unwrapped(lines: Iterable[str]) -> Iterator[str]:
@@ -104,7 +108,8 @@ def _line(raw: str) -> Line | None:
     match = _GNU.fullmatch(text.rstrip(" \t"))
     if match is not None:
         value = match["hex"].lower()
-        return Line(_name(match["name"], match["escaped"]), _BY_LENGTH.get(len(value)), value)
+        name = None if match["name"] == "-" else _name(match["name"], match["escaped"])  # what came by a pipe
+        return Line(name, _BY_LENGTH.get(len(value)), value)
     match = _BARE.fullmatch(text)
     if match is not None:
         value = match["hex"].lower()
@@ -181,7 +186,7 @@ class ChecksumsVerifier:
             raise TypeError(f"checksums cannot meet a wish for {wish.kind}")
         refuse_large(self.kind, sidecar, subject)
         where = source or wish.url
-        shown = where.partition("?")[0]
+        shown = address(where)
         try:
             lines = parse(sidecar)
         except ValueError as error:

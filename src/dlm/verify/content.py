@@ -1,4 +1,4 @@
-"""The bytes of a subject, read only for what no digest at hand can settle."""
+"""The bytes of a subject, read only for what no digest at hand can settle, and how a sidecar's address is shown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Protocol
 from dlm.errors import EvidenceError, LocalError
 from dlm.model.digest import new_hash
 from dlm.model.evidence import LIMITS, Subject
+from dlm.model.url import Url
 
-__all__ = ["digest_of", "refuse_large", "stream", "whole"]
+__all__ = ["address", "digest_of", "refuse_large", "stream", "whole"]
 
 _CHUNK = 1 << 20
 
@@ -73,3 +74,11 @@ def refuse_large(kind: str, sidecar: bytes, subject: Subject) -> None:
             f"the {kind} sidecar of {subject.shown} is larger than {LIMITS[kind] >> 10} KiB and is not read",
             why="malformed",
         )
+
+
+def address(source: str) -> str:
+    """The address of a sidecar as documents and messages may show it: without user info and query."""
+    try:
+        return Url.parse(source).redacted
+    except ValueError:
+        return source.partition("?")[0]  # a name given by a caller of the API, no address

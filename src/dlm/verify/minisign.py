@@ -1,8 +1,8 @@
 """minisign signatures (https://jedisct1.github.io/minisign/, "Signature format"): Ed25519 by one known key.
 
-A signature file has four lines: an untrusted comment; base64 of algorithm, key id and signature; a trusted comment; base64
-of a signature over the first signature and that comment. ``ED`` signs the BLAKE2b-512 of the content, the older ``Ed`` the
-content itself.
+A signature file has four lines: an untrusted comment; base64 of algorithm, key id and signature; a trusted comment;
+base64 of a signature over the first signature and that comment. ``ED`` signs the BLAKE2b-512 of the content, the older
+``Ed`` the content itself.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class MinisignVerifier:
         """That the key of ``wish`` signed ``subject``.
 
         Raises:
-            EvidenceError: ``malformed``, ``key`` (another key signed), ``signature`` (it does not fit these bytes, or its
-                trusted comment was changed).
+            EvidenceError: ``malformed``, ``key`` (another key signed), ``signature`` (it does not fit these bytes, or
+                its trusted comment was changed).
             MissingExtraError: the library is not installed.
             LocalError: the file cannot be read.
             TypeError: ``wish`` is of another kind.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from dlm.errors import EvidenceError
 from dlm.model.digest import STRENGTH, Digest
 from dlm.model.evidence import Piece, SpdxWish, Subject, Wish
-from dlm.verify.content import digest_of, refuse_large
+from dlm.verify.content import address, digest_of, refuse_large
 
 __all__ = ["SpdxVerifier", "stated_in"]
 
@@ -95,4 +95,4 @@ class SpdxVerifier:
                     why="digest",
                     details=[f"stated {digest.value}", f"got    {actual}"],
                 )
-        return Piece(kind=self.kind, source=None if source is None else source.partition("?")[0])
+        return Piece(kind=self.kind, source=None if source is None else address(source))
