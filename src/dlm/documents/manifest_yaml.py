@@ -43,6 +43,7 @@ _PLAIN_TAGS = frozenset(
 # No manifest needs more, and what recurses over a value has a floor to stand on.
 _DEEPEST = 32
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,3})?\Z")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z")
 _WORDS: Mapping[str, bool | None] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -188,12 +189,12 @@ def _parse_json(text: str) -> Any:
         return found
 
     def refuse(word: str) -> Any:
-        raise ValueError(word)
+        raise ValueError(word)  # also a fraction, which means a number or a text by where it stands
 
     try:
         with _collector_paused():
             value = json.loads(
-                text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_json_integer, parse_float=str
+                text, object_pairs_hook=pairs, parse_constant=refuse, parse_int=_json_integer, parse_float=refuse
             )
             if "\\ud" in text.lower():
                 json.dumps(value, ensure_ascii=False).encode()  # raises ValueError for half of a surrogate pair
@@ -299,9 +300,11 @@ class _Builder:
     def _scalar(self, node: yaml.ScalarNode, path: _Path) -> Any:
         text: str = node.value
         if not node.style and node.tag != f"{_STANDARD_TAG}str":
+            if _in_json_body(path) and _FLOAT.match(text) and not _INTEGER.match(text):
+                return float(text)
             if text in _WORDS:
                 value = _WORDS[text]
-                if value is None:
+                if value is None and not _in_json_body(path):
                     self._complain(node, path, "no value stands here", "give it one, or remove the line")
                     return "" if path and isinstance(path[-1], int) else None
                 return value
@@ -326,12 +329,17 @@ class _Builder:
                 self._complain(key_node, (*path, key), "the key stands here twice", "remove one of them")
                 continue
             built = self.build(value_node, (*path, key))
-            if built is not None:
+            if built is not None or _in_json_body((*path, key)):
                 found[key] = built
         return found
 
     def _complain(self, node: yaml.Node, path: _Path, message: str, hint: str | None = None) -> None:
         self._complaints.add(path, message, hint, line=node.start_mark.line + 1)
+
+
+def _in_json_body(path: _Path) -> bool:
+    """Whether a path lies in the JSON body of a request, where numbers and null mean what they mean in JSON."""
+    return path[2:4] == ("request", "json") and path[:1] == ("resources",)
 
 
 def _short_tag(tag: str) -> str:

@@ -57,6 +57,7 @@ def manifest_schema() -> dict[str, Any]:
         raise TypeError("a schema is an object")
     tidy["properties"]["version"] = {"const": 1, "description": "The version of the manifest's format."}
     resource = tidy["$defs"]["ResourceForm"]
+    resource["properties"]["size"].update(minimum=0, maximum=2**63 - 1)
     resource["oneOf"] = [{"required": [kind]} for kind in ("url", "selector", "base")]
     return {"$schema": _DIALECT, "title": "downloads.yaml: the manifest of dlm", **tidy}
 

@@ -12,6 +12,7 @@ from dlm.model.digest import Digest, Digests
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
 from dlm.model.paths import check_filename, check_path
 from dlm.model.platforms import check_platform
+from dlm.model.request import Body, Part, RequestWish, canonical_json, pairs_of
 from dlm.model.selector import Grammar, Selector
 from dlm.model.url import REFERENCE, Url, secret_parameters
 from dlm.model.written import DefaultsForm, ResourceForm
@@ -160,6 +161,7 @@ class _Reading:
             if (checked := self._mirror(("mirrors", index), mirror, samples, folder=base is not None)) is not None
         )
         headers, groups = self._headers(), self._groups()
+        ask = self._ask()
         if self.failed:
             return None
         names = _filenames(address.text, variants, samples) if address is not None else []
@@ -184,6 +186,7 @@ class _Reading:
             size=size,
             mirrors=mirrors,
             headers=headers,
+            ask=ask,
             userinfo=found.userinfo if found else None,
             dest=dest,
             executable=bool(form.executable if form.executable is not None else self._defaults.executable),
@@ -212,8 +215,9 @@ class _Reading:
                 "size",
                 "mutable",
                 "files",
+                "request",
             ),
-            "base": ("sha256", "digests", "integrity", "size", "platforms"),
+            "base": ("sha256", "digests", "integrity", "size", "platforms", "request"),
             "url": ("files",),
         }
         reasons = {
@@ -229,6 +233,43 @@ class _Reading:
                 ("files",) if form.files is not None else (),
                 "base needs files: the names of what is below it",
             )
+
+    def _ask(self) -> RequestWish:
+        """Method, query and body."""
+        form = self._form.request
+        if form is None:
+            return RequestWish()
+        bodies = [name for name in ("form", "json", "multipart") if getattr(form, name) is not None]
+        if len(bodies) > 1:
+            self._wrong(("request", bodies[1]), f"a request has one body, and {bodies[0]} is given too")
+            return RequestWish()
+        if bodies and form.method == "GET":
+            self._wrong(("request", "method"), "a GET sends no body", "write POST, or put the fields under query")
+        if bodies and self._form.mirrors:
+            self._wrong(("mirrors",), "a body goes to its own origin alone, so mirrors do not go with one")
+        method = form.method or ("POST" if bodies else "GET")
+        try:
+            query = pairs_of(form.query or {})
+            fields = pairs_of(form.form) if form.form is not None else None
+        except ValueError as error:
+            self._wrong(("request",), str(error))
+            return RequestWish()
+        body: Body | None = None
+        if fields is not None:
+            body = Body(form=fields)
+        elif form.json is not None:
+            body = Body(json=canonical_json(form.json))
+        elif form.multipart is not None:
+            body = Body(parts=tuple(Part(name=name, text=text) for name, text in form.multipart.items()))
+        wish = RequestWish(method=method, query=query, body=body)
+        secrets = secret_parameters(wish.query_text())
+        if secrets:
+            self._wrong(
+                ("request", "query", secrets[0]),
+                "a literal secret, which would end in the lockfile",
+                f"put it into the environment and write ${{{_variable(secrets[0])}}}",
+            )
+        return wish
 
     def _selector(self) -> Selector | None:
         if self._form.selector is None:

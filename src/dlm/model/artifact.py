@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dlm.model.digest import Digests
+from dlm.model.request import RequestWish
 
 __all__ = [
     "KEPT_HEADERS",
@@ -60,6 +61,7 @@ class Artifact:
         digests: what its bytes must hash to; empty where nothing is known yet.
         size: its size in bytes, if known.
         headers: request headers, with ``${NAME}`` as written; they go to the origin of ``url`` alone.
+        ask: method and body, where they are more than a plain GET; its query is part of ``url``.
         executable: whether the placed file may be run.
     """
 
@@ -73,6 +75,7 @@ class Artifact:
     digests: Digests = field(default_factory=Digests)
     size: int | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    ask: RequestWish = field(default_factory=RequestWish)
     executable: bool = False
 
     @property
@@ -187,6 +190,9 @@ class Placement:
         size, mtime_ns, inode: what ``stat`` said right afterwards; while it says the same, nobody touched the file.
         ctime_ns: likewise; 0 where it says nothing, as for hard links, whose ctime changes with every further link.
             Where it alone differs, the file is hashed again.
+        signature: for the folder that an archive was unpacked into, what the stats of all that is in it hash to, ``""``
+            for a file. ``sha256`` is then the tree digest, ``size`` that of all files together, and ``mtime_ns`` the
+            newest of theirs.
     """
 
     dest: str
@@ -197,6 +203,7 @@ class Placement:
     inode: int
     executable: bool = False
     ctime_ns: int = 0
+    signature: str = ""
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

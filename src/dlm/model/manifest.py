@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dlm.model.digest import Digests
+from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 #: The parts of a request that say which bytes are meant: a change resolves the entry anew.
-IDENTITY = frozenset({"base", "files", "headers", "platforms", "selector", "url", "vars", "version"})
+IDENTITY = frozenset({"base", "files", "headers", "platforms", "request", "selector", "url", "vars", "version"})
 #: The parts that say what is done with them: a change rewrites the entry without the network.
 PLACEMENT = frozenset({"dest", "executable", "groups", "mirrors", "mutable", "optional"})
 
@@ -85,6 +86,7 @@ class Resource:
         version, vars: values for ``{version}`` and further ``{name}``.
         platforms: what differs per platform; empty for a resource that is the same everywhere.
         headers: request headers as written.
+        ask: method, query and body, where they are more than a plain GET.
         userinfo: literal credentials of the URL; used, and stored nowhere.
         dest: a folder with a final slash, ``""`` for the manifest's, or the file's own path.
         link: a link mode, or None for the user's setting.
@@ -102,6 +104,7 @@ class Resource:
     size: int | None = None
     mirrors: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    ask: RequestWish = field(default_factory=RequestWish)
     userinfo: str | None = field(default=None, repr=False)
     dest: str = ""
     executable: bool = False
@@ -137,6 +140,8 @@ class Resource:
             out["platforms"] = {
                 one.platform: one.request() for one in sorted(self.platforms, key=lambda one: one.platform)
             }
+        if self.ask != RequestWish():
+            out["request"] = self.ask.request()
         if self.selector is not None:
             out["selector"] = self.selector
         if self.size is not None:
@@ -183,6 +188,7 @@ class Resource:
                 digests=Digests.from_mapping(request.get("digests", {})),
                 size=request.get("size"),
                 mirrors=tuple(request.get("mirrors", ())),
+                ask=RequestWish.from_request(request.get("request", {})),
                 dest=request.get("dest", ""),
                 executable=request.get("executable", False),
                 groups=tuple(request.get("groups", ())),

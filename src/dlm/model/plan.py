@@ -39,6 +39,9 @@ class Found:
         placement: how it looks, for a file that shows ``sha256``, or for a symbolic link into the store.
         executable: whether the file may be run.
         problem: why nothing can be placed there (a parent that is a file, a link that leads out), else None.
+        empty: for a folder, that nothing is in it.
+        edits: for a folder that dlm unpacked and that was edited since, what differs, one line each.
+        only_added: likewise, that all that dlm put there is as it was, and other files came in.
     """
 
     dest: str
@@ -48,6 +51,9 @@ class Found:
     executable: bool = False
     problem: str | None = None
     policy: bool = False
+    empty: bool = False
+    edits: tuple[str, ...] = ()
+    only_added: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,12 +24,15 @@ class Source:
         url: with every ``${NAME}`` filled in; never printed but as ``url.redacted``.
         origin: whether it is the artifact's own address, not a mirror.
         headers: request headers with values filled in, for this source's own origin alone.
+        method, body: ``GET`` and None, unless the artifact asks otherwise; a body goes to this source's origin alone.
         secrets: values that must not appear in any text, whoever wrote it.
     """
 
     url: Url = field(repr=False)
     origin: bool = True
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -78,7 +81,8 @@ class Order:
         if sha256 is not None:
             return f"sha256:{sha256}"
         names = ",".join(sorted(name.lower() for name in self.artifact.headers))
-        return f"url:{self.artifact.url}#{names}"
+        asked = self.artifact.ask.key()
+        return f"url:{self.artifact.url}#{names}" + (f"#{asked}" if asked else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-__all__ = ["DefaultsForm", "ManifestForm", "ResourceForm"]
+__all__ = ["DefaultsForm", "ManifestForm", "RequestForm", "ResourceForm"]
 
 # Read by pydantic where a manifest is checked; nothing here imports it.
 _STRICT: dict[str, Any] = {"strict": True, "extra": "forbid"}
 
 LinkChoice = Literal["auto", "reflink", "hardlink", "symlink", "copy"]
+
+
+Scalar = str | int | float | bool
+Fields = dict[str, Scalar | list[Scalar]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestForm:
+    """How a resource is asked for, where that is more than a GET; at most one of form, json and multipart."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    method: Literal["GET", "POST"] | None = None
+    query: Fields | None = None
+    form: Fields | None = None
+    json: Any = None
+    multipart: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +50,7 @@ class ResourceForm:
     size: int | None = None
     mirrors: list[str] | None = None
     headers: dict[str, str] | None = None
+    request: RequestForm | None = None
     dest: str | None = None
     executable: bool | None = None
     link: LinkChoice | None = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dlm.errors import ResolutionError
 from dlm.model.artifact import Artifact
 from dlm.model.digest import Digests
 from dlm.model.manifest import Resource, Variant, fill
 from dlm.model.paths import check_filename
+from dlm.model.request import RequestWish
 from dlm.model.url import Url
 
 __all__ = ["artifacts"]
@@ -50,7 +52,7 @@ def _below(resource: Resource, base: str, name: str, digests: Digests) -> Artifa
 def _for(resource: Resource, variant: Variant | None) -> Artifact:
     values = _values(resource, variant)
     template = (variant.url if variant is not None else None) or resource.url or ""
-    address = Url.parse(fill(template, values))
+    address = _with_query(Url.parse(fill(template, values)), resource.ask)
     whole = bool(resource.dest) and not resource.dest.endswith("/")
     filename = _filename(address, resource.dest)
     digests = (variant.digests if variant is not None else None) or resource.digests
@@ -66,8 +68,17 @@ def _for(resource: Resource, variant: Variant | None) -> Artifact:
         digests=digests,
         size=size,
         headers=_headers(resource),
+        ask=replace(resource.ask, query=()),
         executable=resource.executable,
     )
+
+
+def _with_query(url: Url, ask: RequestWish) -> Url:
+    """The address with the request's query joined to its own."""
+    if not ask.query:
+        return url
+    query = f"{url.query}&{ask.query_text()}" if url.query else ask.query_text()
+    return replace(Url.parse(f"{url.redacted}?{query}"), userinfo=url.userinfo)
 
 
 def _filename(address: Url, dest: str) -> str:
