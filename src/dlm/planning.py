@@ -47,7 +47,7 @@ def make_plan(
             continue
         if sha256 not in survey.blobs:
             fetch.setdefault(sha256, want.artifact)
-        conflict = _in_the_way(found, ours, want, force=force)
+        conflict = _in_the_way(found, ours, want, placed=dest in survey.owned, force=force)
         if conflict is not None:
             conflicts.append(conflict)
         else:
@@ -78,7 +78,7 @@ def _ours(dest: str, owned: Mapping[str, Owned], pinned: Mapping[str, frozenset[
     return (known.digests if known is not None else frozenset()) | pinned.get(dest, frozenset())
 
 
-def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, force: bool) -> Conflict | None:
+def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: bool, force: bool) -> Conflict | None:
     resource, dest = want.artifact.resource, found.dest
     if found.problem is not None:
         return Conflict(dest=dest, resource=resource, reason=found.problem, policy=found.policy)
@@ -90,7 +90,8 @@ def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, force: bool
         return Conflict(dest=dest, resource=resource, reason="a device, a FIFO or a socket stands there")
     if force or (found.sha256 is not None and found.sha256 in ours):
         return None
-    reason = "the file was edited since dlm placed it" if ours else "a file stands there that dlm did not place"
+    # A lockfile's word makes bytes dlm's own, and says nothing of who put other bytes there.
+    reason = "the file was edited since dlm placed it" if placed else "a file stands there that dlm did not place"
     return Conflict(dest=dest, resource=resource, reason=reason, forcible=True)
 
 

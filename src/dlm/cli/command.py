@@ -132,7 +132,7 @@ def command(name: str) -> Callable[[_Function], click.Command]:
         @wraps(function)
         def call(*_: Any, **options: Any) -> Any:
             border = _border(options)
-            _finish(name, border, lambda: function(border, **options))
+            _finish(border, lambda: function(border, **options))
 
         decorated: _Function = call
         for option in reversed(_COMMON):
@@ -187,9 +187,10 @@ def _meter(choice: str, environment: Mapping[str, str]) -> Meter | None:
     return LineMeter(SystemClock().monotonic)
 
 
-def _finish(name: str, border: Border, work: Callable[[], Result]) -> None:
+def _finish(border: Border, work: Callable[[], Result]) -> None:
     """Carry out a command and leave with its code; every error in words, none as a traceback but a bug's."""
     console = border.console
+    name = click.get_current_context().command_path.partition(" ")[2]
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         result = work()

@@ -85,15 +85,14 @@ class Console:
         """Something that the user should know."""
         self._warnings.append({"message": message, **({"resource": resource} if resource else {})})
         if self.verbosity >= 0 and not self.json:
-            subject = f"{resource}: " if resource else ""
-            self._write(f"{self.style('warning:', 'yellow')} {subject}{message}")
+            self._write(f"{self.style('warning:', 'yellow')} {_sentence(resource, message)}")
 
     def error(self, error: DlmError) -> None:
         """A failure, its facts and the next command; several one after the other."""
         if self.json:
             return
         for one in error.errors if isinstance(error, Failures) else (error,):
-            self._write(f"{self.style('error:', 'red')} {one}")
+            self._write(f"{self.style('error:', 'red')} {_sentence(one.resource, one.message)}")
             for line in one.details:
                 self._write(f"  {line}")
             if one.hint:
@@ -128,8 +127,8 @@ class Console:
                 self.warn(f"{wanted} is not to be had here ({reason}); {used} is used instead")
             case events.Waiting(what):
                 return f"Waiting for another dlm: {what}"
-            case events.Retrying(resource, _, reason, wait, attempt):
-                return f"{resource}: {reason}; retry {attempt} in {wait:.1f} s"
+            case events.Retrying(resource, filename, reason, wait, attempt):
+                return f"{resource or filename}: {reason}; retry {attempt} in {wait:.1f} s"
             case events.Note(message) if self.verbosity > 0:
                 return self.style(message, "dim")
             case _:
@@ -139,6 +138,13 @@ class Console:
     def _write(self, line: str) -> None:
         self._err.write(f"{line}\n")
         self._err.flush()
+
+
+def _sentence(resource: str | None, message: str) -> str:
+    """``message`` with its subject in front, unless it begins with it: a URL's resource has the name of its file."""
+    if not resource or message.startswith((f"{resource}: ", f"{resource} ")):
+        return message
+    return f"{resource}: {message}"
 
 
 def error_document(error: DlmError) -> list[dict[str, Any]]:

@@ -14,12 +14,15 @@ from dlm.cli.sync import modes_in_force
 from dlm.errors import UsageError
 from dlm.model.artifact import Artifact
 from dlm.model.digest import Digest, Digests
+from dlm.model.platforms import check_platform
 from dlm.model.url import Url
 from dlm.workflows.fetch import fetch as fetch_workflow
-from dlm.workflows.fetch import fetch_alone, put
+from dlm.workflows.fetch import fetch_alone, put, refuse_unfit
 from dlm.workflows.settle import Modes
 
 __all__ = ["fetch"]
+
+_HELP = "run `dlm fetch --help`"
 
 
 @command("fetch")
@@ -51,21 +54,23 @@ def fetch(
       dlm fetch --frozen               with nothing but downloads.lock at hand
       dlm fetch https://example.org/iris.csv -o iris.csv --sha256 9f86…
     """
-    urls = [word for word in what if re.match(r"https?:", word, re.IGNORECASE)]
+    urls = [word for word in what if re.match(r"https?:|[a-z][a-z0-9+.-]*://", word, re.IGNORECASE)]
     if urls:
         if len(what) != 1:
-            raise UsageError("a URL is fetched alone", hint="put several into a manifest with `dlm init`")
+            raise UsageError("a URL is fetched alone", hint="put several into a manifest; `dlm init` begins one")
         return _fetch_url(border, urls[0], sha256, output)
     if sha256 is not None or output is not None:
-        raise UsageError("--sha256 and -o go with a URL", hint="run `dlm fetch --help`")
+        raise UsageError("--sha256 and -o go with a URL", hint=_HELP)
     modes = modes_in_force(border)
     run = border.run(need_manifest=modes.frozen is None)
-    target = None if platform == "all" else platform or host_platform()
+    target = _target(platform)
     report = fetch_workflow(run, what, modes, platform=target)
     console = border.console
     say_fetched(console, report.fetched, report.transferred)
     if report.changes:
         say_changes(console, report.changes)
+    for name in report.passed_over:
+        console.say(f"{name}: nothing of it is meant for {target}; passed over.")
     if not report.fetched:
         console.say(f"Nothing to fetch: {report.present} file{'' if report.present == 1 else 's'} in the cache.")
     return Result(
@@ -73,9 +78,20 @@ def fetch(
             "present": report.present,
             "fetched": report.fetched,
             "transferred": report.transferred,
+            "passed_over": list(report.passed_over),
             "changes": [change_document(change) for change in report.changes],
         }
     )
+
+
+def _target(platform: str | None) -> str | None:
+    """The platform to fetch for; None for all."""
+    if platform is None:
+        return host_platform()
+    try:
+        return None if platform == "all" else check_platform(platform)
+    except ValueError as error:
+        raise UsageError(f"--platform: {error}", hint="or give --platform all") from error
 
 
 def _fetch_url(border: Border, text: str, sha256: str | None, output: str | None) -> Result:
@@ -87,16 +103,19 @@ def _fetch_url(border: Border, text: str, sha256: str | None, output: str | None
         url = Url.parse(text)
         digests = Digests((Digest.parse(sha256),)) if sha256 is not None else Digests()
     except ValueError as error:
-        raise UsageError(f"{'--sha256: ' if 'digest' in str(error) else ''}{error}") from error
+        raise UsageError(f"{'--sha256: ' if 'digest' in str(error) else ''}{error}", hint=_HELP) from error
     files = DocumentFiles(border.directory, None, os.path.join(border.directory, "downloads.lock"))
     run = build_run(border.settings, files, border.console, border.environment, __version__)
     artifact = Artifact(
         resource=url.filename or url.host, filename=url.filename or url.host, url=text, dest="", digests=digests
     )
+    target = os.path.normpath(os.path.join(border.directory, output)) if output is not None else None
+    if target is not None:
+        refuse_unfit(target)
     blob = fetch_alone(run, artifact, Modes(offline=mode("offline")))
-    if output is None:
+    if target is None:
         border.console.data(blob.path)
     else:
-        put(run, blob, os.path.join(border.directory, output))
+        put(run, blob, target)
         border.console.say(f"{output}: {blob.size} bytes, sha256 {blob.sha256}")
     return Result(document={"path": output or blob.path, "size": blob.size, "sha256": blob.sha256})

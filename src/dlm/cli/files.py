@@ -59,7 +59,7 @@ def find_project(directory: str, manifest: str | None, *, need_manifest: bool = 
         UsageError: there is none, or there are two.
     """
     if not os.path.isdir(directory):
-        raise UsageError(f"{directory} is no folder")
+        raise UsageError(f"{directory} is no folder", hint="name one that is there with -C")
     if manifest is not None:
         path = os.path.join(directory, manifest)
         if not os.path.lexists(path) and need_manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -80,14 +81,17 @@ def build_run(
     store = build_store(settings, reporter)
     plugins = ResolverPlugins()
 
+    # Resolving asks for both from several threads at once, and two of either would read every listing twice.
+    building = threading.RLock()
+
     @cache
-    def fetcher() -> Fetcher:
+    def one_fetcher() -> Fetcher:
         from dlm.fetch.fetcher import HttpFetcher, choose_backend
 
         return HttpFetcher(settings, clock, reporter, choose_backend(settings), version=version)
 
     @cache
-    def resolver(scheme: str, age: ListingAge) -> Resolver:
+    def one_resolver(scheme: str, age: ListingAge) -> Resolver:
         # The root's own dates say what changed; to ask for them is to take no root as it was noted.
         seen = replace(settings, listing_ttl=0.0) if age == "dated" else settings
         if scheme == "python":
@@ -96,6 +100,14 @@ def build_run(
 
             return PythonOrg.build(fetcher(), store, clock, seen, refresh=age == "anew")
         return plugins.resolver(scheme).build(fetcher(), store, clock, seen, refresh=age == "anew")
+
+    def fetcher() -> Fetcher:
+        with building:
+            return one_fetcher()
+
+    def resolver(scheme: str, age: ListingAge) -> Resolver:
+        with building:
+            return one_resolver(scheme, age)
 
     return Run(
         files=files,

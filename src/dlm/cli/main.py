@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "path": ("dlm.cli.look", "path", "Print the verified path of a resource."),
     "clean": ("dlm.cli.clean", "clean", "Remove all that dlm placed in this project."),
     "cache": ("dlm.cli.cache", "cache", "Look at the shared cache."),
+    "python": ("dlm.cli.python", "python", "Look into the index of python.org, download from it."),
     "schema": ("dlm.cli.schema", "schema", "Print the JSON Schema of a document."),
 }
 
@@ -81,8 +83,46 @@ def run(arguments: Sequence[str]) -> int:
         code = cli.main(args=list(arguments), prog_name="dlm", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show(sys.stderr)
-        return 2
+        return _refuse(error, arguments)
     except click.Abort:
         sys.stderr.write("error: interrupted\n")
         return 130
+
+
+def _refuse(error: click.ClickException, arguments: Sequence[str]) -> int:
+    """Say what is wrong with a command line, in the form in which every other error is said."""
+    from dlm.cli.console import Console, error_document
+    from dlm.errors import UsageError
+
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "dlm"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    variable = _variable(error, arguments)
+    if variable is not None:
+        message = message.replace(f"'--{variable.removeprefix('DLM_').lower().replace('_', '-')}'", variable, 1)
+    failure = UsageError(f"{message[:1].lower()}{message[1:]}", hint=f"run `{path} --help`")
+    console = Console(format=_format(arguments))
+    console.error(failure)
+    console.document(path.partition(" ")[2], failure.code, None, error_document(failure))
+    return failure.code
+
+
+def _variable(error: click.ClickException, arguments: Sequence[str]) -> str | None:
+    """The variable that holds a bad value, where none of the flags does."""
+    if not isinstance(error, click.BadParameter) or not isinstance(error.param, click.Option):
+        return None
+    flags = (*error.param.opts, *error.param.secondary_opts)
+    if any(word.partition("=")[0] in flags for word in arguments):
+        return None
+    return error.param.envvar if isinstance(error.param.envvar, str) else None
+
+
+def _format(arguments: Sequence[str]) -> str:
+    """Whether a program reads, as far as a command line tells that cannot be understood."""
+    given = os.environ.get("DLM_FORMAT", "")
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == "--format":
+            given = after
+        elif word.startswith("--format="):
+            given = word.partition("=")[2]
+    return "json" if given == "json" else "text"

@@ -34,6 +34,10 @@ class LineMeter:
     def show(self, event: events.Event) -> None:
         """Take note, and speak where it is time to."""
         match event:
+            case events.Resolving(count):
+                self._write(f"Resolving {count} selector{'' if count == 1 else 's'} …")
+            case events.Fetching("") | events.Progress(""):
+                pass  # a listing, which is read in a moment
             case events.Fetching(resource, filename, _, _, offset):
                 self._running[resource, filename] = offset
                 if not self._begun:
@@ -56,6 +60,8 @@ class LineMeter:
         """Nothing is left behind."""
 
     def _tick(self) -> None:
+        if not self._begun:
+            return  # the cache or a 304 answered for everything so far
         now = self._monotonic()
         if now - self._last >= _TICK:
             self._last = now
@@ -82,6 +88,8 @@ class BarMeter:
     def show(self, event: events.Event) -> None:
         """Move the bars."""
         match event:
+            case events.Fetching("") | events.Progress(""):
+                pass  # a listing, which is read in a moment
             case events.Fetching(resource, filename, _, size, offset):
                 self._open()
                 key = (resource, filename)

@@ -8,6 +8,7 @@ from dlm.cli.command import Border, Result, command, mode, network_options, refu
 from dlm.cli.console import Console, human_size
 from dlm.cli.lock import change_document, say_changes, say_fetched
 from dlm.errors import Failures, gravest
+from dlm.workflows.lock import Change
 from dlm.workflows.settle import Modes
 from dlm.workflows.stamping import no_op_text
 from dlm.workflows.sync import SyncReport, SyncWish
@@ -95,16 +96,17 @@ def _ci(border: Border) -> str | None:
 def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     for left in report.left:
         console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
-    if not (report.placed or report.removed or report.changes or report.fetched or report.errors):
+    if not (report.placed or report.removed or report.changes or report.fetched or report.errors or report.differs):
         console.say(no_op_text(report.kept, report.passed_over).rstrip("\n"))
         return
     for name in report.passed_over:
         console.say(f"{name}: nothing of it is meant for this platform; passed over.")
     say_fetched(console, report.fetched, report.transferred)
     if report.changes:
-        console.say(f"{'Would lock' if dry else 'Locked'} {len(report.changes)} "
-                    f"entr{'y' if len(report.changes) == 1 else 'ies'}.")  # fmt: skip
+        console.say(f"{'Would lock' if dry else 'Locked'}: {_counted(report.changes)}.")
         say_changes(console, report.changes)
+        if dry and any(change.action in {"added", "updated"} for change in report.changes):
+            console.say("What these would place shows once they are locked: run `dlm lock`.")
     if dry and report.missing:
         size = sum(one.size or 0 for one in report.missing)
         console.say(f"Would fetch {_files(len(report.missing))} ({human_size(size)}).")
@@ -112,10 +114,19 @@ def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     console.say(f"{verb[0]} {_files(len(report.placed))}, {verb[1]} {len(report.removed)}, kept {report.kept}.")
     lines = [f" {'~' if one.replaced else '+'} {one.dest}" for one in report.placed]
     lines += [f" - {dest}" for dest in report.removed]
+    if not report.errors:
+        lines += [f" ! {one.dest}: {one.reason}" for one in report.differs]
     for line in lines[:_SHOWN]:
         console.say(line)
     if len(lines) > _SHOWN:
         console.say(f" … and {len(lines) - _SHOWN} more")
+
+
+def _counted(changes: tuple[Change, ...]) -> str:
+    """``1 added, 2 removed``."""
+    words = {"added": "added", "updated": "updated", "moved": "changed", "removed": "removed"}
+    counts = {word: sum(change.action == action for change in changes) for action, word in words.items()}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def _files(count: int) -> str:
@@ -138,6 +149,7 @@ def _document(report: SyncReport, *, dry: bool) -> dict[str, object]:
         ],
         "removed": list(report.removed),
         "left": [{"dest": one.dest, "reason": one.reason} for one in report.left],
+        "differs": [{"resource": one.resource, "dest": one.dest, "reason": one.reason} for one in report.differs],
         "kept": report.kept,
         "passed_over": list(report.passed_over),
         "lockfile_written": report.written,

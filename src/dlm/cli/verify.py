@@ -36,16 +36,15 @@ def verify(border: Border, *, repair: bool, offline: bool) -> Result:
     code = 0
     if report.repaired is not None:
         placed = len(report.repaired.placed)
-        console.say(f"Repaired: fetched {report.repaired.fetched}, placed {placed}.")
-        if report.repaired.errors:
-            code = gravest(Failures(report.repaired.errors))
+        console.say(f"Repaired: fetched {report.repaired.fetched + report.refilled}, placed {placed}.")
+        if report.errors:
+            code = 4 if report.rotted else gravest(Failures(report.errors))
     elif report.flaws:
         code = 4 if report.rotted else 7
         console.say(f"{console.style('hint:', 'cyan')} run `dlm verify --repair`")
     else:
         console.say(f"All well: {report.tree} files in the tree and {report.cache} in the cache are as locked.")
-    errors = report.repaired.errors if report.repaired is not None else ()
-    return Result(code=code, document=_document(report), errors=errors)
+    return Result(code=code, document=_document(report), errors=report.errors)
 
 
 def _document(report: VerifyReport) -> dict[str, object]:

@@ -7,18 +7,19 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dlm.errors import DlmError, LocalError, UsageError
+from dlm.errors import DlmError, IntegrityError, LocalError, OfflineError, UsageError
 from dlm.model.artifact import Artifact, Blob
-from dlm.model.plan import Placing
+from dlm.model.events import Warned
+from dlm.model.plan import Found, Placing
 from dlm.model.selector import suggest
 from dlm.place.place import carry_out
 from dlm.place.survey import look
 from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import artifact_of, blobs, for_platform, gather
+from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import Modes, Settled, alone, settle
 
-__all__ = ["FetchReport", "fetch", "fetch_alone", "put"]
+__all__ = ["FetchReport", "fetch", "fetch_alone", "put", "refuse_unfit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +29,14 @@ class FetchReport:
     Attributes:
         present: how many artifacts were in the store already.
         fetched, transferred: how many came over the wire, and their bytes.
+        passed_over: resources that do not know the platform.
         changes: what locking changed first.
     """
 
     present: int
     fetched: int
     transferred: int
+    passed_over: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
 
 
@@ -47,15 +50,11 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
     """
     with alone(run):
         settled = settle(run, modes)
-        failure = one_or_all(settled.errors)
-        if failure is not None:
-            raise failure
-        wanted = _wanted(settled, names, platform)
+        wanted, passed_over = _wanted(settled, names, platform)
         held = blobs(run, wanted)
         missing = [artifact for artifact in wanted if artifact.digests.sha256 not in held]
         haul = gather(run, missing, offline=modes.offline)
-        errors = list(haul.errors.values())
-        failure = one_or_all(errors)
+        failure = one_or_all([*settled.errors, *_grave(run, settled, missing, haul)])
         if failure is not None:
             raise failure
         if settled.writable:
@@ -63,8 +62,9 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
         transferred = sum(one.receipt.transferred for one in haul.arrived.values())
         return FetchReport(
             present=len(wanted) - len(missing),
-            fetched=settled.fetched + len(missing),
+            fetched=settled.fetched + len(haul.arrived),
             transferred=settled.transferred + transferred,
+            passed_over=passed_over,
             changes=settled.changes,
         )
 
@@ -81,9 +81,31 @@ def fetch_alone(run: Run, artifact: Artifact, modes: Modes) -> Blob:
             return held
     haul = gather(run, [artifact], offline=modes.offline)
     failure: DlmError | None = one_or_all(haul.errors.values())
+    if isinstance(failure, IntegrityError):
+        failure.hint = "make sure of the address and of the digest that --sha256 gives"
+    elif isinstance(failure, OfflineError):
+        failure.hint = "run it once without --offline" if artifact.digests else "give its --sha256, too"
     if failure is not None:
         raise failure
     return haul.arrived[0].blob
+
+
+def refuse_unfit(path: str) -> Found:
+    """What stands at a path of the user's choice; to be asked before anything is fetched for it.
+
+    Args:
+        path: absolute.
+
+    Raises:
+        LocalError: no file can stand there.
+    """
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise LocalError(f"{folder} is no folder", hint="make it first")
+    found = look(folder, [name], {})[name] if name not in {"", ".", ".."} else None
+    if found is None or found.kind in {"directory", "other"}:
+        raise LocalError(f"{path} is no plain file", hint="name a file with -o")
+    return found
 
 
 def put(run: Run, blob: Blob, path: str) -> None:
@@ -92,12 +114,8 @@ def put(run: Run, blob: Blob, path: str) -> None:
     Raises:
         LocalError: the disk refuses, or something else than a file stands there.
     """
-    folder, name = os.path.split(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise LocalError(f"{folder} is no folder", hint="make it first")
-    found = look(folder, [name], {})[name]
-    if found.kind in {"directory", "other"}:
-        raise LocalError(f"{path} is no plain file", hint="name a file with -o")
+    folder, name = os.path.split(path)
+    found = refuse_unfit(path)
     placing = Placing(dest=name, blob=blob, resource=name, found=found)
     done = carry_out(
         folder,
@@ -115,15 +133,31 @@ def put(run: Run, blob: Blob, path: str) -> None:
         raise failure
 
 
-def _wanted(settled: Settled, names: Sequence[str], platform: str | None) -> list[Artifact]:
+def _wanted(settled: Settled, names: Sequence[str], platform: str | None) -> tuple[list[Artifact], tuple[str, ...]]:
+    """The artifacts, and the names of resources that have none for ``platform``."""
     entries = settled.lockfile.entries
-    _refuse_unknown(names, entries)
-    chosen = [entries[name] for name in names] if names else entries.values()
-    return [
-        artifact_of(settled.resources[entry.name], locked)
-        for entry in chosen
-        for locked in for_platform(entry, platform)
-    ]
+    _refuse_unknown(names, {**settled.resources, **entries})
+    chosen = [entries[name] for name in names if name in entries] if names else list(entries.values())
+    wanted: list[Artifact] = []
+    passed_over: list[str] = []
+    for entry in chosen:
+        here = for_platform(entry, platform)
+        if not here:
+            passed_over.append(entry.name)
+        wanted.extend(artifact_of(settled.resources[entry.name], locked) for locked in here)
+    return wanted, tuple(passed_over)
+
+
+def _grave(run: Run, settled: Settled, missing: Sequence[Artifact], haul: Haul) -> list[DlmError]:
+    """The failures that count: failing to get what is optional is a warning."""
+    errors: list[DlmError] = []
+    for index, error in haul.errors.items():
+        name = missing[index].resource
+        if settled.resources[name].optional:
+            run.reporter.emit(Warned(f"optional, and could not be had: {error.message}", name))
+        else:
+            errors.append(error)
+    return errors
 
 
 def _refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:

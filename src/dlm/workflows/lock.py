@@ -107,7 +107,10 @@ def lock(run: Run, wish: LockWish, *, check: bool = False) -> LockReport:
     if failure is not None:
         raise failure
     report = LockReport(
-        entries=len(new.lockfile.entries), changes=new.changes, fetched=new.fetched, transferred=new.transferred
+        entries=len(manifest.resources) if wish.dry_run else len(new.lockfile.entries),
+        changes=new.changes,
+        fetched=new.fetched,
+        transferred=new.transferred,
     )
     if wish.dry_run:
         return report
@@ -260,7 +263,16 @@ class _Work:
         if resource.name in self._wish.accept:
             return True
         if resource.name in self._wish.names:
-            return resource.selector is not None or resource.mutable
+            if resource.selector is None and not resource.mutable:
+                self._run.reporter.emit(
+                    Warned(
+                        "there is nothing to upgrade at a fixed URL; to take changed bytes there, run"
+                        f" `dlm lock --accept-hash {resource.name}`",
+                        resource.name,
+                    )
+                )
+                return False
+            return True
         if not self._wish.upgrade or resource.freeze:
             return False
         return resource.selector is not None or resource.mutable
@@ -517,7 +529,8 @@ def _is_older(version: str, than: str) -> bool:
 
 
 def _described(entry: LockEntry) -> tuple[str, ...]:
-    return tuple(one.version or one.filename for one in entry.artifacts[:3])
+    words = [one.version or one.filename for one in entry.artifacts[:3]]
+    return tuple(word for word in dict.fromkeys(words) if word != entry.name)
 
 
 def _difference(old: LockEntry, new: LockEntry) -> tuple[str, ...]:

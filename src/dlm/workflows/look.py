@@ -75,7 +75,7 @@ def locate(run: Run, name: str) -> tuple[str, ...]:
         raise UsageError(f"the lockfile has no resource {name!r}{suggest(name, entries)}", hint="run `dlm list`")
     here = for_platform(entries[name], run.platform)
     if not here:
-        raise UsageError(f"nothing of {name} is meant for {run.platform}", resource=name, hint="run `dlm show` on it")
+        raise UsageError(f"nothing of it is meant for {run.platform}", resource=name, hint=f"run `dlm show {name}`")
     shown = _shown(run, here)
     wrong = [one.dest for one in here if not shown[one.dest]]
     if wrong:

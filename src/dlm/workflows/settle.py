@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from dlm.documents.lockfile_json import ReadLockfile
-from dlm.errors import DlmError, LockfileError, StaleError
+from dlm.errors import DlmError, LockfileError, StaleError, UsageError
 from dlm.model.events import Note, Waiting, Warned
 from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Manifest, Resource
+from dlm.model.selector import suggest
 from dlm.staleness import stale_entries
 from dlm.store.guard import hold
 from dlm.workflows.lock import Change, LockWish, refuse_stale, relock
 from dlm.workflows.run import Run
 
-__all__ = ["Modes", "Settled", "alone", "settle"]
+__all__ = ["Modes", "Settled", "alone", "refuse_unknown_groups", "settle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,17 @@ def settle(run: Run, modes: Modes, *, dry: bool = False) -> Settled:
         transferred=new.transferred,
         resources=resources,
     )
+
+
+def refuse_unknown_groups(settled: Settled, groups: Iterable[str]) -> None:
+    """Raise UsageError for a group that nothing is in: a slip of the pen would place nothing and look like success."""
+    known = sorted({group for resource in settled.resources.values() for group in resource.groups})
+    for group in groups:
+        if group not in known:
+            raise UsageError(
+                f"no resource is in the group {group!r}{suggest(group, known) if known else ''}",
+                hint="run `dlm list --format json` to see each resource's groups",
+            )
 
 
 _ACTIONS: Mapping[str, Literal["added", "moved", "removed", "updated"]] = {

@@ -22,7 +22,7 @@ from dlm.planning import make_plan, shows
 from dlm.workflows.lock import Change, save
 from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
-from dlm.workflows.settle import Modes, Settled, alone, settle
+from dlm.workflows.settle import Modes, Settled, alone, refuse_unknown_groups, settle
 from dlm.workflows.stamping import no_op_text
 
 __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
@@ -70,6 +70,7 @@ class SyncReport:
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
+        differs: paths that show something else and that a sync would not change unasked.
         drift: whether the tree differs from what was asked for.
         errors: what could not be done under ``keep_going``.
     """
@@ -84,6 +85,7 @@ class SyncReport:
     fetched: int = 0
     transferred: int = 0
     written: bool = False
+    differs: tuple[Conflict, ...] = ()
     drift: bool = False
     errors: tuple[DlmError, ...] = ()
 
@@ -102,9 +104,7 @@ def sync(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
         run.state.reload()
         before = run.stamp.before(run.clock) if run.stamp is not None else None
         settled = settle(run, modes)
-        errors = list(settled.errors)
-        _stop_at(errors, wish)
-        work = _Sync(run, modes, wish, settled, errors)
+        work = _Sync(run, modes, wish, settled, list(settled.errors))
         report = work.carry_out()
         if run.stamp is not None and before is not None and work.clean:
             owned = run.state.owned()
@@ -130,6 +130,7 @@ def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
     if wish.check and modes.locked is None and modes.frozen is None:
         modes = replace(modes, locked="--check")
     settled = settle(run, modes, dry=True)
+    refuse_unknown_groups(settled, wish.groups)
     wants = _wants(run, settled, wish.groups)
     plan, survey = _plan(run, settled, wants, wish)
     conflicts = tuple(_conflict_error(conflict) for conflict in plan.conflicts)
@@ -150,6 +151,7 @@ def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
         left=plan.left,
         passed_over=wants.passed_over,
         changes=settled.changes,
+        differs=plan.conflicts,
         drift=plan.changes or bool(settled.changes) or bool(plan.conflicts),
         errors=conflicts if wish.dry_run else (),
     )
@@ -230,14 +232,17 @@ class _Sync:
     def carry_out(self) -> SyncReport:
         """Plan, fetch, place, write the lockfile, report."""
         run, settled = self._run, self._settled
+        refuse_unknown_groups(settled, self._wish.groups)
         if run.state.interrupted:
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
         wants = _wants(run, settled, self._wish.groups)
         self.wanted = wants.wanted
         plan, survey = _plan(run, settled, wants, self._wish)
-        self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)
-        _stop_at(self._errors, self._wish)
+        if plan.conflicts:
+            self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)
+            _stop_at(self._errors, self._wish)
+        # Also where something could not be locked: one failure does not hide another, and what arrives is kept.
         haul = gather(run, plan.fetch, offline=self._modes.offline)
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)

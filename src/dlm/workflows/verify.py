@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from dlm.errors import StaleError
+from dlm.errors import DlmError, StaleError
 from dlm.model.lockfile import LockedArtifact, Lockfile
 from dlm.model.manifest import Resource
 from dlm.model.plan import Found
 from dlm.place.survey import look
-from dlm.workflows.orders import for_platform
+from dlm.workflows.orders import artifact_of, for_platform, gather
 from dlm.workflows.run import Run
 from dlm.workflows.settle import Modes
 from dlm.workflows.sync import SyncReport, SyncWish, sync
@@ -51,13 +51,17 @@ class VerifyReport:
 
     Attributes:
         tree, cache: how many files were hashed there.
-        repaired: what ``--repair`` did about it, None without.
+        repaired: what ``--repair`` did about the tree, None without.
+        refilled: how many blobs it fetched in place of those that rotted.
+        errors: why a blob could not be had again.
     """
 
     tree: int
     cache: int
     flaws: tuple[Flaw, ...]
     repaired: SyncReport | None = None
+    refilled: int = 0
+    errors: tuple[DlmError, ...] = ()
 
     @property
     def rotted(self) -> bool:
@@ -79,11 +83,26 @@ def verify(run: Run, modes: Modes, *, repair: bool = False) -> VerifyReport:
     tree, tree_flaws = _verify_tree(run, read.lockfile, resources)
     cache, cache_flaws = _verify_cache(run, read.lockfile)
     flaws = (*tree_flaws, *cache_flaws)
-    repaired = None
-    if repair and flaws:
-        # The lockfile alone counts: a repair brings back what was locked, whatever the manifest says by now.
-        repaired = sync(run, Modes(frozen="--repair", offline=modes.offline), SyncWish(force=True, inexact=True))
-    return VerifyReport(tree=tree, cache=cache, flaws=flaws, repaired=repaired)
+    report = VerifyReport(tree=tree, cache=cache, flaws=flaws)
+    if not repair or not flaws:
+        return report
+    # The lockfile alone counts: a repair brings back what was locked, whatever the manifest says by now.
+    repaired = sync(run, Modes(frozen="--repair", offline=modes.offline), SyncWish(force=True, inexact=True))
+    refilled, errors = _refill(run, read.lockfile, resources, cache_flaws, modes)
+    return replace(report, repaired=repaired, refilled=refilled, errors=(*repaired.errors, *errors))
+
+
+def _refill(
+    run: Run, lockfile: Lockfile, resources: Mapping[str, Resource], flaws: Iterable[Flaw], modes: Modes
+) -> tuple[int, tuple[DlmError, ...]]:
+    """Fetch what rotted in the store and was not needed for the tree."""
+    rotted = {flaw.expected for flaw in flaws}
+    wanted = {one.sha256: artifact_of(resources[entry.name], one) for entry, one in lockfile.artifacts()}
+    missing = [
+        artifact for sha256, artifact in wanted.items() if sha256 in rotted and run.store.get(artifact.digests) is None
+    ]
+    haul = gather(run, missing, offline=modes.offline)
+    return len(haul.arrived), tuple(haul.errors.values())
 
 
 def _resources(lockfile: Lockfile) -> Mapping[str, Resource]:
