@@ -1,0 +1,250 @@
+"""Settings: a flag beats a variable beats the user's file beats the system's, and ``enforce`` beats all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlm.cli.places import platform_folder, system_config, user_config
+from dlm.cli.settings import TABLE, load_settings
+from dlm.errors import SettingsError
+from dlm.model.settings import Settings
+
+
+class World:
+    """The environment and the two configuration files of one test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.system = folder / "system.yaml"
+        self.environment = {
+            "DLM_SYSTEM_CONFIG_FILE": str(self.system),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "XDG_STATE_HOME": str(folder / "state"),
+        }
+
+    def write_system(self, text: str) -> None:
+        self.system.write_text(text, encoding="utf-8")
+
+    def write_user(self, text: str) -> str:
+        path = self.folder / "user.yaml"
+        path.write_text(text, encoding="utf-8")
+        self.environment["DLM_CONFIG_FILE"] = str(path)
+        return str(path)
+
+    def load(self, flags: Mapping[str, Any] | None = None, /, **variables: str) -> Settings:
+        return load_settings({**self.environment, **variables}, flags or {})[0]
+
+    def source(self, field: str, flags: Mapping[str, Any] | None = None, /, **variables: str) -> str:
+        listed = load_settings({**self.environment, **variables}, flags or {})[1]
+        return next(one.source for one in listed if one.setting.field == field)
+
+    def refusal(self, flags: Mapping[str, Any] | None = None, /, **variables: str) -> SettingsError:
+        with pytest.raises(SettingsError) as caught:
+            self.load(flags, **variables)
+        assert caught.value.code == 2
+        return caught.value
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_without_anything_the_defaults_hold(world: World) -> None:
+    settings = world.load()
+    assert settings == Settings(
+        cache_dir=str(world.folder / "cache" / "dlm"), state_dir=str(world.folder / "state" / "dlm")
+    )
+    _, listed = load_settings(world.environment, {})
+    assert {one.source for one in listed} == {"default"}
+    assert [one.setting.field for one in listed] == [one.field for one in TABLE]
+
+
+def test_each_source_beats_the_one_before(world: World) -> None:
+    world.write_system("jobs: 2")
+    assert (world.load().jobs, world.source("jobs")) == (2, str(world.system))
+    user = world.write_user("jobs: 3")
+    assert (world.load().jobs, world.source("jobs")) == (3, user)
+    assert (world.load(DLM_JOBS="4").jobs, world.source("jobs", DLM_JOBS="4")) == (4, "DLM_JOBS")
+    flags = {"jobs": "5"}
+    assert (world.load(flags, DLM_JOBS="4").jobs, world.source("jobs", flags, DLM_JOBS="4")) == (5, "--jobs")
+    world.write_system("jobs: 2\nenforce: {jobs: 6}")
+    assert world.load(flags, DLM_JOBS="4").jobs == 6
+    assert world.source("jobs", flags, DLM_JOBS="4") == f"{world.system} (enforced)"
+
+
+def test_an_empty_variable_says_nothing(world: World) -> None:
+    assert world.load(DLM_JOBS="").jobs == Settings().jobs
+
+
+def test_only_the_system_enforces(world: World) -> None:
+    path = world.write_user("enforce: {jobs: 1}")
+    error = world.refusal()
+    assert error.message == "enforce counts in the system configuration alone"
+    assert error.hint == f"edit {path}"
+    world.write_user("{}")
+    world.write_system("enforce: yes please")
+    assert world.refusal().message == "enforce in the system configuration is no mapping"
+
+
+def test_nested_keys(world: World) -> None:
+    world.write_user(
+        f"cache: {{dir: {world.folder}/elsewhere}}\n"
+        "hosts:\n  Example.ORG: {variables: [NETRC_TOKEN, OTHER]}\n  example.net: {}\n"
+    )
+    settings = world.load()
+    assert settings.cache_dir == f"{world.folder}/elsewhere"
+    assert settings.variables == {"example.org": ("NETRC_TOKEN", "OTHER"), "example.net": ()}
+
+
+def test_a_file_may_be_json_and_begin_with_a_mark(world: World) -> None:
+    world.write_user("\ufeff" + json.dumps({"jobs": 7, "cache": {"dir": str(world.folder)}}))
+    assert (world.load().jobs, world.load().cache_dir) == (7, str(world.folder))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("jbos: 3", "unknown key 'jbos'; did you mean 'jobs'?"),
+        ("cache: {dri: x}", "unknown key 'cache.dri'; did you mean 'cache.dir'?"),
+        ("cache: x", "unknown key 'cache'"),
+        ("5: x", "unknown key '5'"),
+        ("hosts: {example.org: {vars: [A]}}", "unknown key 'vars' below example.org"),
+        ("hosts: {example.org: 5}", "expected a mapping below example.org"),
+        ("hosts: {example.org: {variables: A}}", "expected a list of names below example.org.variables"),
+        ("hosts: {example.org: {variables: ['A B']}}", "expected a list of names"),
+        ("hosts: x", "expected hosts with what is allowed for each"),
+        ("jobs: 0", "jobs '0': expected at least 1"),
+        ("jobs: true", "expected a whole number"),
+        ("jobs: -1", "expected a whole number"),
+        ("jobs: 1.5", "expected a whole number"),
+        ("jobs: null", "expected a whole number"),
+        ("jobs: [1]", "expected a whole number"),
+        ("connect_timeout: soon", "expected a number of seconds"),
+        ("connect_timeout: 0", "expected at least 0.001 seconds"),
+        ("connect_timeout: .inf", "expected a number of seconds"),
+        ("max_size: much", "expected a size such as 500MiB"),
+        ("backend: wget", "expected auto, curl or requests; known: auto, curl, requests"),
+        ("backend: curll", "did you mean 'curl'?"),
+        ("backend: [curl]", "expected auto, curl or requests"),
+        ("link: no", "expected auto, reflink, hardlink, symlink or copy"),
+        ("ca_file: ''", "expected a path"),
+        ("netrc: []", "expected a path"),
+        ("allow_outside: {a: b}", "expected a list of paths"),
+        ("python_org_url: ftp://example.org/", "only http and https"),
+        ("python_org_url: https://example.org/?x=1", "without credentials and without a query"),
+        ("proxy: 5", "expected text"),
+        ("[]", "is no mapping"),
+        ("jobs: [", "cannot be read"),
+        ("{", "cannot be read"),
+        ("jobs: 2024-99-99", "cannot be read|expected a whole number"),
+        ("!!python/object/apply:os.system [x]", "cannot be read"),
+        ("{" * 3000, "cannot be read"),
+        ('{"jobs": ' + "[" * 100_000, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_an_error_that_names_the_file(world: World, text: str, words: str) -> None:
+    path = world.write_user(text)
+    error = world.refusal()
+    assert path in error.message
+    assert any(one in error.message for one in words.split("|")), error.message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "read"),
+    [
+        ("DLM_BACKEND", "requests", "backend", "requests"),
+        ("DLM_RETRIES", "0", "retries", 0),
+        ("DLM_STALL_TIMEOUT", "2.5", "stall_timeout", 2.5),
+        ("DLM_MAX_SIZE", "500MiB", "max_size", 500 * 2**20),
+        ("DLM_MAX_SIZE", "3 gb", "max_size", 3 * 10**9),
+        ("DLM_PYTHON_ORG_URL", "https://mirror.example/python", "python_org_url", "https://mirror.example/python/"),
+        ("DLM_ALLOW_OUTSIDE", "/a:/b", "allow_outside", ("/a", "/b")),
+        ("DLM_NETRC", "no", "netrc", None),
+        ("DLM_NETRC", "/x/netrc", "netrc", "/x/netrc"),
+        ("DLM_LINK", "symlink", "link", "symlink"),
+        ("DLM_PROXY", "http://proxy.example:3128", "proxy", "http://proxy.example:3128"),
+        ("SSL_CERT_FILE", "/x/ca.pem", "ca_file", "/x/ca.pem"),
+    ],
+)
+def test_variables(world: World, variable: str, value: str, field: str, read: Any) -> None:
+    assert getattr(world.load(**{variable: value}), field) == read
+
+
+def test_dlms_own_variable_for_certificates_beats_the_common_one(world: World) -> None:
+    assert world.load(DLM_CA_FILE="/own.pem", SSL_CERT_FILE="/common.pem").ca_file == "/own.pem"
+    assert world.source("ca_file", SSL_CERT_FILE="/common.pem") == "SSL_CERT_FILE"
+
+
+@pytest.mark.promise(7)
+def test_a_password_in_an_address_is_not_shown_when_it_is_wrong(world: World) -> None:
+    assert "hunter2" not in world.refusal(DLM_PYTHON_ORG_URL="https://user:hunter2@example.org/").message
+    assert "hunter2" not in repr(world.load(DLM_PROXY="http://user:hunter2@proxy.example"))
+
+
+@pytest.mark.fault("T05")
+def test_proxy_variables(world: World) -> None:
+    given = {
+        "http_proxy": "http://a",
+        "HTTPS_PROXY": "http://b",
+        "https_proxy": "http://c",
+        "NO_PROXY": "x",
+        "ALL_PROXY": "d",
+    }
+    assert world.load(**given).proxies == {"http": "http://a", "https": "http://c", "no_proxy": "x", "all": "d"}
+    assert world.load(HTTP_PROXY="http://a").proxies == {"http": "http://a"}
+    # Under CGI a request header becomes HTTP_PROXY (CVE-2016-5385).
+    assert world.load(HTTP_PROXY="http://a", REQUEST_METHOD="GET").proxies == {}
+
+
+def test_the_users_file_can_be_named_moved_and_switched_off(world: World) -> None:
+    assert user_config(world.environment) == str(world.folder / "config" / "dlm" / "config.yaml")
+    (world.folder / "config" / "dlm").mkdir(parents=True)
+    (world.folder / "config" / "dlm" / "config.yaml").write_text("jobs: 9", encoding="utf-8")
+    assert world.load().jobs == 9
+    assert world.load(DLM_NO_CONFIG="1").jobs == Settings().jobs
+    missing = str(world.folder / "missing.yaml")
+    assert world.refusal(DLM_CONFIG_FILE=missing).message == f"DLM_CONFIG_FILE names {missing}, which does not exist"
+
+
+def test_a_folder_in_place_of_the_file_is_named(world: World) -> None:
+    assert str(world.folder) in world.refusal(DLM_CONFIG_FILE=str(world.folder)).message
+
+
+def test_the_systems_file_has_a_place_of_its_own(world: World) -> None:
+    assert system_config(world.environment) == str(world.system)
+    assert (system_config({}) or "").endswith("config.yaml")
+
+
+def test_relative_base_directories_do_not_count(world: World) -> None:
+    # The XDG specification says so; and a relative one would be the project's.
+    assert not platform_folder("cache", {"XDG_CACHE_HOME": "cache"}).startswith("cache")
+
+
+@pytest.mark.promise(7)
+def test_a_hostile_project_sets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = world.folder / "project"
+    for place in (".", ".dlm", ".config/dlm", "dlm"):
+        (project / place).mkdir(parents=True, exist_ok=True)
+        for name in ("config.yaml", ".dlm.yaml", "dlm.yaml", "downloads.yaml", ".env"):
+            (project / place / name).write_text("jobs: 1\nenforce: {jobs: 1}\nDLM_JOBS=1\n", encoding="utf-8")
+    monkeypatch.chdir(project)
+    assert world.load() == Settings(
+        cache_dir=str(world.folder / "cache" / "dlm"), state_dir=str(world.folder / "state" / "dlm")
+    )
+
+
+def test_the_table_speaks_of_every_setting_once() -> None:
+    fields = [one.field for one in TABLE]
+    assert sorted(fields) == sorted(set(fields))
+    assert set(fields) | {"proxies"} == set(Settings.__dataclass_fields__)
+    assert all(one.doc.endswith(".") for one in TABLE)
+    variables = [one.variable for one in TABLE if one.variable]
+    assert sorted(variables) == sorted(set(variables))
+    assert all(one.startswith("DLM_") for one in variables)
