@@ -26,7 +26,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "clean": ("dlm.cli.clean", "clean", "Remove all that dlm placed in this project."),
     "cache": ("dlm.cli.cache", "cache", "Look at the shared cache."),
     "python": ("dlm.cli.python", "python", "Look into the index of python.org, download from it."),
-    "python": ("dlm.cli.python", "python", "Look into the index of python.org, download from it."),
     "schema": ("dlm.cli.schema", "schema", "Print the JSON Schema of a document."),
 }
 
