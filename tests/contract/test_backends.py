@@ -14,7 +14,7 @@ from dlm.model.digest import EMPTY
 from dlm.model.events import Fetched, Fetching, Progress, Retrying, SourceFailed, Waiting, Warned
 from dlm.model.transfer import Arrived, Known, Lost, Order, Page
 from tests.support.fetching import BACKENDS, BODY, WIRES, WRONG, Kit, kit, order, sha256
-from tests.support.origin import DATE, Close, Hold, Request, Reset, Response, Static, redirect, sequence
+from tests.support.origin import DATE, Close, Hold, Request, Reset, Response, Static, closed_port, redirect, sequence
 
 #: HTTP/2 always says where a body ends.
 H1 = [pair for pair in WIRES if pair[1] != "h2"]
@@ -165,6 +165,22 @@ class TestManyAtOnce:
             found = list(made.fetcher.fetch(orders, made.store))
             assert all(isinstance(one, Arrived) for one in found)
             assert max(counts) == 3
+
+    def test_a_long_transfer_keeps_no_other_waiting(self, wire: Kit) -> None:
+        gate = wire.origin.gate()
+        long = wire.origin.route("/long.bin", Response(200, (), [BODY, Hold(gate), BODY], length=2 * len(BODY)))
+        short = [wire.origin.route(f"/{number}.bin", Static(BODY)) for number in range(5)]
+        running = wire.fetcher.fetch([order(url) for url in (long, *short)], wire.store)
+        first = [next(running).order.artifact.url for _ in short]
+        assert sorted(first) == short
+        gate.set()
+        assert [one.order.artifact.url for one in running] == [long]
+
+    def test_a_host_that_cannot_be_reached_fails_for_all_who_wait(self, wire: Kit) -> None:
+        quick = wire.with_settings(retries=0)
+        address = f"{wire.origin.url.partition(':')[0]}://127.0.0.1:{closed_port()}"
+        found = list(quick.fetcher.fetch([order(f"{address}/{number}.bin") for number in range(5)], wire.store))
+        assert [type(one) for one in found] == [Lost] * 5
 
     @pytest.mark.promise(4)
     def test_the_same_file_asked_for_twice_is_fetched_once(self, wire: Kit) -> None:

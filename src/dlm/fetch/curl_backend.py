@@ -88,22 +88,33 @@ class _CurlWire:
         self._free: list[_Slot] = []
         self._running: dict[Any, _Slot] = {}
         self._slots: dict[Exchange, _Slot] = {}
+        # Whether an origin speaks HTTP/2 shows when the first connection to it stands: one exchange goes ahead, and
+        # the others wait for that, so that they become streams where they can. libcurl's own way of waiting (PIPEWAIT)
+        # is of use only where HTTP/2 is certain; elsewhere it waits for the end of the other exchange.
+        self._scouts: dict[str, Exchange] = {}
+        self._waiting: dict[str, list[Exchange]] = {}
+        self._met: set[str] = set()
+        self._multiplexed: set[str] = set()
 
     def start(self, exchange: Exchange) -> None:
-        """Put an exchange on a free handle."""
-        slot = self._free.pop() if self._free else self._new_slot()
-        slot.clear()
-        slot.exchange = exchange
-        _aim(slot.handle, exchange.request)
-        self._running[slot.handle] = slot
-        self._slots[exchange] = slot
-        self._multi.add_handle(slot.handle)
+        """Put an exchange on a free handle, or in line behind the first one to its origin."""
+        origin = exchange.request.url.origin
+        if exchange.request.url.scheme == "https" and origin not in self._met:
+            if origin in self._scouts:
+                self._waiting.setdefault(origin, []).append(exchange)
+                return
+            self._scouts[origin] = exchange
+        self._begin(exchange)
 
     def cancel(self, exchange: Exchange) -> None:
         """Take an exchange off its handle."""
         slot = self._slots.get(exchange)
         if slot is not None:
             self._take_off(slot)
+            return
+        line = self._waiting.get(exchange.request.url.origin, [])
+        if exchange in line:
+            line.remove(exchange)
 
     def turn(self, timeout: float) -> None:
         """Wait for sockets, let libcurl work, and hand over what it brought."""
@@ -112,6 +123,26 @@ class _CurlWire:
         self._wait(timeout)
         self._perform()
 
+    def _begin(self, exchange: Exchange) -> None:
+        slot = self._free.pop() if self._free else self._new_slot()
+        slot.clear()
+        slot.exchange = exchange
+        _aim(slot.handle, exchange.request)
+        slot.handle.setopt(pycurl.PIPEWAIT, int(exchange.request.url.origin in self._multiplexed))
+        self._running[slot.handle] = slot
+        self._slots[exchange] = slot
+        self._multi.add_handle(slot.handle)
+
+    def _follow_scouts(self) -> None:
+        """Let those go that waited for a connection, once it stands or came to nothing."""
+        for origin, scout in list(self._scouts.items()):
+            slot = self._slots.get(scout)
+            if slot is None or slot.handle.getinfo(pycurl.APPCONNECT_TIME) > 0:
+                del self._scouts[origin]
+                self._met.add(origin)
+                for exchange in self._waiting.pop(origin, []):
+                    self._begin(exchange)
+
     def close(self) -> None:
         """Close handles and connections."""
         for slot in list(self._running.values()):
@@ -119,6 +150,7 @@ class _CurlWire:
         for slot in self._free:
             slot.handle.close()
         self._free.clear()
+        self._waiting.clear()
         self._multi.close()
 
     # -- libcurl -------------------------------------------------------------------------------------------------
@@ -138,6 +170,8 @@ class _CurlWire:
         while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
             pass
         moved = False
+        if self._scouts:
+            self._follow_scouts()
         for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
             # Handing over may cancel other exchanges, so each is looked at anew.
             if slot.exchange is not None:
@@ -223,6 +257,8 @@ class _CurlWire:
             head = parse_head(block, (slot.handle.getinfo(pycurl.PRIMARY_IP) or None) if direct else None)
             if head.status >= 200:
                 break
+        if head.version == "2":
+            self._multiplexed.add(exchange.request.url.origin)
         slot.answered = True
         lines.clear()
         return exchange.head(head)
@@ -257,7 +293,6 @@ class _CurlWire:
         handle.setopt(pycurl.HTTP_CONTENT_DECODING, 0)
         handle.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        handle.setopt(pycurl.PIPEWAIT, 1)
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(self._settings.connect_timeout * 1000)))
         handle.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
         handle.setopt(pycurl.SSL_VERIFYPEER, 1)

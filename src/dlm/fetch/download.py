@@ -66,6 +66,7 @@ _SENTENCES = {
     Failure.HEAD_SIZE: "{host} sent too large a header",
     Failure.STREAM_REFUSED: "{host} refused the stream",
     Failure.PRIVATE: "a redirect leads from a public host to {host}, whose address is not public",
+    Failure.TOO_LONG: "{host} sent more than it announced",
     Failure.STOPPED: "the transfer was stopped",
 }
 
