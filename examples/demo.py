@@ -51,7 +51,7 @@ def main() -> int:
 def stand_in() -> Iterator[str]:
     """Serve the stand-in for python.org; its address, which is that of ``/ftp/python/``."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.python_org.serve", "--port-file", os.devnull],
+        [sys.executable, "-m", "tests.support.python_org.serve"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
