@@ -25,8 +25,8 @@ def main() -> int:
         project = Path(folder, "project")
         project.mkdir()
         shutil.copy(MANIFEST, project)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DLM_") and name != "CI"}
-        environment |= {
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("DLM_") and name != "CI"}
+        environment = plain | {
             "DLM_PYTHON_ORG_URL": address,
             "DLM_CACHE_DIR": str(Path(folder, "cache")),
             "DLM_STATE_DIR": str(Path(folder, "state")),
