@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 __all__ = [
+    "ArchiveError",
     "DlmError",
     "DriftError",
     "EvidenceError",
@@ -104,6 +105,15 @@ class LocalError(DlmError):
     """This machine stands in the way: disk, permissions, a file that is not dlm's (exit code 1)."""
 
     kind = "local"
+
+
+class ArchiveError(DlmError):
+    """An archive cannot be unpacked: damaged, encrypted, packed in an unknown way, or without what was asked for.
+
+    Its bytes are those that are locked, so this is no matter of integrity (exit code 1).
+    """
+
+    kind = "archive"
 
 
 class UsageError(DlmError):

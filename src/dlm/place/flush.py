@@ -64,9 +64,13 @@ class Flush:
         try:
             self.data()
         finally:
-            for descriptor in self._systems.values():
-                os.close(descriptor)
-            self._systems.clear()
+            self.drop()
+
+    def drop(self) -> None:
+        """Let go without waiting."""
+        for descriptor in self._systems.values():
+            os.close(descriptor)
+        self._systems.clear()
 
 
 def _flush_system(descriptor: int) -> None:

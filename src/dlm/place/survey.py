@@ -18,7 +18,7 @@ from dlm.model.artifact import Placement
 from dlm.model.plan import Found, Owned
 from dlm.place.tree import Folder, Tree
 
-__all__ = ["hash_name", "look", "missing_folders", "same_file"]
+__all__ = ["certainly_before", "hash_name", "look", "missing_folders", "same_file"]
 
 _BLOCK = 1024 * 1024
 _FLAGS = (
@@ -119,6 +119,12 @@ def same_file(placement: Placement, seen: os.stat_result) -> bool:
     )
 
 
+def certainly_before(mtime_ns: int, written_ns: int) -> bool:
+    """Whether a file was written before the state for certain, so that a later edit must have left another mtime."""
+    tick = _TICK_NS if mtime_ns % 1_000_000_000 else _COARSE_NS
+    return mtime_ns < written_ns - tick
+
+
 def hash_name(folder: Folder, name: str) -> str:
     """The sha256 of a plain file. Raises OSError, also where it is none by now."""
     descriptor = os.open(folder.name(name), _FLAGS, dir_fd=folder.descriptor)
@@ -137,8 +143,7 @@ def _still(placement: Placement, seen: os.stat_result, written_ns: int) -> bool:
     """Whether a file certainly still shows what was placed."""
     if not same_file(placement, seen):
         return False
-    tick = _TICK_NS if seen.st_mtime_ns % 1_000_000_000 else _COARSE_NS
-    return seen.st_mtime_ns < written_ns - tick
+    return certainly_before(seen.st_mtime_ns, written_ns)
 
 
 def _file(spot: _Spot, *, trusted: bool) -> Found:

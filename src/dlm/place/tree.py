@@ -70,6 +70,14 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def enter(self, name: str) -> Folder:
+        """The open folder of a name in this one, to be closed. Raises OSError, also where it is a link."""
+        return _open_inside(self, name)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        _close(self)
+
 
 class Tree:
     """One project's tree, for one thread, as a context manager.
