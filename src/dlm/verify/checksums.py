@@ -25,7 +25,7 @@ from dlm.verify.content import address, digest_of, refuse_large
 __all__ = ["ChecksumsVerifier", "Line", "parse", "stated_for"]
 
 _HEX = r"[0-9A-Fa-f]"
-_GNU = re.compile(rf"(?P<escaped>\\?)(?P<hex>{_HEX}{{32,128}})(?:[ \t]+\*?|\*)(?P<name>[^\s*].*)")
+_GNU = re.compile(rf"(?P<escaped>\\?)(?P<hex>{_HEX}{{32,128}})(?: [ *]|[ \t]+\*?|\*)[ \t]*(?P<name>\S.*)")
 _BSD = re.compile(rf"(?P<escaped>\\?)(?P<tag>[A-Za-z0-9/-]+) ?\((?P<name>.+)\) ?= ?(?P<hex>{_HEX}{{32,128}})\s*")
 _BARE = re.compile(rf"(?:(?P<tag>[A-Za-z0-9-]+)[:=])?\s*(?P<hex>{_HEX}{{32,128}})\s*")
 _LONGEST_LINE = 8192

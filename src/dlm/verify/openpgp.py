@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,9 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenPgpVerifier", "fingerprints_in"]
 
-_ARMOR = "-----BEGIN PGP SIGNATURE-----"
+_ARMOR = b"-----BEGIN PGP SIGNATURE-----"
 #: A certificate with many user ids and certifications is large, but not without end.
 _LARGEST_KEYS = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A signature, with what it says of itself; nothing of it is proven yet."""
+
+    sig: Sig
+    fingerprint: str | None
+    key_id: str | None
+    created: datetime | None
+    weak_hash: bool
+    binary: bool
+
+    @property
+    def maker(self) -> str:
+        return self.fingerprint or self.key_id or "that names nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +54,11 @@ class _Key:
     def fingerprint(self) -> str:
         return self.fingerprints[0]
 
-    def made(self, sig: Sig) -> bool:
-        """Whether one of its keys says to have made ``sig``; only a hint until it is checked."""
-        if sig.issuer_fingerprint is not None:
-            return sig.issuer_fingerprint.upper() in self.fingerprints
-        issuer = sig.issuer_key_id
-        return issuer is not None and any(_key_id(one) == issuer.upper() for one in self.fingerprints)
+    def made(self, made: _Made) -> bool:
+        """Whether a signature says that one of its keys made it."""
+        if made.fingerprint is not None:
+            return made.fingerprint in self.fingerprints
+        return any(_key_id(one) == made.key_id for one in self.fingerprints)
 
 
 def _key_id(fingerprint: str) -> str:
@@ -135,17 +151,16 @@ class OpenPgpVerifier:
             raise MissingExtraError(extra, f"the OpenPGP signature of {subject.shown}")
         refuse_large(self.kind, sidecar, subject)
         trusted = self._trusted(subject, wish)
-        sig = _signature(subject, sidecar)
-        made = tuple(key for key in trusted if key.made(sig))
-        if not made:
+        made = _signature(subject, sidecar)
+        signer = next((key for key in trusted if key.made(made)), None)
+        if signer is None:
             raise EvidenceError(
-                f"{subject.shown} is signed by the OpenPGP key {_maker(sig)}, which is none of those asked for",
+                f"{subject.shown} is signed by the OpenPGP key {made.maker}, which is none of those asked for",
                 why="key",
                 details=[f"asked for {key.fingerprint}" for key in trusted],
             )
-        signer = made[0]
-        _refuse_unfit(subject, sig, signer)
-        _check(subject, sig, signer, wish)
+        _refuse_unfit(subject, made, signer)
+        _check(subject, made, signer, wish)
         return Piece(kind=self.kind, fingerprint=signer.fingerprint)
 
     def signer(self, subject: Subject, sidecar: bytes) -> str:
@@ -159,7 +174,7 @@ class OpenPgpVerifier:
         if extra is not None:
             raise MissingExtraError(extra, f"the OpenPGP signature of {subject.shown}")
         refuse_large(self.kind, sidecar, subject)
-        return _maker(_signature(subject, sidecar))
+        return _signature(subject, sidecar).maker
 
     def _trusted(self, subject: Subject, wish: OpenPgpWish) -> tuple[_Key, ...]:
         keys: list[_Key] = []
@@ -182,55 +197,63 @@ class OpenPgpVerifier:
         return found
 
 
-def _signature(subject: Subject, sidecar: bytes) -> Sig:
+def _signature(subject: Subject, sidecar: bytes) -> _Made:
     from pysequoia import Sig
-    from pysequoia.packet import PacketPile, Tag
+    from pysequoia.packet import HashAlgorithm, PacketPile, SignatureType, Tag
 
     def malformed(reason: str) -> EvidenceError:
         return EvidenceError(f"the OpenPGP signature of {subject.shown} cannot be read: {reason}", why="malformed")
 
     # An armoured sidecar holds nothing but one signature: a cleartext message or a key is none.
     text = sidecar.lstrip()
-    if text.startswith(b"-----") and not text.startswith(_ARMOR.encode()):
+    if text.startswith(b"-----") and not text.startswith(_ARMOR):
         raise malformed("it is armour of another kind")
+    if text.count(_ARMOR) > 1:
+        raise malformed("it holds more than one signature")
     if text.isascii() and not text.startswith(b"-----"):
         raise malformed("it is no OpenPGP data")
     try:
         packets = list(PacketPile.from_bytes(sidecar))
         if len(packets) != 1 or packets[0].tag != Tag.Signature:
             raise malformed("it holds more than one signature" if len(packets) > 1 else "it holds no signature")
-        return Sig.from_bytes(sidecar)
+        sig = Sig.from_bytes(sidecar)
+        return _Made(
+            sig=sig,
+            fingerprint=_upper(sig.issuer_fingerprint),
+            key_id=_upper(sig.issuer_key_id),
+            created=sig.created,
+            weak_hash=sig.hash_algorithm in (HashAlgorithm.MD5, HashAlgorithm.SHA1, HashAlgorithm.RipeMD),
+            binary=sig.signature_type == SignatureType.Binary,
+        )
     except RuntimeError as error:
         raise malformed(_said(error)) from None
 
 
-def _refuse_unfit(subject: Subject, sig: Sig, signer: _Key) -> None:
+def _refuse_unfit(subject: Subject, made: _Made, signer: _Key) -> None:
     """What makes a signature worthless before its mathematics is looked at."""
-    from pysequoia.packet import HashAlgorithm, SignatureType
-
     if signer.cert.is_revoked:
         raise EvidenceError(
             f"the OpenPGP key {signer.fingerprint}, which signed {subject.shown}, is revoked", why="revoked"
         )
     expired = signer.cert.expiration
-    if expired is not None and (sig.created is None or sig.created >= expired):
+    if expired is not None and (made.created is None or made.created >= expired):
         raise EvidenceError(
             f"the OpenPGP key {signer.fingerprint} had expired when it signed {subject.shown}",
             why="expired",
             hint="ask its owner for a fresh copy of the public key",
             details=[f"it expired on {expired:%Y-%m-%d}"],
         )
-    if sig.hash_algorithm in (HashAlgorithm.MD5, HashAlgorithm.SHA1, HashAlgorithm.RipeMD):
+    if made.weak_hash:
         raise EvidenceError(f"the OpenPGP signature of {subject.shown} goes by a broken hash", why="weak")
     # RFC 9580 5.2.1.2: a text signature fits whatever differs in line endings alone.
-    if sig.signature_type != SignatureType.Binary:
+    if not made.binary:
         raise EvidenceError(
             f"the OpenPGP signature of {subject.shown} is not one of these exact bytes, but of text or of a key",
             why="weak",
         )
 
 
-def _check(subject: Subject, sig: Sig, signer: _Key, wish: OpenPgpWish) -> None:
+def _check(subject: Subject, made: _Made, signer: _Key, wish: OpenPgpWish) -> None:
     from pysequoia import verify
 
     try:
@@ -239,7 +262,7 @@ def _check(subject: Subject, sig: Sig, signer: _Key, wish: OpenPgpWish) -> None:
     except OSError as error:
         raise LocalError(f"the bytes of {subject.shown} cannot be read again: {error.strerror or error}") from error
     try:
-        found = verify(file=subject.path, store=lambda _: [signer.cert], signature=sig)
+        found = verify(file=subject.path, store=lambda _: [signer.cert], signature=made.sig)
     except RuntimeError as error:
         raise EvidenceError(
             f"the OpenPGP signature of {subject.shown} does not fit its bytes", why="signature", details=[_said(error)]
@@ -251,8 +274,8 @@ def _check(subject: Subject, sig: Sig, signer: _Key, wish: OpenPgpWish) -> None:
         )
 
 
-def _maker(sig: Sig) -> str:
-    return (sig.issuer_fingerprint or sig.issuer_key_id or "that names nobody").upper()
+def _upper(text: str | None) -> str | None:
+    return None if text is None else text.upper()
 
 
 def _said(error: RuntimeError) -> str:
