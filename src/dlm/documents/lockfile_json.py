@@ -201,7 +201,7 @@ class _Reader:
             self.damaged(f"{word[:40]} is no number that a lockfile holds")
 
         def integer(word: str) -> int:
-            return int(word) if len(word) < 20 else number(word)
+            return int(word) if len(word.lstrip("-")) < 20 else number(word)
 
         try:
             document = json.loads(

@@ -418,7 +418,11 @@ def _validate_rest(
         else resources[index]
         for index in kept
     ]
-    return _ADAPTER.validate_json(json.dumps(rest)), kept
+    try:
+        return _ADAPTER.validate_json(json.dumps(rest)), kept
+    except ValidationError:
+        complaints.stop()  # a key that is called like a branch of a union hid what is wrong below it
+        raise
 
 
 def _check_version(value: Mapping[str, Any], complaints: _Complaints) -> None:
@@ -466,7 +470,8 @@ def _place(location: Sequence[str | int], value: Any) -> tuple[_Path, Any]:
     at: Any = value
     for part in location:
         known = isinstance(at, dict) and part in at
-        if isinstance(part, str) and not known and _BRANCH.match(part):
+        branch = isinstance(part, str) and _BRANCH.match(part) is not None
+        if branch and (not known or (len(path) == 2 and part == "ResourceForm")):
             continue
         path.append(part)
         at = at[part] if known or (isinstance(at, list) and isinstance(part, int) and part < len(at)) else None
