@@ -25,6 +25,7 @@ __all__ = [
     "Absence",
     "AbsenceReason",
     "ChecksumsWish",
+    "EvidencePolicy",
     "EvidenceWish",
     "MinisignWish",
     "OpenPgpWish",
@@ -315,6 +316,62 @@ class Subject:
     def shown(self) -> str:
         """How messages call them."""
         return self.label or self.filename
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePolicy:
+    """The least that has to vouch for what comes from each host.
+
+    Attributes:
+        layers: host -> step, one mapping for each who may demand (system, user, manifest). Within a layer the closest
+            host counts: ``example.org``, then ``*.example.org``, then ``*``. Of all layers the highest step counts, so
+            that none can lower what another demands.
+    """
+
+    layers: tuple[Mapping[str, Step], ...] = ()
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> EvidencePolicy:
+        """One layer, from ``{host: word}``.
+
+        Raises:
+            WishError: with every host or step that is none.
+        """
+        problems: list[tuple[str, str]] = []
+        layer: dict[str, Step] = {}
+        for host, word in mapping.items():
+            plain = str(host).lower().removeprefix("*.")
+            if plain != "*" and (not plain or set(plain) & set("*/:@?# ")):
+                problems.append((str(host), "is no host; write example.org, *.example.org or *"))
+                continue
+            try:
+                layer[str(host).lower()] = Step.parse(str(word))
+            except ValueError as error:
+                problems.append((str(host), str(error)))
+        if problems:
+            raise WishError(problems)
+        return cls((layer,) if layer else ())
+
+    def joined(self, other: EvidencePolicy) -> EvidencePolicy:
+        """Both together."""
+        return EvidencePolicy((*self.layers, *other.layers))
+
+    def demanded(self, host: str) -> Step:
+        """The step that artifacts from ``host`` have to reach."""
+        return max((_closest(layer, host.lower()) for layer in self.layers), default=Step.FIRST_USE)
+
+    def refusal(self, host: str, provenance: Provenance) -> str | None:
+        """Why an artifact from ``host`` with this provenance may not be placed, or None where it may."""
+        demanded = self.demanded(host)
+        if provenance.strongest >= demanded:
+            return None
+        return f"policy demands {demanded.word} for {host}, and it has {provenance.strongest.word} only"
+
+
+def _closest(layer: Mapping[str, Step], host: str) -> Step:
+    labels = host.split(".")
+    names = [host, *("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*"]
+    return next((layer[name] for name in names if name in layer), Step.FIRST_USE)
 
 
 class WishError(ValueError):

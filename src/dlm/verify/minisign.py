@@ -18,7 +18,7 @@ from dlm.errors import EvidenceError, MissingExtraError
 from dlm.model.evidence import MinisignWish, Piece, Subject, Wish
 from dlm.verify.content import refuse_large, stream, whole
 
-__all__ = ["MinisignVerifier", "Signature", "parse"]
+__all__ = ["MinisignVerifier", "Signature", "key_id_of", "parse"]
 
 #: What the older form can sign, as in minisign itself: it has to be in memory at once.
 _LARGEST_LEGACY = 1 << 30
@@ -108,13 +108,7 @@ class MinisignVerifier:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        refuse_large(self.kind, sidecar, subject)
-        try:
-            found = parse(sidecar)
-        except ValueError as error:
-            raise EvidenceError(
-                f"the minisign signature of {subject.shown} cannot be read: {error}", why="malformed"
-            ) from error
+        found = _read(subject, sidecar)
         raw = base64.b64decode(wish.key)
         wanted = _written(raw[2:10])
         if found.key_id != wanted:
@@ -135,6 +129,25 @@ class MinisignVerifier:
                 f"the trusted comment of the minisign signature of {subject.shown} was changed", why="signature"
             ) from None
         return Piece(kind=self.kind, key=wish.key)
+
+
+def key_id_of(subject: Subject, sidecar: bytes) -> str:
+    """The id of the key that says to have signed; unchecked, for finding the key.
+
+    Raises:
+        EvidenceError: ``malformed``.
+    """
+    return _read(subject, sidecar).key_id
+
+
+def _read(subject: Subject, sidecar: bytes) -> Signature:
+    refuse_large("minisign", sidecar, subject)
+    try:
+        return parse(sidecar)
+    except ValueError as error:
+        raise EvidenceError(
+            f"the minisign signature of {subject.shown} cannot be read: {error}", why="malformed"
+        ) from error
 
 
 def _signed(subject: Subject, *, prehashed: bool) -> bytes:

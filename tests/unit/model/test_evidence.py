@@ -9,6 +9,7 @@ import pytest
 from dlm.model.evidence import (
     Absence,
     ChecksumsWish,
+    EvidencePolicy,
     EvidenceWish,
     MinisignWish,
     OpenPgpWish,
@@ -282,3 +283,42 @@ def test_sidecars_of_python_org() -> None:
         (signer, (f"{url}.sigstore",)),
     ]
     assert [one.wish for one in python_sidecars(url, None, None)] == [SpdxWish()]
+
+
+def test_a_policy_demands_by_the_closest_host() -> None:
+    policy = EvidencePolicy.from_mapping(
+        {"*": "manifest-digest", "*.Example.org": "checksums", "python.org": "signature", "intranet": "first-use"}
+    )
+    assert policy.demanded("elsewhere.net") is Step.MANIFEST_DIGEST
+    assert policy.demanded("a.b.example.org") is Step.CHECKSUMS
+    assert policy.demanded("EXAMPLE.ORG") is Step.MANIFEST_DIGEST
+    assert policy.demanded("python.org") is Step.SIGNATURE
+    assert policy.demanded("intranet") is Step.FIRST_USE
+    assert EvidencePolicy().demanded("python.org") is Step.FIRST_USE
+
+
+def test_a_manifest_raises_and_never_lowers() -> None:
+    user = EvidencePolicy.from_mapping({"*": "checksums"})
+    for manifest, expected in (({"a.org": "signature"}, Step.SIGNATURE), ({"a.org": "first-use"}, Step.CHECKSUMS)):
+        for joined in (
+            user.joined(EvidencePolicy.from_mapping(manifest)),
+            EvidencePolicy.from_mapping(manifest).joined(user),
+        ):
+            assert joined.demanded("a.org") is expected
+
+
+def test_a_refusal_names_both_steps() -> None:
+    policy = EvidencePolicy.from_mapping({"example.org": "signature"})
+    assert policy.refusal("example.org", Provenance((SUMS, SIGSTORE))) is None
+    assert policy.refusal("example.org", Provenance((SUMS,))) == (
+        "policy demands signature for example.org, and it has checksums only"
+    )
+    assert policy.refusal("example.net", Provenance()) is None
+
+
+def test_a_policy_that_cannot_be_meant() -> None:
+    with pytest.raises(WishError) as caught:
+        EvidencePolicy.from_mapping(
+            {"https://example.org": "checksums", "a.*": "signature", "b.org": "signed", "": "x"}
+        )
+    assert [key for key, _ in caught.value.problems] == ["https://example.org", "a.*", "b.org", ""]
