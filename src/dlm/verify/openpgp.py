@@ -45,10 +45,16 @@ class _Made:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A certificate with the fingerprints of all its keys, the primary one first."""
+    """A certificate with the fingerprints of all its keys, the primary one first.
+
+    ``flaw`` says why it proves nothing, where its owner's own signatures on it do not hold.
+    """
 
     cert: Cert
     fingerprints: tuple[str, ...]
+    expires: datetime | None = None
+    revoked: bool = False
+    flaw: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -90,12 +96,20 @@ def _certificates(keys: bytes) -> tuple[_Key, ...]:
             for cert in Cert.split_bytes(block):
                 packets = PacketPile.from_bytes(bytes(cert))
                 prints = [one.fingerprint.upper() for one in packets if one.fingerprint is not None]
-                found.append(_Key(cert, tuple(dict.fromkeys((cert.fingerprint.upper(), *prints)))))
+                found.append(_key(cert, tuple(dict.fromkeys((cert.fingerprint.upper(), *prints)))))
         except RuntimeError as error:
             raise ValueError(_said(error)) from None
     if not found:
         raise ValueError("it holds no public key")
     return tuple(found)
+
+
+def _key(cert: Cert, fingerprints: tuple[str, ...]) -> _Key:
+    try:
+        return _Key(cert, fingerprints, expires=cert.expiration, revoked=cert.is_revoked)
+    except RuntimeError as error:
+        # One bad certificate among many, such as an old one that is bound by SHA-1 alone, spoils no other.
+        return _Key(cert, fingerprints, flaw=_said(error))
 
 
 def _blocks(keys: bytes) -> Iterator[bytes]:
@@ -231,11 +245,16 @@ def _signature(subject: Subject, sidecar: bytes) -> _Made:
 
 def _refuse_unfit(subject: Subject, made: _Made, signer: _Key) -> None:
     """What makes a signature worthless before its mathematics is looked at."""
-    if signer.cert.is_revoked:
+    if signer.flaw is not None:
+        raise UsageError(
+            f"the OpenPGP key {signer.fingerprint}, which signed {subject.shown}, cannot be used: {signer.flaw}",
+            hint="ask its owner for a fresh copy of the public key",
+        )
+    if signer.revoked:
         raise EvidenceError(
             f"the OpenPGP key {signer.fingerprint}, which signed {subject.shown}, is revoked", why="revoked"
         )
-    expired = signer.cert.expiration
+    expired = signer.expires
     if expired is not None and (made.created is None or made.created >= expired):
         raise EvidenceError(
             f"the OpenPGP key {signer.fingerprint} had expired when it signed {subject.shown}",

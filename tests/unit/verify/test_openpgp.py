@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pysequoia import SignatureMode
+from pysequoia.packet import PacketPile, Tag
 
 from dlm.errors import EvidenceError, LocalError, UsageError
 from dlm.model.evidence import LIMITS, OpenPgpWish, Piece, SpdxWish, Subject
@@ -199,6 +200,19 @@ def test_somebody_who_borrows_anothers_fingerprint(key: OpenPgpKey, subject: Sub
     joined = bytes(thief.certificate) + bytes(key.certificate)
     error = refused(OpenPgpVerifier([joined]), subject, thief.sign(DATA), OpenPgpWish((key.fingerprint,)))
     assert error.why == "key"
+
+
+def test_a_certificate_whose_own_signatures_do_not_hold(key: OpenPgpKey, subject: Subject) -> None:
+    packets = list(PacketPile.from_bytes(bytes(key.certificate)))
+    bare = bytes(packets[0]) + b"".join(bytes(one) for one in packets if one.tag == Tag.UserID)
+    bare += b"".join(bytes(one) for one in packets[1:] if one.tag == Tag.PublicSubkey)
+    other = OpenPgpKey("Other <other@example.org>")
+    verifier = OpenPgpVerifier([bare, other.public])
+    with pytest.raises(
+        UsageError, match=f"the OpenPGP key {key.fingerprint}, which signed tool.tar.gz, cannot be used"
+    ):
+        verifier.verify(subject, key.sign(DATA), OpenPgpWish())
+    assert verifier.verify(subject, other.sign(DATA), OpenPgpWish()).fingerprint == other.fingerprint
 
 
 def test_bytes_that_are_gone(key: OpenPgpKey, subject: Subject) -> None:
