@@ -129,8 +129,8 @@ resources:
   - python:3.12.*:source-release:bz2
 """
     )
-    text = either.dlm("lock", "--retries", "1")
-    document = either.dlm("lock", "--retries", "1", "--format", "json")
+    text = either.dlm("lock", "--retries", "1", "--progress", "never")
+    document = either.dlm("lock", "--retries", "1", "--progress", "never", "--format", "json")
     assert not either.lockfile.exists()
     assert [str(text), str(document)] == told
 

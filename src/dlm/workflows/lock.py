@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dlm.documents.lockfile_json import ReadLockfile, write_lockfile
-from dlm.errors import DlmError, LocalError, OfflineError, PolicyError, StaleError, UsageError
+from dlm.errors import DlmError, IntegrityError, LocalError, OfflineError, PolicyError, StaleError, UsageError
 from dlm.model.artifact import Artifact, Receipt
 from dlm.model.digest import Digest, Digests
 from dlm.model.events import Resolved, Resolving, Warned
@@ -377,6 +377,8 @@ class _Work:
 
     def _fail(self, resource: Resource, error: DlmError, *, repeated: bool = False) -> None:
         error.resource = error.resource or resource.name
+        if isinstance(error, IntegrityError) and _pinned_by_hand(resource):
+            error.hint = f"if the new bytes are right, correct the digest or size in {self._run.files.manifest_name}"
         if not resource.optional:
             self._errors.append(error)
             return
@@ -456,6 +458,12 @@ class _Work:
                 continue
             names = tuple(f"{one.filename} would be fetched" for one in pending.artifacts)
             yield Change(name=name, action="updated" if name in self._old.entries else "added", details=names)
+
+
+def _pinned_by_hand(resource: Resource) -> bool:
+    """Whether the manifest itself says what the bytes must be: then no flag makes others acceptable."""
+    parts = (resource, *resource.platforms)
+    return any(one.digests or one.size is not None for one in parts) or any(one.digests for one in resource.files)
 
 
 def _movable(resource: Resource, entry: LockEntry) -> bool:

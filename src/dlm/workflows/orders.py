@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from dlm.errors import DlmError, OfflineError
+from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
 from dlm.model.artifact import Artifact, Blob
 from dlm.model.lockfile import LockedArtifact, LockEntry
@@ -66,8 +66,23 @@ def gather(run: Run, artifacts: Sequence[Artifact], *, offline: str | None = Non
         if isinstance(outcome, Arrived):
             haul.arrived[index] = outcome
         else:
-            haul.errors[index] = outcome.error
+            haul.errors[index] = _explained(run, artifacts[index], outcome.error)
     return haul
+
+
+def _explained(run: Run, artifact: Artifact, error: DlmError) -> DlmError:
+    """The error, with a next step that knows of the site in python.org's place: it is no mirror of the manifest's."""
+    if isinstance(error, IntegrityError) and _replaced(run, artifact):
+        error.hint = (
+            f"python_org_url is set to {run.settings.python_org_url}; if its bytes are right: dlm lock --accept-hash"
+            f" {artifact.resource}"
+        )
+    return error
+
+
+def _replaced(run: Run, artifact: Artifact) -> bool:
+    site = run.settings.python_org_url
+    return site != DEFAULT_PYTHON_ORG and artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
 def _order(run: Run, artifact: Artifact) -> Order:
@@ -79,10 +94,9 @@ def _order(run: Run, artifact: Artifact) -> Order:
 
 def _sources(run: Run, artifact: Artifact) -> tuple[Source, ...]:
     """Where an artifact is asked for. A site that the user set in python.org's place takes all of its requests."""
-    site = run.settings.python_org_url
-    if site == DEFAULT_PYTHON_ORG or not artifact.url.startswith(DEFAULT_PYTHON_ORG):
+    if not _replaced(run, artifact):
         return sources(artifact, run.variables)
-    there = replace(artifact, url=site + artifact.url.removeprefix(DEFAULT_PYTHON_ORG))
+    there = replace(artifact, url=run.settings.python_org_url + artifact.url.removeprefix(DEFAULT_PYTHON_ORG))
     return tuple(replace(source, origin=False) for source in sources(there, run.variables))
 
 
