@@ -13,11 +13,12 @@ from dlm.model.events import Event
 from dlm.model.evidence import Piece, Subject, Wish
 from dlm.model.selector import Selector
 from dlm.model.settings import Settings
-from dlm.model.transfer import Known, Order, Outcome, Page
+from dlm.model.transfer import Arrived, Known, Order, Outcome, Page
 from dlm.model.wire import Ending, Head, Request
 
 __all__ = [
     "Backend",
+    "Cache",
     "Claim",
     "Clock",
     "Exchange",
@@ -159,6 +160,19 @@ class Store(Protocol):
         """Remember an origin's answer, and the name by which people know the blob."""
         ...
 
+    def arrived(self, outcome: Arrived, /) -> Arrived:
+        """Told of every artifact that has arrived; its blob may be kept under another path from now on."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until every blob that was written is on the disk; to be called before anything is written down that
+        relies on them.
+
+        Raises:
+            LocalError: the disk did not take one, which is gone again.
+        """
+        ...
+
 
 class Notebook(Protocol):
     """Small texts that are dear to get and cheap to lose, such as listings."""
@@ -169,6 +183,26 @@ class Notebook(Protocol):
 
     def write(self, key: str, text: str) -> None:
         """Note a text; failing to is no error."""
+        ...
+
+
+class Cache(Store, Notebook, Protocol):
+    """The store and notebook of a machine, with what workflows ask of it as a whole."""
+
+    def path_of(self, sha256: str) -> str:
+        """Where the blob of that sha256 is, or would be, absolute."""
+        ...
+
+    def verify_all(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, bool]]:
+        """Hash blobs anew; each sha256 with whether its bytes are right. Those that are not are not used again."""
+        ...
+
+    def close(self) -> None:
+        """Settle, and let go of what is open.
+
+        Raises:
+            LocalError: as :meth:`Store.settle` does.
+        """
         ...
 
 

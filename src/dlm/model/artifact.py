@@ -164,11 +164,13 @@ class Blob:
         path: the file that holds them, absolute.
         digests: what they hash to; a sha256 always.
         size: in bytes.
+        lower: whether the file lies in a read-only cache: no link is made to its very file, since that writes to it.
     """
 
     path: str
     digests: Digests
     size: int
+    lower: bool = False
 
     @property
     def sha256(self) -> str:

@@ -28,7 +28,7 @@ from typing import Self
 
 from dlm.errors import LocalError
 
-__all__ = ["Claims", "NullClaim", "RangeClaim", "hold"]
+__all__ = ["Claims", "NullClaim", "RangeClaim", "hold", "holds_whole", "try_whole"]
 
 # What a file system answers that has no locks: NFS without its lock service, some FUSE and cloud mounts.
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -38,7 +38,9 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 # Byte 0 is held in common by every process that writes; keys have the bytes behind it. 31 bits, because the C library
 # of Windows takes no larger offset.
 _PRESENCE = 0
-_KEYS = 2**31 - 2
+_KEYS = 2**31 - 3
+#: The byte that is held in common for a moment by whoever says what it uses, and alone by whoever removes.
+_GATE = _KEYS + 1
 
 
 class NullClaim:
@@ -108,9 +110,16 @@ class Claims:
         Raises:
             OSError: the lock file cannot be opened.
         """
+        return self.claim_name(hashlib.sha256(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest())
+
+    def claim_name(self, name: bytes) -> RangeClaim | NullClaim | None:
+        """As :meth:`claim`, for a key of which the sha256 alone is known.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
         if self._unsupported:
             return NullClaim()
-        name = hashlib.sha256(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
         slots = self._borrow()
         try:
             got = slots.acquire(name)
@@ -145,6 +154,31 @@ class Claims:
         finally:
             _give_back(slots)
 
+    @contextlib.contextmanager
+    def gate(self, *, alone: bool) -> Iterator[bool]:
+        """Be with others who say what they use, or alone while what nobody uses is removed. Waits for the others.
+
+        Yields:
+            whether the gate holds; not where the file system has no locks.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
+        if self._unsupported:
+            yield False
+            return
+        slots = self._borrow()
+        try:
+            with slots.gate(alone=alone) as held:
+                yield held
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            self._refuse(error)
+            yield False
+        finally:
+            _give_back(slots)
+
     def _refuse(self, error: OSError) -> None:
         with self._lock:
             first, self._unsupported = not self._unsupported, True
@@ -174,6 +208,7 @@ class _Slots:
         self._keys: set[bytes] = set()
         self._offsets: dict[int, int] = {}
         self._present = False
+        self._gate = threading.Lock()
 
     @property
     def own(self) -> bool:
@@ -218,6 +253,16 @@ class _Slots:
             if not self._present:
                 self._present = True
                 _enter(self.descriptors[0], sweep)
+
+    @contextlib.contextmanager
+    def gate(self, *, alone: bool) -> Iterator[bool]:
+        # One thread at a time: the lock belongs to the process, and the first thread to leave would open the gate.
+        with self._gate:
+            _wait_range(self.descriptors[0], _GATE, alone=alone)
+            try:
+                yield True
+            finally:
+                _free_range(self.descriptors[0], _GATE)
 
 
 def _offset(key: bytes) -> int:
@@ -287,6 +332,22 @@ def _open_lock(path: str) -> int:
     return descriptor
 
 
+def try_whole(descriptor: int) -> bool:
+    """Lock a whole open file until it is closed; False while somebody else holds it. Raises OSError."""
+    return _try_whole(descriptor)
+
+
+def holds_whole(descriptor: int) -> bool:
+    """Whether somebody holds the whole of an open file; also where that cannot be known."""
+    try:
+        if not _try_whole(descriptor):
+            return True
+        _free_whole(descriptor)
+    except OSError:
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def hold(
     path: str,
@@ -343,11 +404,22 @@ if sys.platform == "win32":
         os.lseek(descriptor, offset, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
+    def _wait_range(descriptor: int, offset: int, *, alone: bool) -> None:
+        """Locks are not shared in this interface; each is short, so everybody waits for everybody."""
+        while not _try_range(descriptor, offset):
+            with contextlib.suppress(OSError):
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+                return
+
     def _enter(descriptor: int, sweep: Callable[[], None]) -> None:
         """Locks are not shared in this interface, so nobody can know that they are alone."""
 
     def _try_whole(descriptor: int) -> bool:
         return _try_range(descriptor, 0)
+
+    def _free_whole(descriptor: int) -> None:
+        _free_range(descriptor, 0)
 
     def _wait_whole(descriptor: int) -> None:
         while True:
@@ -375,6 +447,10 @@ else:
     def _free_range(descriptor: int, offset: int) -> None:
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset, os.SEEK_SET)
 
+    def _wait_range(descriptor: int, offset: int, *, alone: bool) -> None:
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        fcntl.lockf(descriptor, kind, 1, offset, os.SEEK_SET)
+
     def _enter(descriptor: int, sweep: Callable[[], None]) -> None:
         try:
             if _try_range(descriptor, _PRESENCE):
@@ -391,6 +467,9 @@ else:
                 return False
             raise
         return True
+
+    def _free_whole(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _wait_whole(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

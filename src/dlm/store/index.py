@@ -1,30 +1,28 @@
-"""What the store remembers beside its files, in sqlite: when each blob was last known good, and what origins answered.
+"""What the store remembers beside its files, in sqlite: how each blob's file looked when it was last known good.
 
-Nothing here is needed and nothing is believed. A digest is believed for as long as the blob's file has the stat
-signature it had when it was hashed; an origin's answer, for as long as the blob is there. Every row carries a seal over
-its fields, so that a page that was scribbled on is no row. Whatever sqlite says is wrong with the file (damaged, not a
+Nothing here is needed and little is believed: a digest, for as long as the blob's file has the stat signature it had
+when it was hashed. Rows are written after their blobs are on the disk, never before (``LocalStore.settle``): a row
+outlives a power cut that its blob does not. Every row carries a seal over its fields, so that a page that was scribbled
+on is no row. Whatever sqlite says is wrong with the file (damaged, not a
 database, of another schema) sets it aside, and an empty one takes its place; a file that is locked for too long or
 cannot be written is left alone and done without.
 
 The journal is sqlite's ordinary rollback journal: a write-ahead log needs shared memory, which network file systems
 lack, and a folder that readers may write, which a read-only cache is not. Nothing is flushed to the disk for the
-index: a lost row costs reading the blob once more. Keys are only here as their sha256: they may hold addresses.
+index: a lost row costs reading the blob once more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
-from dlm.model.transfer import Known
 from dlm.ports import Clock
 
 if TYPE_CHECKING:
@@ -33,23 +31,15 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobRow", "Index", "Signature"]
 
-_SCHEMA = 1
+_SCHEMA = 2
 _TABLES = """
 CREATE TABLE IF NOT EXISTS blobs (
     sha256 TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digests TEXT,
     name TEXT, used REAL, seal TEXT
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS origins (
-    key TEXT PRIMARY KEY, digests TEXT, size INTEGER, etag TEXT, last_modified TEXT, headers TEXT, final_url TEXT,
-    serial INTEGER, name TEXT, seal TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER);
 """
 _BUSY_SECONDS = 5.0
 _MOVED = 1032  # SQLITE_READONLY_DBMOVED, which the module names only from Python 3.11 on some builds
-_BATCH = 256
-#: A blob from this size on is worth a row at once: reading it again would take longer than writing the row.
-_AT_ONCE = 1024 * 1024
 #: Reading a blob is noted at most this often, so that a run that only reads writes next to nothing.
 _USED_STEP = 3600.0
 
@@ -142,11 +132,17 @@ class Index:
             return self.blob(sha256)
 
     def set_blob(self, row: BlobRow) -> None:
-        """Record a blob that was just hashed. Small ones are written together, later."""
+        """Record a blob that was just hashed; it is written by :meth:`flush`, which comes after the blob's own."""
         with self._lock:
             self._note(replace(row, used=self._clock.time()))
-            if row.signature.size >= _AT_ONCE:
-                self.flush()
+
+    def write_blob(self, row: BlobRow) -> None:
+        """Write the row of a blob that is on the disk already."""
+        with self._lock:
+            row = replace(row, used=self._clock.time())
+            self._state.checked[row.sha256] = row
+            self._state.pending.pop(row.sha256, None)
+            self._insert([row])
 
     def use(self, row: BlobRow) -> None:
         """Note that a blob was asked for."""
@@ -163,22 +159,12 @@ class Index:
             if os.path.lexists(self._path):
                 self._try(lambda connection: _write(connection, "DELETE FROM blobs WHERE sha256 = ?", [(sha256,)]))
 
-    def origin(self, key: str) -> Known | None:
-        """What was recorded under a key (its sha256), or None."""
+    def name(self, sha256: str, name: str) -> None:
+        """Note the name by which people know a blob; the first one stays."""
         with self._lock:
-            return self._try(lambda connection: _read_origin(connection, key), write=False)
-
-    def set_origin(self, key: str, known: Known, name: str) -> None:
-        """Record an origin's answer under a key (its sha256), with a new serial; blobs that wait are written too."""
-        with self._lock:
-            least = int(self._clock.time() * 1_000_000)
-            if self._try(lambda connection: _write_origin(connection, key, known, name, least)) is None:
-                return
-            sha256 = known.digests.sha256
-            row = self.blob(sha256) if sha256 else None
+            row = self.blob(sha256)
             if row is not None and name and not row.name:
                 self._note(replace(row, name=name))
-            self.flush()
 
     def rows(self) -> Mapping[str, BlobRow]:
         """All blobs that the index knows, by sha256."""
@@ -186,25 +172,31 @@ class Index:
             stored = self._try(lambda connection: list(_read_blobs(connection)), write=False) or []
             return {row.sha256: row for row in stored} | self._state.pending
 
-    def flush(self) -> None:
-        """Write what waits."""
+    def waiting(self) -> tuple[str, ...]:
+        """The sha256 of each row that waits to be written."""
         with self._lock:
-            pending, self._state.pending = self._state.pending, {}
-            if pending:
-                rows = [_blob_values(row) for row in pending.values()]
-                statement = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                self._try(lambda connection: _write(connection, statement, rows))
+            return tuple(self._state.pending)
+
+    def flush(self, only: Iterable[str]) -> None:
+        """Write the rows of these blobs, as far as they wait."""
+        with self._lock:
+            pending = self._state.pending
+            rows = [row for row in (pending.pop(sha256, None) for sha256 in only) if row is not None]
+            if rows:
+                self._insert(rows)
 
     def close(self) -> None:
-        """Write what waits and let go of the file; the next use opens it again."""
+        """Let go of the file; the next use opens it again. What waits is not written."""
         with self._lock:
-            self.flush()
             self._drop()
+
+    def _insert(self, rows: Iterable[BlobRow]) -> None:
+        values = [_blob_values(row) for row in rows]
+        statement = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._try(lambda connection: _write(connection, statement, values))
 
     def _note(self, row: BlobRow) -> None:
         self._state.pending[row.sha256] = self._state.checked[row.sha256] = row
-        if len(self._state.pending) >= _BATCH:
-            self.flush()
 
     def _try(self, work: Callable[[sqlite3.Connection], T], *, write: bool = True) -> T | None:
         """Do ``work`` on the database; None if it cannot be done. A damaged file is replaced and tried once more."""
@@ -358,54 +350,6 @@ def _read_blobs(connection: sqlite3.Connection) -> Iterator[BlobRow]:
         row = _blob_of(values)
         if row is not None:
             yield row
-
-
-def _write_origin(connection: sqlite3.Connection, key: str, known: Known, name: str, least: int) -> int:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        found = connection.execute("SELECT last FROM serials").fetchone()
-        # Behind the clock's microseconds as well, so that a fresh index does not give out a number once more.
-        serial = max(least, (found[0] if found and isinstance(found[0], int) else 0) + 1)
-        connection.execute("INSERT OR REPLACE INTO serials VALUES (1, ?)", (serial,))
-        validators = known.validators
-        values = (
-            key,
-            _packed(known.digests),
-            known.size,
-            validators.etag,
-            validators.last_modified,
-            json.dumps(dict(known.headers)),
-            known.final_url,
-            serial,
-            name,
-        )
-        connection.execute(
-            "INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, _seal(*values))
-        )
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return serial
-
-
-def _read_origin(connection: sqlite3.Connection, key: str) -> Known | None:
-    values = connection.execute("SELECT * FROM origins WHERE key = ?", (key,)).fetchone()
-    if values is None:
-        return None
-    *fields, seal = values
-    if _seal(*fields) != seal:
-        return None
-    _, digests, size, etag, last_modified, headers, final_url, serial, _ = fields
-    return Known(
-        digests=_unpacked(digests),
-        size=size,
-        validators=Validators(etag, last_modified),
-        headers=json.loads(headers),
-        final_url=final_url,
-        serial=serial,
-    )
 
 
 def _packed(digests: Digests) -> str:

@@ -8,92 +8,70 @@
       .gitignore                      ``*``, for a cache inside a project
       cas/<2 hex>/<sha256>            the blobs, mode 0444; a name is only ever given to bytes that hash to it
       alias/<algorithm>/<2 hex>/<hex> the sha256 of the blob that has another digest; believed once that is computed
+      origins/<2 hex>/<sha256 of key> what an origin answered for an address; see ``dlm.store.origins``
       partial/<sha256 of key>         bytes of a transfer that was cut
       partial/<sha256 of key>.json    what vouches for them: validators, total, length and sha256
       tmp/<random>                    private to one writer; after a kill, swept by the next process that is alone
+      using/<random>                  what one running process uses; see ``dlm.store.using``
       quarantine/<sha256>.<sha256>    what was found under a name, and what it really hashes to
       notes/<sha256 of key>           the notebook
+      layers/<hash>.sqlite            what is known of the blobs of a lower cache; see ``dlm.store.layers``
       locks/claims                    one byte for each key; see ``dlm.store.guard``
-      index.sqlite                    when a blob was last known good, what origins said; see ``dlm.store.index``
+      index.sqlite                    how a blob looked when it was last known good; see ``dlm.store.index``
+      sizes                           how large each folder is; see ``dlm.store.sizes``
 
 Blobs are the only thing that matters: all the rest may be damaged or deleted at any time and is made again. Nothing is
 created before the first write. Reading needs no lock, and what it would write need not be written, so that a cache on a
-read-only file system serves.
+read-only file system serves. ``docs/store.md`` says what is on the disk when.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
 import stat
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from functools import partial
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
-from dlm.model.digest import STRENGTH, Digest, Digests, new_hash
+from dlm.model.digest import Digest, Digests
 from dlm.model.events import Note, Warned
-from dlm.model.transfer import Known
+from dlm.model.transfer import Arrived, Known
 from dlm.ports import Claim, Clock, Reporter, Writer
-from dlm.store.flush import flush_folder
+from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.index import BlobRow, Index, Signature
+from dlm.store.layers import Layer
+from dlm.store.layout import LAYOUT, Layout, key_name
 from dlm.store.notes import read_note, write_note
-from dlm.store.writer import BLOCK, FileWriter, Rooms, disk_error
+from dlm.store.origins import read_origin, write_origin
+from dlm.store.prune import Pruned, StoredBlob, victims
+from dlm.store.reading import Contents, read_alias, read_contents
+from dlm.store.settling import Settling
+from dlm.store.sizes import total_size
+from dlm.store.using import Uses, in_use
+from dlm.store.writer import FileWriter, Rooms, disk_error
 
-__all__ = ["LAYOUT", "LocalStore", "StoredBlob"]
-
-#: The version of the layout that this dlm reads and writes.
-LAYOUT = 1
+__all__ = ["LocalStore"]
 
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder is a cache of dlm: everything in it can be fetched again.\n"
     "# What this file means: https://bford.info/cachedir/\n"
 )
-_FILES = ("CACHEDIR.TAG", "VERSION", ".gitignore", "index.sqlite", "index.sqlite-journal")
-_HEX = re.compile(r"[0-9a-f]{64}\Z")
-_PAIR = re.compile(r"[0-9a-f]{2}\Z")
-#: Each folder of the layout with the names that dlm gives in it; the first level of ``cas`` and ``alias`` has folders.
-_FOLDERS = {
-    "cas": _HEX,
-    "alias": re.compile(r"[0-9a-f]{96,128}\Z"),
-    "partial": re.compile(r"[0-9a-f]{64}(?:\.json)?\Z"),
-    "tmp": re.compile(r"[0-9a-f]{32}\Z"),
-    "quarantine": re.compile(r"[0-9a-f]{64}\.[0-9a-f]{1,64}\Z"),
-    "notes": _HEX,
-    "locks": re.compile(r"claims\Z"),
-}
-_READ = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredBlob:
-    """A blob as listings show it, not checked.
-
-    Attributes:
-        name: how people know it, ``""`` where nobody said.
-        size: in bytes.
-        used: when it was last asked for or written, seconds since the epoch; 0 where that is not known.
-    """
-
-    sha256: str
-    name: str
-    size: int
-    used: float
+_TEMPORARY = re.compile(r"[0-9a-f]{32}\Z")
+#: A transfer that was cut so long ago is not taken up again by anybody.
+_STALE_PARTIAL = 14 * 86_400.0
+#: So many blobs may wait for their flush; then it comes at once, to bound what is kept in memory.
+_MOST_UNSETTLED = 4096
 
 
 class LocalStore:
@@ -101,36 +79,68 @@ class LocalStore:
 
     Args:
         root: the cache folder, absolute.
+        layers: folders of lower caches, consulted first and in this order, never written.
+        shared: whether every user of the folder's group may write.
 
     Every method raises LocalError where the disk refuses, naming the path and the operation.
     """
 
-    def __init__(self, root: str, clock: Clock, reporter: Reporter) -> None:
-        self._root = os.path.abspath(root)
+    def __init__(
+        self, root: str, clock: Clock, reporter: Reporter, *, layers: Sequence[str] = (), shared: bool = False
+    ) -> None:
+        self._layout = Layout(os.path.abspath(root))
         self._clock = clock
         self._reporter = reporter
-        self._index = Index(self._at("index.sqlite"), clock)
+        self._shared = shared
+        self._index = Index(self._layout.at("index.sqlite"), clock)
         # Nothing that belongs to the store holds on to it, so that it is finished with as soon as it is let go of.
-        self._claims = Claims(self._at("locks", "claims"), partial(_warn_unlocked, reporter, self._root))
-        self._cas = self._at("cas")
+        self._claims = Claims(self._layout.at("locks", "claims"), partial(_warn_unlocked, reporter, self.root))
+        self._uses = Uses(self._layout.at("using"), self._claims)
+        notes = self._layout.at("layers")
+        lower = dict.fromkeys(os.path.abspath(layer) for layer in layers)
+        self._layers = [Layer(one, notes, clock, partial(_warn, reporter)) for one in lower if one != self.root]
+        self._settling = Settling(self._index, [layer.index for layer in self._layers])
         self._lock = threading.Lock()
         self._read_version = False
         self._made = False
         # A run that ends without close() still writes what its index holds back.
-        self._finalizer = weakref.finalize(self, self._index.close)
+        self._finalizer = weakref.finalize(self, _finish, self._settling, self._uses)
 
     @property
     def root(self) -> str:
         """The cache folder, absolute."""
-        return self._root
+        return self._layout.root
 
     def path_of(self, sha256: str) -> str:
         """Where the blob of that sha256 is, or would be."""
-        return os.path.join(self._cas, sha256[:2], sha256)
+        path = self._layout.blob(sha256)
+        if self._layers and not os.path.lexists(path):
+            for layer in self._layers:
+                if os.path.lexists(layer.path_of(sha256)):
+                    return layer.path_of(sha256)
+        return path
+
+    def settle(self) -> None:
+        """Wait until every blob of this process is on the disk, and note that they are good.
+
+        Whoever writes down that blobs are there, in a lockfile or in a journal, calls this first.
+
+        Raises:
+            LocalError: the disk did not take one; that blob is gone again, and has to be fetched anew.
+        """
+        self._settling.settle()
 
     def close(self) -> None:
-        """Write what the index holds back and close it. The store stays usable."""
-        self._index.close()
+        """Settle, and let go of what is open. The store stays usable.
+
+        Raises:
+            LocalError: as :meth:`settle` does.
+        """
+        try:
+            self.settle()
+        finally:
+            self._settling.close()
+            self._uses.close()
 
     # Blobs
 
@@ -139,20 +149,27 @@ class LocalStore:
 
         It is read and hashed again if its file is not as it was when that was last done, and where a digest is asked
         for that was not computed yet. A blob whose bytes are not what its name says goes to quarantine, with a
-        warning. One whose sha256 is right and that differs in another digest is a good blob, but not the one asked for.
+        warning; in a lower cache it is passed over. One whose sha256 is right and that differs in another digest is a
+        good blob, but not the one asked for.
 
         Raises:
             LocalError: its file cannot be read. That says nothing about its bytes, so it stays.
         """
         self._check_version()
+        for layer in self._layers:
+            row = layer.find(digests)
+            if row is not None:
+                path = layer.path_of(row.sha256)
+                return Blob(path=path, digests=row.digests, size=row.signature.size, lower=True)
         sha256 = digests.sha256 or self._alias(digests)
         if sha256 is None:
             return None
+        self._say_used(sha256)
         row = self._checked(sha256, digests.algorithms)
         if row is None or row.digests.contradiction(digests) is not None:
             return None
         self._index.use(row)
-        return self._blob(row)
+        return Blob(path=self._layout.blob(row.sha256), digests=row.digests, size=row.signature.size)
 
     def claim(self, key: str) -> Claim | None:
         """The right to fetch what ``key`` names, against all threads and processes; None while another has it.
@@ -163,7 +180,7 @@ class LocalStore:
         try:
             return self._claims.claim(key)
         except OSError as error:
-            raise disk_error("lock", self._at("locks", "claims"), error) from error
+            raise disk_error("lock", self._layout.at("locks", "claims"), error) from error
 
     def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
         """A writer for what ``key`` names, with what an earlier run left of it.
@@ -171,24 +188,31 @@ class LocalStore:
         The caller holds the claim on ``key``. The writer's ``offset`` may be all of the body already.
         """
         self._make()
-        name = _key(key)
+        name = key_name(key)
         # Without locks another process may write the same partial file at this moment: keep to private names.
-        resumable = None if self._claims.unsupported else self._at("partial", name)
-        rooms = Rooms(temporary=self._at("tmp"), partial=resumable, publish=self._publish)
+        resumable = None if self._claims.unsupported else self._layout.at("partial", name)
+        rooms = Rooms(
+            temporary=self._layout.at("tmp"),
+            partial=resumable,
+            publish=self._publish,
+            mode=0o660 if self._shared else 0o600,
+        )
         return FileWriter(name, expected, rooms)
 
     def known(self, key: str) -> Known | None:
         """What was recorded for ``key``, as long as the blob it speaks of is there. The blob itself is not checked."""
         self._check_version()
-        known = self._index.origin(_key(key))
-        if known is None or known.digests.sha256 is None:
-            return None
+        origin = read_origin(self._layout.origin(key))
+        if origin is None or origin[0].digests.sha256 is None:
+            return next((known for layer in self._layers if (known := layer.known(key)) is not None), None)
+        known = origin[0]
+        path = self.path_of(known.digests.sha256 or "")
         try:
-            found = os.lstat(self.path_of(known.digests.sha256))
+            found = os.lstat(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise disk_error("read", self.path_of(known.digests.sha256), error) from error
+            raise disk_error("read", path, error) from error
         return known if stat.S_ISREG(found.st_mode) and found.st_size == known.size else None
 
     def record(self, key: str, known: Known, name: str) -> None:
@@ -198,58 +222,87 @@ class LocalStore:
         if final_url is not None and ("?" in final_url or "@" in final_url or "#" in final_url):
             final_url = None
         kept = replace(known, headers=kept_headers(known.headers), final_url=final_url)
-        self._index.set_origin(_key(key), kept, _shown(name))
+        path = self._layout.origin(key)
+        shown = _shown(name)
+        try:
+            self._folder(os.path.dirname(path))
+            write_origin(path, kept, shown, self._clock.time(), self._layout.at("tmp"), mode=self._mode)
+        except OSError as error:
+            raise disk_error("write to", path, error) from error
+        if kept.digests.sha256 is not None:
+            self._index.name(kept.digests.sha256, shown)
+
+    def arrived(self, outcome: Arrived) -> Arrived:
+        """Remember the name by which people know the blob."""
+        if not outcome.blob.lower:
+            self._index.name(outcome.blob.sha256, _shown(outcome.order.artifact.filename))
+        return outcome
 
     # The notebook
 
     def read(self, key: str) -> tuple[str, float] | None:
         """The text noted under ``key`` and when, in seconds since the epoch; None where there is none."""
         self._check_version()
-        return read_note(self._at("notes", _key(key)))
+        found = read_note(self._layout.note(key))
+        if found is None:
+            found = next((note for layer in self._layers if (note := layer.read(key)) is not None), None)
+        return found
 
     def write(self, key: str, text: str) -> None:
         """Note a text; where that fails, it is only mentioned."""
         try:
             self._make()
-            write_note(self._at("notes", _key(key)), text, self._clock.time(), self._at("tmp"))
+            write_note(self._layout.note(key), text, self._clock.time(), self._layout.at("tmp"), self._mode)
         except OSError as error:
-            self._reporter.emit(Note(f"cannot note a listing in {self._at('notes')}: {error.strerror}"))
+            self._reporter.emit(Note(f"cannot note a listing in {self._layout.at('notes')}: {error.strerror}"))
         except LocalError as error:
             self._reporter.emit(Note(error.message))
 
     # The whole cache
 
     def blobs(self) -> Iterator[StoredBlob]:
-        """Every blob there is, by sha256, with what the index knows of it."""
+        """Every blob of this cache, by sha256, with what is known of it. Lower caches are not listed."""
         self._check_version()
         rows = self._index.rows()
-        for sha256 in self._names():
+        names: dict[str, str] | None = None
+        for sha256 in self._layout.names():
             try:
-                found = os.lstat(self.path_of(sha256))
+                found = os.lstat(self._layout.blob(sha256))
             except FileNotFoundError:
                 continue
             row = rows.get(sha256)
-            yield StoredBlob(
-                sha256=sha256, name=row.name if row else "", size=found.st_size, used=row.used if row else 0.0
-            )
+            name = row.name if row else ""
+            if not name:
+                # The index is young or was lost: what origins answered says some names, too.
+                names = self._names_of_origins() if names is None else names
+                name = names.get(sha256, "")
+            # A blob that the index does not know was used when it was written, at least.
+            used = max(row.used if row else 0.0, found.st_mtime)
+            yield StoredBlob(sha256=sha256, name=name, size=found.st_size, used=used)
 
     def size(self) -> int:
         """How many bytes the files of the cache have together, partial transfers included."""
-        return sum(size for _, size in self._own_files())
+        return total_size(self._layout)
 
     def verify_all(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, bool]]:
         """Hash every blob anew; each sha256 with whether its bytes are right. Those that are not go to quarantine.
 
         Args:
-            only: these blobs alone, where they are there.
+            only: these blobs alone, where they are there, in this cache or in a lower one.
         """
         self._check_version()
-        for sha256 in self._names() if only is None else only:
-            row = self._index.blob(sha256)
-            wanted = row.digests.algorithms if row is not None else ()
-            if os.path.lexists(self.path_of(sha256)):
-                yield sha256, self._rehash(sha256, wanted) is not None
-        self._index.flush()
+        everything = [] if only is not None else [name for layer in self._layers for name in layer.names()]
+        for sha256 in dict.fromkeys((*self._layout.names(), *everything)) if only is None else only:
+            good = [
+                layer.checked(sha256, (), anew=True) is not None
+                for layer in self._layers
+                if os.path.lexists(layer.path_of(sha256))
+            ]
+            if os.path.lexists(self._layout.blob(sha256)):
+                row = self._index.blob(sha256)
+                good.append(self._rehash(sha256, row.digests.algorithms if row is not None else ()) is not None)
+            if good:
+                yield sha256, all(good)
 
     def clean(self) -> tuple[int, int]:
         """Remove everything that dlm made in the cache folder, and nothing else.
@@ -257,10 +310,11 @@ class LocalStore:
         Returns:
             how many blobs there were, and how many bytes all files had.
         """
-        self._index.close()
+        self._settling.forget()
+        self._uses.close()
         blobs = total = 0
-        cas = self._at("cas") + os.sep
-        for path, size in self._own_files():
+        cas = self._layout.at("cas") + os.sep
+        for path, size in self._layout.own_files():
             try:
                 os.unlink(path)
             except FileNotFoundError:
@@ -269,18 +323,117 @@ class LocalStore:
                 raise disk_error("remove", path, error) from error
             total += size
             blobs += path.startswith(cas)
-        for folder in self._own_folders():
+        for folder in self._layout.own_folders():
             # Not empty: somebody else's file is in it, or another process writes at this moment.
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
         self._made = False
         return blobs, total
 
+    def prune(
+        self,
+        locked: AbstractSet[str],
+        *,
+        max_size: int | None = None,
+        max_age: float | None = None,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Remove the blobs that were not used for longest, and what is left over from work that was cut.
+
+        Args:
+            locked: the sha256 of blobs that stay, since lockfiles name them.
+            max_size: bytes that blobs may have together.
+            max_age: seconds since its last use after which a blob goes. With neither limit, every blob goes that
+                nobody keeps.
+            dry_run: remove nothing.
+
+        Raises:
+            LocalError: the disk refuses, or it cannot be known what running processes use.
+        """
+        if not os.path.isdir(self._layout.at("cas")):
+            return Pruned(removed=(), freed=0, locked=0, used=0, left=0)
+        self.close()
+        self._make()
+        now = self._clock.time()
+        try:
+            with self._claims.gate(alone=True) as held:
+                if not held:
+                    raise LocalError(
+                        f"the file system of the cache {self.root} has no locks, so nobody can tell what is in use",
+                        hint="when nothing else runs, `dlm cache clean` empties the cache",
+                    )
+                used = frozenset(in_use(self._layout.at("using"), sweep=not dry_run))
+                blobs = list(self.blobs())
+                going, kept = victims(blobs, locked | used, now=now, max_size=max_size, max_age=max_age)
+                freed = sum(blob.size for blob in going)
+                if not dry_run:
+                    for blob in going:
+                        self._unlink(self._layout.blob(blob.sha256))
+                        self._index.forget(blob.sha256)
+        except OSError as error:
+            raise disk_error("prune", self.root, error) from error
+        freed += self._prune_rest(now, max_age, dry_run=dry_run)
+        return Pruned(
+            removed=tuple(going),
+            freed=freed,
+            locked=sum(blob.sha256 in locked for blob in kept),
+            used=sum(blob.sha256 in used and blob.sha256 not in locked for blob in kept),
+            left=sum(blob.size for blob in blobs) - sum(blob.size for blob in going),
+        )
+
+    def _prune_rest(self, now: float, max_age: float | None, *, dry_run: bool) -> int:
+        """Damaged blobs, transfers that nobody takes up any more, and what speaks of blobs that are gone."""
+        freed = 0
+        partial_age = _STALE_PARTIAL if max_age is None else min(max_age, _STALE_PARTIAL)
+        for path, size in self._layout.files_in(self._layout.at("quarantine")):
+            freed += size
+            if not dry_run:
+                self._unlink(path)
+        for path, size in self._layout.files_in(self._layout.at("partial")):
+            name = os.path.basename(path).removesuffix(".json")
+            with contextlib.suppress(FileNotFoundError):
+                if now - os.lstat(path).st_mtime <= partial_age:
+                    continue
+            claim = self._claims.claim_name(bytes.fromhex(name))
+            if claim is None:
+                continue  # somebody is at work on it
+            with claim:
+                freed += size
+                if not dry_run:
+                    self._unlink(path)
+        for path in self._layout.origins():
+            origin = read_origin(path)
+            if not dry_run and (origin is None or not os.path.lexists(self.path_of(origin[0].digests.sha256 or ""))):
+                self._unlink(path)
+        return freed
+
+    def _unlink(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise disk_error("remove", path, error) from error
+
+    def _names_of_origins(self) -> dict[str, str]:
+        found = (read_origin(path) for path in self._layout.origins())
+        return {known.digests.sha256 or "": name for known, name in filter(None, found)}
+
     # Checking
+
+    def _say_used(self, sha256: str) -> None:
+        """Nobody shall prune a blob between its being asked for and its use."""
+        if not os.path.lexists(self._layout.blob(sha256)):
+            return
+        try:
+            self._make()
+            self._uses.say(sha256)
+        except (OSError, LocalError):
+            return  # a cache that cannot be written is read all the same
 
     def _checked(self, sha256: str, wanted: tuple[str, ...]) -> BlobRow | None:
         """The row of a blob that is there and good, with at least the ``wanted`` digests computed."""
-        path = self.path_of(sha256)
+        path = self._layout.blob(sha256)
         try:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -295,43 +448,32 @@ class LocalStore:
         return self._rehash(sha256, wanted)
 
     def _rehash(self, sha256: str, wanted: tuple[str, ...]) -> BlobRow | None:
-        path = self.path_of(sha256)
-        try:
-            descriptor = os.open(path, _READ)
-        except FileNotFoundError:
+        path = self._layout.blob(sha256)
+        known = self._index.blob(sha256)
+        algorithms = dict.fromkeys(("sha256", *wanted, *(known.digests.algorithms if known else ())))
+        contents = read_contents(path, tuple(algorithms))
+        if contents is None:
             return None
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                self._quarantine(sha256, "", None)  # a link, which dlm never makes here
-                return None
-            raise disk_error("read", path, error) from error
-        try:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                self._quarantine(sha256, "", before)
-                return None
-            known = self._index.blob(sha256)
-            algorithms = dict.fromkeys(("sha256", *wanted, *(known.digests.algorithms if known else ())))
-            digests = _hash_file(descriptor, tuple(algorithms))
-            after = os.fstat(descriptor)
-        except OSError as error:
-            raise disk_error("read", path, error) from error
-        finally:
-            os.close(descriptor)
-        actual = digests.sha256 or ""
+        if not isinstance(contents, Contents):
+            self._quarantine(sha256, "", contents.found)
+            return None
+        actual = contents.digests.sha256 or ""
         if actual != sha256:
-            self._quarantine(sha256, actual, after)
+            self._quarantine(sha256, actual, contents.found)
             return None
-        row = BlobRow(digests=digests, signature=Signature.of(after), name=known.name if known else "")
-        if Signature.of(before) == row.signature:
+        row = BlobRow(
+            digests=contents.digests, signature=Signature.of(contents.found), name=known.name if known else ""
+        )
+        if contents.signature is not None:
             self._index.set_blob(row)
+            self._settling.add(sha256, path, ours=False)
         return row
 
     def _quarantine(self, sha256: str, actual: str, found: os.stat_result | None) -> None:
         """Take a file that is not what its name says out of the way."""
-        path = self.path_of(sha256)
+        path = self._layout.blob(sha256)
         self._index.forget(sha256)
-        target = self._at("quarantine", f"{sha256}.{actual or secrets.token_hex(4)}")
+        target = self._layout.at("quarantine", f"{sha256}.{actual or secrets.token_hex(4)}")
         says = f"its bytes have the sha256 {actual}" if actual else "it is no plain file"
         try:
             self._make()
@@ -352,103 +494,90 @@ class LocalStore:
         """Give a finished file its final name; a good blob that is there already stays, and the new file goes."""
         sha256 = digests.sha256
         assert sha256 is not None
-        path = self.path_of(sha256)
-        there = self._checked(sha256, ()) if os.path.lexists(path) else None
+        path = self._layout.blob(sha256)
         try:
+            self._uses.say(sha256)
+            there = self._checked(sha256, ()) if os.path.lexists(path) else None
             if there is not None:
                 _remove((private, *leftovers))
                 signature = there.signature
                 digests = digests.joined(there.digests)
             else:
                 self._rename(private, path)
-                flush_folder(os.path.dirname(path))
                 _remove(leftovers)  # now, since losing a name changes the ctime
                 signature = Signature.of(os.lstat(path))
             for digest in digests:
                 if digest.algorithm != "sha256":
                     self._write_alias(digest, sha256)
+            if signature.size == size:
+                self._note(BlobRow(digests=digests, signature=signature), path, new=there is None)
         except OSError as error:
             raise disk_error("write to", path, error) from error
-        row = BlobRow(digests=digests, signature=signature)
-        if signature.size == size:
-            self._index.set_blob(row)
         return Blob(path=path, digests=digests, size=size)
+
+    def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
+        """Note a good blob, at once where it is on the disk."""
+        if not new:
+            self._index.set_blob(row)
+        elif flushes_at_once(row.signature.size):
+            self._settling.flush_name(path)
+            self._index.write_blob(row)
+        else:
+            self._index.set_blob(row)
+            self._settling.add(row.sha256, path, ours=True)
+            if len(self._settling) >= _MOST_UNSETTLED:
+                self.settle()
 
     def _rename(self, private: str, path: str) -> None:
         try:
             os.replace(private, path)
         except FileNotFoundError:
-            folder = os.path.dirname(path)
-            os.makedirs(folder, exist_ok=True)
-            flush_folder(os.path.dirname(folder))
+            self._folder(os.path.dirname(path))
             os.replace(private, path)
-
-    def _blob(self, row: BlobRow) -> Blob:
-        return Blob(path=self.path_of(row.sha256), digests=row.digests, size=row.signature.size)
 
     # Other digests
 
-    def _alias_path(self, digest: Digest) -> str:
-        return self._at("alias", digest.algorithm, digest.value[:2], digest.value)
-
     def _alias(self, digests: Digests) -> str | None:
         """The sha256 that is said to belong to other digests; :meth:`get` computes whether it does."""
-        for digest in reversed(digests.items):
-            try:
-                with open(self._alias_path(digest), "rb") as file:
-                    found = file.read(65)
-            except OSError:
-                continue
-            with contextlib.suppress(ValueError):
-                return Digest("sha256", found.decode("ascii", "replace").strip()).value
-        return None
+        aliases = (read_alias(self._layout.alias(digest)) for digest in reversed(digests.items))
+        return next((sha256 for sha256 in aliases if sha256 is not None), None)
 
     def _write_alias(self, digest: Digest, sha256: str) -> None:
-        path = self._alias_path(digest)
-        draft = self._at("tmp", secrets.token_hex(16))
-        with open(draft, "xb") as file:
-            file.write(sha256.encode())
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.replace(draft, path)
+        path = self._layout.alias(digest)
+        self._folder(os.path.dirname(path))
+        self._write_file(path, sha256.encode())
 
     # The folder
 
-    def _at(self, *parts: str) -> str:
-        return os.path.join(self._root, *parts)
+    @property
+    def _mode(self) -> int | None:
+        """Of small files; None for what the umask says."""
+        return 0o664 if self._shared else None
 
     def _check_version(self) -> None:
-        """Refuse a layout that came later. Junk in the file counts as none: it is no blob."""
-        if self._read_version:
-            return
-        try:
-            with open(self._at("VERSION"), "rb") as file:
-                text = file.read(32).strip()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            text = b""
-        except OSError as error:
-            raise disk_error("read", self._at("VERSION"), error) from error
-        if text.isdigit() and int(text) > LAYOUT:
-            raise LocalError(
-                f"the cache {self._root} has layout {int(text)}, of a dlm that came later; this one knows {LAYOUT}",
-                hint="upgrade dlm, or set DLM_CACHE_DIR to another folder",
-            )
-        self._read_version = True
+        if not self._read_version:
+            self._layout.check_version()
+            self._read_version = True
 
     def _make(self) -> None:
         """Make the folders before the first write of this process."""
-        if self._made and os.path.isdir(self._at("tmp")):
+        temporary = self._layout.at("tmp")
+        if self._made and os.path.isdir(temporary):
             return
         self._check_version()
         with self._lock:
             try:
-                os.makedirs(self._root, exist_ok=True)
+                self._folder(self.root)
                 # In somebody's own folder the tag would keep their files out of backups, and the other out of git.
-                foreign = set(os.listdir(self._root)) - {*_FILES, *_FOLDERS}
-                for folder in _FOLDERS:
-                    os.makedirs(self._at(folder), exist_ok=True)
-                if not os.access(self._at("tmp"), os.W_OK):
+                foreign = any(map(self._layout.is_foreign, os.listdir(self.root)))
+                for name in self._layout.folders:
+                    self._folder(self._layout.at(name))
+                if not os.access(temporary, os.W_OK):
                     # Said now, not when a body has come over the network for nothing.
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._at("tmp"))
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), temporary)
+                if self._shared:
+                    for path in (self._layout.at("locks", "claims"), self._layout.at("index.sqlite")):
+                        self._open_up(path)
                 # Before the first file of our own in tmp/, so that nobody sweeps it away.
                 self._claims.enter(self._sweep)
                 self._make_file("VERSION", f"{LAYOUT}\n")
@@ -456,65 +585,80 @@ class LocalStore:
                     self._make_file("CACHEDIR.TAG", _TAG)
                     self._make_file(".gitignore", "*\n")
             except OSError as error:
-                raise disk_error("write to the cache folder", self._root, error) from error
+                raise disk_error("write to the cache folder", self.root, error) from error
             self._made = True
 
+    def _folder(self, path: str) -> None:
+        """Make a folder, and those above it; in a shared cache, the group's. Raises OSError."""
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+            if self._shared:
+                _give_group(path, 0o2770)
+            return
+        except FileNotFoundError:
+            above = os.path.dirname(path)
+            if self._is_inside(above):
+                self._folder(above)
+            else:
+                os.makedirs(above, exist_ok=True)
+            self._folder(path)
+            return
+        if self._shared:
+            _give_group(path, 0o2770)
+        if self._is_inside(os.path.dirname(path)):
+            self._settling.add_folder(os.path.dirname(path))
+
+    def _is_inside(self, path: str) -> bool:
+        return path == self.root or path.startswith(self.root + os.sep)
+
+    def _open_up(self, path: str) -> None:
+        """Make a file that all users of a shared cache write to, or open it up to the group. Raises OSError."""
+        if os.path.lexists(path):
+            _give_group(path, 0o660)
+            return
+        draft = self._layout.at("tmp", secrets.token_hex(16))
+        try:
+            with open(draft, "xb") as file:
+                _give_group(file.fileno(), 0o660)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            _remove((draft,))
+
     def _make_file(self, name: str, text: str) -> None:
-        path = self._at(name)
+        path = self._layout.at(name)
         with contextlib.suppress(FileNotFoundError, IsADirectoryError), open(path, "rb") as file:
             if file.read(len(text) + 1) == text.encode():
                 return
-        draft = self._at("tmp", secrets.token_hex(16))
+        self._write_file(path, text.encode())
+
+    def _write_file(self, path: str, data: bytes) -> None:
+        draft = self._layout.at("tmp", secrets.token_hex(16))
         with open(draft, "xb") as file:
-            file.write(text.encode())
+            file.write(data)
+            if self._shared:
+                _give_group(file.fileno(), 0o660)
         os.replace(draft, path)
 
     def _sweep(self) -> None:
         """Remove what killed writers left; called while no other process can write."""
-        with os.scandir(self._at("tmp")) as entries:
-            for entry in entries:
-                if _FOLDERS["tmp"].match(entry.name):
+        with os.scandir(self._layout.at("tmp")) as found:
+            for entry in found:
+                if _TEMPORARY.match(entry.name):
                     with contextlib.suppress(OSError):
                         os.unlink(entry.path)
-
-    def _names(self) -> Iterator[str]:
-        """The sha256 of every blob, in order."""
-        for folder in sorted(_entries(self._at("cas"))):
-            if _PAIR.match(folder):
-                for name in sorted(_entries(self._at("cas", folder))):
-                    if _HEX.match(name) and name.startswith(folder):
-                        yield name
-
-    def _own_folders(self) -> Iterator[str]:
-        """Every folder of the layout, inner ones first, the cache folder last; none that is a link."""
-        for top in _FOLDERS:
-            path = self._at(top)
-            if top == "alias":
-                for algorithm in STRENGTH:
-                    yield from (self._at(top, algorithm, name) for name in _entries(self._at(top, algorithm)))
-                    yield self._at(top, algorithm)
-            elif top == "cas":
-                yield from (self._at(top, name) for name in _entries(path) if _PAIR.match(name))
-            yield path
-        yield self._root
-
-    def _own_files(self) -> Iterator[tuple[str, int]]:
-        """Every file that has a place in the layout, with its size."""
-        for folder in self._own_folders():
-            inside = os.path.relpath(folder, self._root).split(os.sep)
-            pattern = _FOLDERS.get(inside[0])
-            for name in _FILES if folder == self._root else _entries(folder):
-                if pattern is None or pattern.match(name):
-                    path = os.path.join(folder, name)
-                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                        found = os.lstat(path)
-                        if not stat.S_ISDIR(found.st_mode):
-                            yield path, found.st_size
 
     # Talk
 
     def _warn(self, message: str) -> None:
-        self._reporter.emit(Warned(message))
+        _warn(self._reporter, message)
+
+
+def _warn(reporter: Reporter, message: str) -> None:
+    reporter.emit(Warned(message))
 
 
 def _warn_unlocked(reporter: Reporter, root: str, reason: str) -> None:
@@ -526,8 +670,21 @@ def _warn_unlocked(reporter: Reporter, root: str, reason: str) -> None:
     )
 
 
-def _key(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+def _finish(settling: Settling, uses: Uses) -> None:
+    """What happens when a store is let go of without a word."""
+    # A blob that could not be flushed is not noted as good: whoever asks for it next reads it first.
+    with contextlib.suppress(LocalError):
+        settling.settle()
+    settling.close()
+    uses.close()
+
+
+def _give_group(path: str | int, mode: int) -> None:
+    """Let the group do what the owner may, if it is ours to say. Raises OSError."""
+    found = os.stat(path)
+    wanted = stat.S_IMODE(found.st_mode) | mode
+    if hasattr(os, "geteuid") and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != wanted:
+        os.chmod(path, wanted)
 
 
 def _shown(name: str) -> str:
@@ -536,31 +693,8 @@ def _shown(name: str) -> str:
     return last if last.isprintable() else ""
 
 
-def _entries(path: str) -> list[str]:
-    """The names in a folder; none if it is not there or is a link."""
-    try:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            return []
-        return os.listdir(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise disk_error("list", path, error) from error
-
-
 def _remove(paths: tuple[str, ...]) -> None:
     """Remove files that are of no use any more; what stays is dropped by the next writer or sweep."""
     for path in paths:
         with contextlib.suppress(OSError):
             os.unlink(path)
-
-
-def _hash_file(descriptor: int, algorithms: tuple[str, ...]) -> Digests:
-    hashes = {name: new_hash(name) for name in algorithms}
-    block = bytearray(BLOCK)
-    view = memoryview(block)
-    with open(descriptor, "rb", buffering=0, closefd=False) as file:
-        while count := file.readinto(block):
-            for hasher in hashes.values():
-                hasher.update(view[:count])
-    return Digests.from_mapping({name: hasher.hexdigest() for name, hasher in hashes.items()})

@@ -29,11 +29,12 @@ def read_note(path: str) -> tuple[str, float] | None:
         return None
 
 
-def write_note(path: str, text: str, noted: float, temporary: str) -> None:
+def write_note(path: str, text: str, noted: float, temporary: str, mode: int | None = None) -> None:
     """Note a text. Raises OSError.
 
     Args:
         temporary: a folder on the same file system for the file that is renamed to ``path``.
+        mode: of the file, whatever the umask says; None leaves it to that.
     """
     body = text.encode("utf-8", "replace")
     draft = os.path.join(temporary, secrets.token_hex(16))
@@ -41,6 +42,8 @@ def write_note(path: str, text: str, noted: float, temporary: str) -> None:
         with open(draft, "xb") as file:
             file.write(b"%s %.6f %s\n" % (_MARK, noted, _sha256(body).encode()))
             file.write(body)
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), mode)
         os.replace(draft, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -9,10 +9,11 @@ and a checkpoint: a length, and the sha256 of that many bytes. Only what the che
 so neither a gap, nor a tail that a power cut left as zeroes, nor a sidecar of another file can get into a blob, not
 even into one that no pin protects. The sidecar names the key by its sha256 and holds no address and no header.
 
-A blob is published in four steps: flush the data, give the file a private name that no other process can know,
-rename that to the digest, flush the folder. The private name matters where claims fail to exclude others (a file system
-without locks, a cache that was cleaned while in use): what gets the final name is always the very file that was hashed.
-A file that was on the disk keeps its old name until the blob has its own, so that a kill in between loses nothing.
+A blob is published in two steps: the file gets a private name that no other process can know, and that is renamed to
+the digest; ``dlm.store.flush`` says when it is on the disk. The private name matters where claims fail to exclude
+others (a file system without locks, a cache that was cleaned while in use): what gets the final name is always the very
+file that was hashed. A file that was on the disk keeps its old name until the blob has its own, so that a kill in
+between loses nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digest, Digests, Hash, new_hash
-from dlm.store.flush import flush_file
+from dlm.store.flush import flush_file, flushes_at_once
 
 __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error"]
 
@@ -72,11 +73,13 @@ class Rooms:
         temporary: the folder of private names.
         publish: gives a finished file (its path, its digests, its size) its final name, then removes other names
             of it and what goes with them.
+        mode: of files that another run may take up.
     """
 
     partial: str | None
     temporary: str
     publish: Callable[[str, Digests, int, tuple[str, ...]], Blob]
+    mode: int = 0o600
 
 
 class FileWriter:
@@ -306,9 +309,14 @@ class FileWriter:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # what nobody vouches for
             self._descriptor = os.open(path, _NEW, 0o600)
+            self._open_up(self._descriptor)
         except OSError as error:
             raise disk_error("create", path, error) from error
         self._path = path
+
+    def _open_up(self, descriptor: int) -> None:
+        if self._rooms.mode != 0o600 and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, self._rooms.mode)
 
     def _private(self) -> str:
         return os.path.join(self._rooms.temporary, secrets.token_hex(16))
@@ -322,6 +330,8 @@ class FileWriter:
             return  # whatever lies there is dropped when the first bytes are written
         self._path = path
         self._descriptor = descriptor = _open_old(path)
+        if descriptor is not None and not _is_ours(descriptor):
+            self._descriptor = descriptor = self._own_copy(descriptor, note.length)
         good = descriptor is not None
         if descriptor is not None:
             found = os.fstat(descriptor)
@@ -339,6 +349,23 @@ class FileWriter:
             self._open = True
             return
         self._validators, self._total, self._limit = note.validators, note.total, _limit(note.total)
+
+    def _own_copy(self, foreign: int, length: int) -> int | None:
+        """A file of our own in the place of another user's, whose mode and times are not ours to set."""
+        private = self._private()
+        try:
+            own = os.open(private, _NEW, 0o600)
+            self._open_up(own)
+            at = 0
+            while at < length and (block := _read_at(foreign, min(BLOCK, length - at), at)):
+                _write_all(own, block, at)
+                at += len(block)
+            os.replace(private, self._path)
+        except OSError as error:
+            raise disk_error("write to", self._path, error) from error
+        finally:
+            os.close(foreign)
+        return own
 
     def _checkpoint(self) -> None:
         if self._rooms.partial is None:
@@ -363,6 +390,7 @@ class FileWriter:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
                 self._sidecar = os.open(path, _NEW, 0o600)
+                self._open_up(self._sidecar)
             # One write of one page in place: the kernel does not tear that in two, and it costs next to nothing.
             _write_all(self._sidecar, text.ljust(_SIDECAR_SIZE), 0)
         except OSError as error:
@@ -425,7 +453,7 @@ class FileWriter:
         try:
             try:
                 _write_all(descriptor, b"".join(self._pieces), 0)
-                _finish(descriptor)
+                _finish(descriptor, self._buffered)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -441,7 +469,7 @@ class FileWriter:
             try:
                 ours = os.fstat(descriptor)
                 os.ftruncate(descriptor, self._written)
-                _finish(descriptor)
+                _finish(descriptor, self._written)
             finally:
                 os.close(descriptor)
                 self._close_sidecar()
@@ -463,7 +491,7 @@ class FileWriter:
 _BACK_NS = 10_000_000_000
 
 
-def _finish(descriptor: int) -> None:
+def _finish(descriptor: int, size: int) -> None:
     """Last steps on a file before its name becomes final."""
     if hasattr(os, "fchmod"):
         os.fchmod(descriptor, 0o444)
@@ -471,7 +499,8 @@ def _finish(descriptor: int) -> None:
         found = os.fstat(descriptor)
         back = max(0, found.st_mtime_ns - _BACK_NS)
         os.utime(descriptor, ns=(back, back))
-    flush_file(descriptor)
+    if flushes_at_once(size):
+        flush_file(descriptor)
 
 
 def _limit(total: int | None) -> int:
@@ -502,6 +531,10 @@ def _open_old(path: str) -> int | None:
         except OSError:
             return None
     return None
+
+
+def _is_ours(descriptor: int) -> bool:
+    return not hasattr(os, "geteuid") or os.fstat(descriptor).st_uid == os.geteuid()
 
 
 def _write_pieces(descriptor: int, pieces: list[bytes], at: int) -> None:

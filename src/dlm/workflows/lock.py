@@ -124,6 +124,7 @@ def save(run: Run, lockfile: Lockfile, read: ReadLockfile | None) -> bool:
     data = write_lockfile(lockfile)
     if run.files.read_lockfile() == data:
         return False
+    run.store.settle()
     run.files.write_lockfile(data)
     return True
 

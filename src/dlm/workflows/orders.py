@@ -64,9 +64,11 @@ def gather(run: Run, artifacts: Sequence[Artifact], *, offline: str | None = Non
     for outcome in run.fetcher().fetch(orders, run.store):
         index = where[id(outcome.order)]
         if isinstance(outcome, Arrived):
-            haul.arrived[index] = outcome
+            haul.arrived[index] = run.store.arrived(outcome)
         else:
             haul.errors[index] = _explained(run, artifacts[index], outcome.error)
+    # What comes next writes down that these blobs are there.
+    run.store.settle()
     return haul
 
 

@@ -13,9 +13,8 @@ from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Manifest
 from dlm.model.selector import Grammar
 from dlm.model.settings import Settings
-from dlm.ports import Clock, Fetcher, ProjectFiles, Reporter, Resolver, Variables
+from dlm.ports import Cache, Clock, Fetcher, ProjectFiles, Reporter, Resolver, Variables
 from dlm.state.ownership import ProjectState
-from dlm.store.local import LocalStore
 from dlm.workflows.stamping import Stamp
 
 __all__ = ["ListingAge", "Run", "one_or_all"]
@@ -39,7 +38,7 @@ class Run:
 
     files: ProjectFiles
     settings: Settings
-    store: LocalStore
+    store: Cache
     state: ProjectState
     fetcher: Callable[[], Fetcher]
     resolver: Callable[[str, ListingAge], Resolver]

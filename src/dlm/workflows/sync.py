@@ -297,6 +297,7 @@ class _Sync:
             for want in place
         ]
         folders = missing_folders(run.files.root, [one.dest for one in placings])
+        run.store.settle()  # a link may be all that a path will hold
         token = run.state.begin(placings, plan.remove, folders)
         done = carry_out(
             run.files.root,

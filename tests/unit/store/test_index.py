@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
-from dlm.model.transfer import Known
 from dlm.store.index import BlobRow, Index, Signature
 from tests.support.processes import run
 from tests.support.stores import StillClock
 
 DIGESTS = Digests.sha256_of(b"data")
+OTHER = BlobRow(digests=Digests.sha256_of(b"other"), signature=Signature(5, 1, 2, 3))
 ROW = BlobRow(digests=DIGESTS, signature=Signature(4, 10, 20, 2**64 - 1), name="data.txt")
-KNOWN = Known(digests=DIGESTS, size=4, validators=Validators('"quo\'ted"', None), headers={"etag": "é"})
 
 
 @pytest.fixture
@@ -30,9 +28,13 @@ def an_index(path: Path) -> Index:
 
 def filled(path: Path) -> None:
     index = an_index(path)
-    index.set_blob(ROW)
-    index.set_origin("key", KNOWN, "data.txt")
+    store(index)
     index.close()
+
+
+def store(index: Index, row: BlobRow = ROW) -> None:
+    index.set_blob(row)
+    index.flush([row.sha256])
 
 
 def test_rows_outlive_the_process(path: Path) -> None:
@@ -41,16 +43,12 @@ def test_rows_outlive_the_process(path: Path) -> None:
     row = index.blob(ROW.sha256)
     assert row is not None
     assert (row.signature, row.digests, row.name) == (ROW.signature, ROW.digests, "data.txt")
-    known = index.origin("key")
-    assert known is not None
-    assert (known.validators, dict(known.headers)) == (KNOWN.validators, {"etag": "é"})
     assert list(index.rows()) == [ROW.sha256]
 
 
 def test_reading_makes_no_file(path: Path) -> None:
     index = an_index(path)
     assert index.blob(ROW.sha256) is None
-    assert index.origin("key") is None
     index.forget(ROW.sha256)
     index.close()
     assert not path.exists()
@@ -82,7 +80,7 @@ def _other_schema(path: Path) -> None:
 
 def _without_tables(path: Path) -> None:
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE blobs; DROP TABLE origins; CREATE TABLE blobs (x);")
+    connection.executescript("DROP TABLE blobs; CREATE TABLE blobs (x);")
     connection.close()
 
 
@@ -94,13 +92,9 @@ def test_a_damaged_index_is_made_anew(path: Path, damage: object) -> None:
     damage(path)
     index = an_index(path)
     assert index.blob(ROW.sha256) in {None, ROW}
-    index.origin("key")
-    index.set_blob(ROW)
-    index.set_origin("key", KNOWN, "")
+    store(index)
     index.close()
-    again = an_index(path)
-    assert again.blob(ROW.sha256) is not None
-    assert again.origin("key") is not None
+    assert an_index(path).blob(ROW.sha256) is not None
 
 
 @pytest.mark.fault("I08")
@@ -109,45 +103,44 @@ def test_a_row_that_was_changed_is_no_row(path: Path) -> None:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute("UPDATE blobs SET size = 5")
-        connection.execute("UPDATE origins SET size = 5")
     connection.close()
     index = an_index(path)
     assert index.blob(ROW.sha256) is None
-    assert index.origin("key") is None
     assert index.rows() == {}
 
 
 @pytest.mark.fault("I08")
 def test_an_index_that_goes_while_it_is_open_is_made_anew(path: Path) -> None:
     index = an_index(path)
-    index.set_origin("key", KNOWN, "")
+    store(index, OTHER)
     path.unlink()
-    index.set_origin("key", KNOWN, "")
-    index.set_blob(ROW)
+    store(index)
     index.close()
     again = an_index(path)
-    assert again.origin("key") is not None
     assert again.blob(ROW.sha256) is not None
+    assert again.blob(OTHER.sha256) is None
 
 
-def test_serials_grow_even_in_a_new_index(path: Path) -> None:
-    clock = StillClock()
-    index = Index(str(path), clock)
-    serials = []
-    for _ in range(3):
-        index = Index(str(path), clock)
-        index.set_origin("key", KNOWN, "")
-        known = index.origin("key")
-        assert known is not None
-        serials.append(known.serial)
+def test_a_row_waits_until_its_blob_is_on_the_disk(path: Path) -> None:
+    index = an_index(path)
+    index.set_blob(ROW)
+    index.set_blob(OTHER)
+    assert set(index.waiting()) == {ROW.sha256, OTHER.sha256}
+    index.flush([OTHER.sha256])
+    assert index.waiting() == (ROW.sha256,)
     index.close()
-    path.unlink()
-    clock.now += 1
-    index = Index(str(path), clock)
-    index.set_origin("key", KNOWN, "")
-    known = index.origin("key")
-    assert known is not None
-    assert [*serials, known.serial] == sorted({*serials, known.serial})
+    again = an_index(path)
+    assert again.blob(ROW.sha256) is None
+    assert again.blob(OTHER.sha256) is not None
+
+
+def test_the_first_name_of_a_blob_stays(path: Path) -> None:
+    index = an_index(path)
+    index.set_blob(OTHER)
+    index.name(OTHER.sha256, "first")
+    index.name(OTHER.sha256, "second")
+    index.name("0" * 64, "of nothing")
+    assert [row.name for row in index.rows().values()] == ["first"]
 
 
 @pytest.mark.promise(4)
@@ -156,18 +149,15 @@ def test_processes_share_it(path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from tests.unit.store.test_index import KNOWN, an_index
+        from tests.unit.store.test_index import OTHER, ROW, an_index, store
         index = an_index(Path(sys.argv[1]))
-        print(index.origin("key").serial)
-        index.set_origin("key", KNOWN, "")
+        print(index.blob(ROW.sha256).name)
+        store(index, OTHER)
     """
     index = an_index(path)
-    first = index.origin("key")
-    assert first is not None
-    assert int(run(code, path)) == first.serial
-    second = index.origin("key")
-    assert second is not None
-    assert second.serial > first.serial
+    assert index.blob(OTHER.sha256) is None
+    assert run(code, path) == "data.txt\n"
+    assert index.blob(OTHER.sha256) is not None
 
 
 @pytest.mark.fault("L04")
@@ -177,14 +167,14 @@ def test_an_index_that_cannot_be_written_is_read(path: Path) -> None:
         import os, sys
         from pathlib import Path
         from tests.support.processes import give_up_privileges
-        from tests.unit.store.test_index import KNOWN, ROW, an_index
+        from tests.unit.store.test_index import OTHER, ROW, an_index, store
         path = Path(sys.argv[1])
         path.chmod(0o444); path.parent.chmod(0o555)
         give_up_privileges()
         index = an_index(path)
         assert index.blob(ROW.sha256) is not None
-        index.set_blob(ROW); index.set_origin("key", KNOWN, ""); index.forget("x"); index.close()
-        assert index.origin("key") is not None
+        store(index, OTHER); index.forget("x"); index.close()
+        assert index.blob(ROW.sha256) is not None
         path.parent.chmod(0o755)
         print(sorted(os.listdir(path.parent)))
     """

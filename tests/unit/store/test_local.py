@@ -14,7 +14,7 @@ from dlm.errors import LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
 from dlm.model.transfer import Known
-from dlm.store.local import StoredBlob
+from dlm.store.prune import StoredBlob
 from tests.support.stores import Heard, StillClock, a_store, put
 
 
@@ -118,7 +118,7 @@ def test_a_blob_that_was_just_written_is_not_read_again(
     def read(*_: object) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr("dlm.store.local._hash_file", read)
+    monkeypatch.setattr("dlm.store.reading._hash_file", read)
     assert a_store(tmp_path).get(blob.digests) == blob
 
 

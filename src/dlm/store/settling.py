@@ -1,0 +1,107 @@
+"""What has a name and is not on the disk yet, and the moment when it is: ``Settling``.
+
+The order is what matters: the blobs, then their names, then the rows that call them good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlm.store.flush import flush_files
+from dlm.store.index import Index
+from dlm.store.writer import disk_error
+
+__all__ = ["Settling"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A blob that waits for its flush; ``ours`` if this process gave it its name."""
+
+    path: str
+    ours: bool
+
+
+class Settling:
+    """The flushes of one store, for any number of threads.
+
+    Args:
+        index: of the store.
+        others: indexes whose blobs are not ours to flush.
+    """
+
+    def __init__(self, index: Index, others: Sequence[Index]) -> None:
+        self._index = index
+        self._others = tuple(others)
+        self._waiting: dict[str, _Waiting] = {}
+        self._folders: set[str] = set()
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, sha256: str, path: str, *, ours: bool) -> None:
+        """A blob shall be on the disk after :meth:`settle`."""
+        with self._lock:
+            known = self._waiting.get(sha256)
+            self._waiting[sha256] = _Waiting(path, ours or (known is not None and known.ours))
+
+    def add_folder(self, path: str) -> None:
+        """The names in a folder shall be on the disk after :meth:`settle`."""
+        with self._lock:
+            self._folders.add(path)
+
+    def flush_name(self, path: str) -> None:
+        """Flush the name of a file whose bytes are on the disk. Raises OSError."""
+        with self._lock:
+            folders, self._folders = self._folders, set()
+        failed = flush_files((), (*folders, os.path.dirname(path)))
+        if failed:
+            raise next(iter(failed.values()))
+
+    def settle(self) -> None:
+        """Flush what waits, then write down which blobs are good.
+
+        Raises:
+            LocalError: the disk did not take something. A blob that this process wrote is removed then: what is read
+                from memory now may not be what is on the disk later.
+        """
+        with self._lock:
+            if self._pid != os.getpid():
+                return  # a child; what the parent wrote is the parent's to flush
+            waiting, self._waiting = self._waiting, {}
+            folders, self._folders = self._folders, set()
+            paths = {one.path: sha256 for sha256, one in waiting.items()}
+            above = (*folders, *(os.path.dirname(path) for path in paths))
+            failed = flush_files(paths, above) if above else {}
+            lost = {
+                sha256 for sha256, one in waiting.items() if one.path in failed or os.path.dirname(one.path) in failed
+            }
+            for sha256 in lost:
+                if waiting[sha256].ours:
+                    with contextlib.suppress(OSError):
+                        os.unlink(waiting[sha256].path)
+                self._index.forget(sha256)
+            self._index.flush(one for one in self._index.waiting() if one not in lost)
+            for other in self._others:
+                other.flush(other.waiting())
+        for path, error in failed.items():
+            raise disk_error("flush", path, error) from error
+
+    def forget(self) -> None:
+        """Flush nothing and write nothing: all of it is about to be removed."""
+        with self._lock:
+            self._waiting, self._folders = {}, set()
+            for sha256 in self._index.waiting():
+                self._index.forget(sha256)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the indexes."""
+        for index in (self._index, *self._others):
+            index.close()
