@@ -141,8 +141,6 @@ class Layout:
     def _spot(self, member: Member, path: str) -> Spot:
         try:
             check_path(path)
-            if path.startswith("~"):
-                check_filename(path.split("/", 1)[0])
         except ValueError as error:
             raise PolicyError(
                 f"the archive is refused: not every platform can hold {shown(path)}",

@@ -192,6 +192,7 @@ def _archive(file: BlobFile, limits: Limits) -> Archive:
                 hint="give the file a name that ends in its compression, such as .gz, or leave extract: out",
             )
     elif not is_tar(head):
+        _refuse_polyglot(file)
         raise ArchiveError(
             "it is no archive that dlm knows: neither tar nor zip",
             hint="leave extract: out to place the file as it is",
@@ -214,7 +215,7 @@ def _single(file: BlobFile, limits: Limits) -> Iterator[bytes]:
 
 def _refuse_polyglot(file: BlobFile) -> None:
     if ends_as_zip(file):
-        raise PolicyError("the archive is refused: it begins as one kind of archive and ends as another (zip)")
+        raise PolicyError("the archive is refused: it ends as a zip file, and begins as something else")
 
 
 def _laid_out(file: BlobFile, size: int, wish: Extract, limits: Limits) -> tuple[Layout, list[Spot | None]]:
