@@ -42,6 +42,7 @@ _PLAIN_TAGS = frozenset(
 )
 # No manifest needs more, and what recurses over a value has a floor to stand on.
 _DEEPEST = 32
+_NO_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,3})?\Z")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z")
@@ -310,7 +311,7 @@ class _Builder:
                 return value
             if _INTEGER.match(text):
                 return int(text)
-        if any("\ud800" <= character <= "\udfff" for character in text) or "\0" in text:
+        if _NO_CHARACTER.search(text):
             self._complain(node, path, "a character that is none (a lone surrogate or NUL)")
             return ""
         return text

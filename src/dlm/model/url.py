@@ -20,6 +20,7 @@ __all__ = ["REFERENCE", "Url", "references", "secret_parameters"]
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_ODD = re.compile(r'[\x00-\x20\x7f-\x9f\\<>"^`|\ud800-\udfff]')
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PATH_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:@/")
 _QUERY_SAFE = _PATH_SAFE | frozenset("?[]")
@@ -155,11 +156,12 @@ def _secret_names(query: str) -> Iterator[str]:
 
 
 def _refuse_odd_characters(text: str) -> None:
-    for character in text:
-        if character <= " " or character == "\x7f" or "\x80" <= character <= "\x9f":
-            raise ValueError("a URL has no blanks and no control characters; write them as %20 and the like")
-        if character in '\\<>"^`|' or "\ud800" <= character <= "\udfff":
-            raise ValueError(f"a URL does not hold the character {character!r}")
+    match = _ODD.search(text)
+    if match is None:
+        return
+    if match[0] in '\\<>"^`|' or match[0] >= "\ud800":
+        raise ValueError(f"a URL does not hold the character {match[0]!r}")
+    raise ValueError("a URL has no blanks and no control characters; write them as %20 and the like")
 
 
 def _split(body: str) -> tuple[str, str, str | None]:
