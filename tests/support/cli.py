@@ -7,6 +7,7 @@ words before a test sees it.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -35,6 +36,15 @@ _FILTERS = (
 def console_script() -> str:
     """The path of the installed ``dlm``."""
     return str(Path(sys.executable).with_name("dlm.exe" if os.name == "nt" else "dlm"))
+
+
+def _become_plain() -> None:
+    """Between fork and exec: have file modes count, also for root."""
+    if sys.platform.startswith("linux") and os.geteuid() == 0:
+        set_securebits, no_root = 28, 1  # PR_SET_SECUREBITS, SECBIT_NOROOT: exec gives root nothing back
+        if ctypes.CDLL(None, use_errno=True).prctl(set_securebits, no_root, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+    give_up_privileges()
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
-            preexec_fn=give_up_privileges if plain_user else None,  # noqa: PLW1509 - a child with one thread
+            preexec_fn=_become_plain if plain_user else None,  # noqa: PLW1509 - a child with one thread
         )
 
     def end(self, process: subprocess.Popen[str], *arguments: str) -> Ran:

@@ -253,7 +253,9 @@ class _Sync:
         written = self._write(held, haul)
         plain = not (self._wish.groups or self._wish.inexact or self._wish.force or plan.left or self._errors)
         shown = len(plan.keep) + len(done.placements) == len(wants.wanted)
-        self.clean = plain and shown and settled.manifest is not None and not settled.manifest.warnings
+        # What is optional and could not be locked is asked for again each time: it may be there by now.
+        whole = all(name in settled.lockfile.entries for name in settled.resources)
+        self.clean = plain and shown and whole and settled.manifest is not None and not settled.manifest.warnings
         return SyncReport(
             placed=_shown(done, place, survey),
             removed=done.removed,
