@@ -327,6 +327,7 @@ class TestPieces:
             (("Content-Range", f"bytes 0-{len(BODY) - 1}/{len(BODY)}"),),
             (("Content-Range", f"bytes 99999-{len(BODY) - 1}/{len(BODY)}"),),
             (("Content-Range", f"bytes 100000-{len(BODY) - 1}/{len(BODY) + 1}"),),
+            (("Content-Range", f"bytes 100000-{len(BODY)}/{len(BODY) + 1}"),),
             (("Content-Range", f"bytes 100000-200000/{len(BODY)}"),),
             (("Content-Range", "bytes 100000-199999/*"),),
             (("Content-Range", f"items 100000-{len(BODY) - 1}/{len(BODY)}"),),

@@ -24,6 +24,9 @@ from dlm.model.url import Url
 from dlm.model.wire import Ending, Failure, Head
 
 LENGTHS = {0: 20, 1: 20, 2: 35}
+#: How far first byte, last byte and total of a Content-Range may be off. Each shows: a lie that agrees with itself
+#: and with all that was said before, under the same strong validator, is one that nobody can see without a pin.
+LIES = [(0, 0, 1), (0, 0, -1), (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0), (7, 0, 7), (-7, 0, 0)]
 PIN = Digests((Digest("sha256", "a" * 64),))
 RETRIES = 3
 BUDGET = 8.0
@@ -84,7 +87,7 @@ serves = st.builds(
     ranges=st.sampled_from([True, True, False]),
     heeds_if_range=st.sampled_from([True, True, False]),
     ending=st.sampled_from([None, None, None, Failure.CUT, Failure.STALLED]),
-    lie=st.just((0, 0, 0)) | st.tuples(*[st.sampled_from([0, 0, 0, -1, 1, 7])] * 3),
+    lie=st.sampled_from([*[(0, 0, 0)] * 6, *LIES]),
 )
 deeds = st.one_of(
     st.builds(Fails, failures), st.builds(Says, statuses, odd_fields.map(tuple)), redirects, *[serves] * 6
@@ -99,7 +102,7 @@ temptations = st.builds(
     ranges=st.just(True),
     heeds_if_range=st.booleans(),
     ending=st.none(),
-    lie=st.sampled_from([(0, 0, 0), (0, 0, 0), (0, 0, 1), (0, -1, 0), (0, 1, 1), (-1, 0, 0)]),
+    lie=st.sampled_from([*[(0, 0, 0)] * 6, *LIES]),
 )
 
 
