@@ -28,6 +28,7 @@ __all__ = [
 _MAX_LENGTH = 2**63 - 1
 #: RFC 9110 8.8.2.2: how much older than the answer a Last-Modified must be to prove that nothing changed since.
 _STRONG_AGE = 60.0
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def framed(head: Head) -> bool:
@@ -108,5 +109,14 @@ def is_public(peer: str | None) -> bool:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_global
+    within = _embedded(address) if isinstance(address, ipaddress.IPv6Address) else None
+    reached = within or address
+    return reached.is_global and not reached.is_multicast and not reached.is_reserved
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that packets to an IPv6 address end at: mapped, 6to4 (RFC 3056), Teredo, NAT64 (RFC 6052)."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (None if teredo is None else teredo[1])

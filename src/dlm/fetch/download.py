@@ -104,6 +104,7 @@ class _Reason:
     text: str
     kind: _Kind
     hint: str | None = None
+    status: int | None = None
 
 
 @dataclass(slots=True)
@@ -441,10 +442,10 @@ class Download:
         if passing_status(status):
             return _Verdict(means="again", reason=said, status=status, after=retry_after(head, now))
         if status in {401, 403}:
-            return _Verdict(means="lost", reason=said, hint=self._credentials(attempt))
+            return _Verdict(means="lost", reason=said, status=status, hint=self._credentials(attempt))
         if 200 <= status < 400:
             return _Verdict(means="lost", reason=f"{said}, which is no answer to a plain request", kind="network")
-        return _Verdict(means="lost", reason=said)
+        return _Verdict(means="lost", reason=said, status=status)
 
     def _redirect(self, attempt: _Attempt, head: Head) -> _Verdict:
         said = f"a redirect ({head.status}) of {attempt.url.redacted}"
@@ -574,7 +575,7 @@ class Download:
             case "again":
                 return self._again(attempt, verdict.reason, after=verdict.after, status=verdict.status)
             case _:
-                return self._give_up(attempt.source, verdict.reason, verdict.kind, verdict.hint)
+                return self._give_up(attempt.source, verdict.reason, verdict.kind, verdict.hint, verdict.status)
 
     def _followed(self, attempt: _Attempt, verdict: _Verdict) -> _Attempt:
         target = verdict.url
@@ -668,8 +669,9 @@ class Download:
         told = Retrying(self._artifact.resource, self._artifact.filename, self.clean(reason), wait, tries)
         return [Tell(told), Wait(wait, host)]
 
-    def _give_up(self, index: int, reason: str, kind: _Kind, hint: str | None = None) -> list[Command]:
-        self._reasons[index] = _Reason(self.clean(self._sources[index].shown), self.clean(reason), kind, hint)
+    def _give_up(self, index: int, reason: str, kind: _Kind, hint: str | None = None, status: int = 0) -> list[Command]:
+        shown = self.clean(self._sources[index].shown)
+        self._reasons[index] = _Reason(shown, self.clean(reason), kind, hint, status or None)
         self._queue.remove(index)
         if not self._queue:
             self._over = True
@@ -688,6 +690,13 @@ class Download:
         refused = all(reason.kind == "refused" for reason in reasons)
         kind = _ERRORS[gravest.kind] if gravest.kind != "refused" else (RefusedError if refused else NetworkError)
         hint = gravest.hint or next((reason.hint for reason in reasons if reason.hint), None) or _HINTS[gravest.kind]
+        if len(reasons) == 1 and kind is RefusedError:
+            return RefusedError(
+                f"{gravest.shown}: {gravest.text}",
+                resource=self._artifact.resource or None,
+                hint=hint,
+                status=gravest.status,
+            )
         if len(reasons) == 1:
             return kind(f"{gravest.shown}: {gravest.text}", resource=self._artifact.resource or None, hint=hint)
         return kind(

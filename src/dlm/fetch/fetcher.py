@@ -6,14 +6,16 @@ import importlib.util
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from dlm.errors import DlmError, SettingsError
+from dlm.fetch.ask import Asking
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Loop
 from dlm.fetch.page import Reading
 from dlm.fetch.workbench import Workbench
 from dlm.model.settings import Settings
-from dlm.model.transfer import Arrived, Lost, Order, Outcome, Page
+from dlm.model.transfer import Answered, Arrived, Lost, Order, Outcome, Page
 from dlm.ports import Backend, Clock, Reporter, Store, Wire
 
 __all__ = ["HttpFetcher", "choose_backend"]
@@ -95,6 +97,22 @@ class HttpFetcher:
             raise
         self._give_back(wire)
         return [result for url in urls if (result := readings[url].result) is not None]
+
+    def ask(self, orders: Sequence[Order]) -> list[Answered]:
+        """Whether each order's first source still has what was got there, in the order of ``orders``."""
+        wire = self._borrow()
+        loop = self._loop(wire)
+        asked = [Asking(self._bench, loop, replace(order, sources=order.sources[:1])) for order in orders]
+        try:
+            for one in asked:
+                one.start()
+            while any(one.result is None for one in asked):
+                loop.turn()
+        except BaseException:
+            wire.close()
+            raise
+        self._give_back(wire)
+        return [one.result for one in asked if one.result is not None]
 
     def close(self) -> None:
         """Close the connections that no call is using."""
