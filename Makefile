@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format schemas snapshots clean
+.PHONY: demo test check format schemas snapshots example-lock clean
 
 demo: $(VENV)/.installed ## install, start a stand-in python.org on loopback, and walk through lock, sync and verify
 	$(BIN)/python examples/demo.py
@@ -25,7 +25,10 @@ schemas: $(VENV)/.developed ## write schemas/ from the models
 	$(BIN)/dlm schema lockfile > schemas/downloads.lock.schema.json
 
 snapshots: $(VENV)/.developed ## accept what the commands print now
-	$(BIN)/python -m pytest -n 2 tests/functional --snapshot-update
+	$(BIN)/python -m pytest tests/functional --snapshot-update
+
+example-lock: $(VENV)/.developed ## write downloads.lock.example, which a test compares
+	DLM_WRITE_EXAMPLE_LOCK=1 $(BIN)/python -m pytest tests/functional/test_examples.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ class World:
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.site = PythonOrgSite()
-        origin.otherwise(self._site)
+        origin.otherwise(self.respond)
 
     @property
     def url(self) -> str:
@@ -57,7 +57,8 @@ class World:
             },
         )
 
-    def _site(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
+        """python.org's answer."""
         answer = self.site.respond(request.target, dict(request.headers))
         headers = tuple((name, value) for name, value in answer.headers.items() if name.lower() != "content-length")
         return Response(answer.status, headers, answer.body)
