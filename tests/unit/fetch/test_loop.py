@@ -1,0 +1,199 @@
+"""Caps, timers and the watch on slow servers, over a wire that does what the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dlm.fetch.loop import Exchange, Limits, Loop, Sink
+from dlm.model.settings import Settings
+from dlm.model.url import Url
+from dlm.model.wire import Ending, Failure, Head, Request
+from dlm.ports import Exchange as PortExchange
+from tests.support.stores import StillClock
+
+
+class ScriptedWire:
+    """A wire on which a turn takes as long as it may, and nothing happens but what a test does."""
+
+    def __init__(self, clock: StillClock) -> None:
+        self.running: list[PortExchange] = []
+        self.cancelled: list[PortExchange] = []
+        self.turns: list[float] = []
+        self.during: Callable[[], None] = lambda: None
+        self._clock = clock
+
+    def start(self, exchange: PortExchange) -> None:
+        self.running.append(exchange)
+
+    def cancel(self, exchange: PortExchange) -> None:
+        self.cancelled.append(exchange)
+        self.running.remove(exchange)
+
+    def turn(self, timeout: float) -> None:
+        self.turns.append(timeout)
+        self._clock.now += timeout
+        self.during()
+
+    def close(self) -> None:
+        self.running.clear()
+
+    def finish(self, exchange: PortExchange) -> None:
+        self.running.remove(exchange)
+        exchange.ended(Ending())
+
+
+class Quiet:
+    """Takes everything and remembers how it ended."""
+
+    def __init__(self) -> None:
+        self.endings: list[tuple[int, Failure | None]] = []
+
+    def answered(self, number: int, head: Head) -> Sink | None:
+        return bool
+
+    def ended(self, number: int, ending: Ending) -> None:
+        self.endings.append((number, ending.failure))
+
+
+class Bench:
+    def __init__(self, **limits: float) -> None:
+        self.clock = StillClock()
+        self.wire = ScriptedWire(self.clock)
+        self.handler = Quiet()
+        self.loop = Loop(self.wire, self.clock, Limits(**limits))  # type: ignore[arg-type]
+        self.count = 0
+
+    def start(self, host: str = "a.example") -> Exchange:
+        exchange = Exchange(self.loop, self.handler, self.count, Request(url=Url.parse(f"https://{host}/x")))
+        self.count += 1
+        self.loop.start(exchange)
+        return exchange
+
+    def receive(self, exchange: Exchange, count: int) -> None:
+        assert exchange.body(b"x" * count)
+
+    def hosts(self) -> list[str]:
+        return [exchange.request.url.host for exchange in self.wire.running]
+
+
+class TestCaps:
+    def test_each_host_has_its_share_and_all_have_theirs(self) -> None:
+        bench = Bench(jobs=5, jobs_per_host=2)
+        for host in ("a", "a", "a", "a", "b", "b", "c", "c"):
+            bench.start(f"{host}.example")
+        bench.loop.turn()
+        assert sorted(bench.hosts()) == ["a.example", "a.example", "b.example", "b.example", "c.example"]
+
+    def test_what_ends_makes_room(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=1)
+        first, second, other = bench.start(), bench.start(), bench.start("b.example")
+        assert not bench.loop.room
+        bench.loop.turn()
+        assert bench.wire.running == [first, other]
+        bench.wire.finish(first)
+        bench.loop.turn()
+        assert bench.wire.running == [other, second]
+        bench.wire.finish(other)
+        assert bench.loop.room
+
+    def test_what_is_cancelled_makes_room_and_is_told_nothing(self) -> None:
+        bench = Bench(jobs=1)
+        running, waiting, last = bench.start(), bench.start(), bench.start()
+        bench.loop.turn()
+        bench.loop.cancel(waiting)
+        bench.loop.cancel(running)
+        bench.loop.turn()
+        assert bench.wire.cancelled == [running]
+        assert bench.wire.running == [last]
+        assert bench.handler.endings == []
+
+    @pytest.mark.fault("H11")
+    def test_a_host_that_is_held_is_left_alone(self) -> None:
+        bench = Bench()
+        bench.loop.hold("https://a.example", 5.0)
+        bench.loop.hold("https://a.example", 2.0)
+        bench.start()
+        bench.loop.turn()
+        assert bench.clock.slept == [5.0]
+        assert bench.hosts() == ["a.example"]
+
+    def test_others_go_on_meanwhile(self) -> None:
+        bench = Bench()
+        bench.loop.hold("https://a.example", 5.0)
+        bench.start()
+        bench.start("b.example")
+        bench.loop.turn()
+        assert bench.hosts() == ["b.example"]
+        assert bench.clock.slept == []
+
+
+class TestTimers:
+    def test_they_are_called_in_order_when_they_are_due(self) -> None:
+        bench = Bench()
+        called: list[str] = []
+        bench.loop.after(3.0, lambda: called.append("late"))
+        bench.loop.after(1.0, lambda: called.append("early"))
+        bench.loop.turn()
+        assert called == ["early"]
+        bench.loop.turn()
+        assert called == ["early", "late"]
+        assert bench.clock.slept == [1.0, 2.0]
+
+    def test_a_turn_with_exchanges_waits_no_longer_than_the_next_of_them(self) -> None:
+        bench = Bench()
+        bench.start()
+        bench.loop.after(0.25, lambda: None)
+        bench.loop.turn()
+        assert bench.wire.turns == [0.25]
+
+
+class TestSlowness:
+    @pytest.mark.fault("H06")
+    def test_a_head_has_its_time(self) -> None:
+        bench = Bench(head_timeout=3.0)
+        bench.start()
+        for _ in range(3):
+            assert bench.handler.endings == []
+            bench.loop.turn()
+        assert bench.handler.endings == [(0, Failure.HEAD_TIMEOUT)]
+        assert bench.wire.running == []
+
+    @pytest.mark.fault("H07")
+    def test_a_body_has_its_rate(self) -> None:
+        bench = Bench(stall_timeout=4.0, stall_rate=10)
+        exchange = bench.start()
+        bench.loop.turn()
+        exchange.head(Head(status=200))
+        bench.wire.during = lambda: bench.receive(exchange, 10)
+        for _ in range(8):
+            bench.loop.turn()
+        assert bench.handler.endings == []
+        bench.wire.during = lambda: bench.receive(exchange, 9)
+        for _ in range(4):
+            bench.loop.turn()
+        assert bench.handler.endings == [(0, Failure.STALLED)]
+
+    def test_time_in_the_queue_is_nobodys_fault(self) -> None:
+        bench = Bench(jobs=1, head_timeout=3.0)
+        first = bench.start()
+        bench.start()
+        bench.loop.turn()
+        bench.loop.turn()
+        bench.wire.finish(first)
+        bench.loop.turn()
+        bench.loop.turn()
+        assert bench.handler.endings == [(0, None)]
+
+    def test_our_own_pauses_are_not_the_servers(self) -> None:
+        bench = Bench(head_timeout=3.0)
+        bench.start()
+        bench.loop.turn()
+        bench.clock.now += 1000.0
+        bench.loop.turn()
+        assert bench.handler.endings == []
+
+    def test_limits_come_from_the_settings(self) -> None:
+        limits = Limits.of(Settings(jobs=0, jobs_per_host=3, connect_timeout=4.0, stall_timeout=5.0, stall_rate=6))
+        assert limits == Limits(jobs=1, jobs_per_host=3, head_timeout=8.0, stall_timeout=5.0, stall_rate=6)
