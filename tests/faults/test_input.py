@@ -548,6 +548,11 @@ def test_so_are_those_that_come_from_a_url() -> None:
 def test_names_and_paths_that_are_too_long() -> None:
     assert "has 300 bytes; file systems hold 255" in problem(f"{{url: https://example.org/a, dest: {'x' * 300}}}")
     assert "at most 1024 are portable" in problem(f"{{url: https://example.org/a, dest: {'/'.join(['x' * 250] * 5)}}}")
+    # What only the folder and the name together make too long would be a lockfile that nobody can read.
+    folder = "/".join(["x" * 200] * 5)
+    assert "at most 1024" in problem(f"{{name: n, url: https://example.org/{'y' * 100}, dest: {folder}/}}")
+    assert "at most 1024" in problem(f"{{name: n, base: https://example.org/, files: [{'y' * 100}], dest: {folder}/}}")
+    assert "begins with ~" in problem("{name: n, url: https://example.org/~}")
     assert "has 300 bytes" in problem(f"{{name: n, url: https://example.org/{'x' * 300}}}")
 
 

@@ -172,6 +172,8 @@ class _Reading:
             self._check_filenames(names, dest)
         if base is not None and not (dest == "" or dest.endswith("/")):
             self._wrong(("dest",), "many files need a folder", f"{dest}/")
+        elif base is not None:
+            self._check_places(files, dest)
         found = address or base
         return Resource(
             name=name,
@@ -469,6 +471,13 @@ class _Reading:
             found.append(FileWish(name=checked, digests=digests))
         return tuple(found)
 
+    def _check_places(self, files: Iterable[FileWish], folder: str) -> None:
+        for file in files:
+            try:
+                check_path(folder + file.name)
+            except ValueError as error:
+                self._wrong(("files", file.name), str(error))
+
     def _dest(self, dest: str | None) -> str:
         if dest is None:
             return ""
@@ -543,7 +552,7 @@ class _Reading:
                             f"dest: {dest}NAME")  # fmt: skip
                 return
             try:
-                check_filename(name)
+                check_path(dest + check_filename(name))
             except ValueError as error:
                 self._wrong(("url",), str(error), f"name the file with dest: {dest}NAME")
                 return

@@ -25,7 +25,7 @@ def check_filename(name: str) -> str:
         raise ValueError("no file name")
     if "/" in name or "\\" in name:
         raise ValueError(f"the name {name!r} holds a slash")
-    for character in name:
+    for character in "" if name.isascii() and name.isprintable() else name:
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             raise ValueError(f"the name {name!r} holds the control character {character!r}")
     odd = sorted(_FORBIDDEN & set(name))
@@ -50,11 +50,9 @@ def check_path(text: str) -> str:
         raise ValueError(f"{text!r} holds a backslash; write folders with /")
     if text.startswith("/"):
         raise ValueError(f"{text!r} is absolute; a destination is relative to the manifest's folder")
-    if text.startswith("~"):
-        raise ValueError(f"{text!r} begins with ~; a destination is relative to the manifest's folder")
     if re.match(r"[A-Za-z]:", text):
         raise ValueError(f"{text!r} names a drive; a destination is relative to the manifest's folder")
-    folder = text.endswith("/")
+    folder = text.rsplit("/", 1)[-1] in {"", "."}
     parts: list[str] = []
     for part in text.split("/"):
         if part in {"", "."}:
@@ -64,11 +62,12 @@ def check_path(text: str) -> str:
         parts.append(check_filename(part))
     if not parts:
         return ""
+    # A shell would have put a home there; a file may well be called ~x.
+    if parts[0].startswith("~") and (len(parts) > 1 or folder or parts[0] == "~"):
+        raise ValueError(f"{text!r} begins with ~; a destination is relative to the manifest's folder")
     joined = "/".join(parts)
     if len(joined.encode()) > 1024:
         raise ValueError(f"the path has {len(joined.encode())} bytes; at most 1024 are portable")
-    if text.rsplit("/", 1)[-1] in {".", ".."}:
-        folder = True
     return joined + "/" if folder else joined
 
 

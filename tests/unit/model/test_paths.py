@@ -13,6 +13,7 @@ from dlm.model.paths import check_filename, check_path, collision_key
         ("a", "a"), ("./a", "a"), ("a//b", "a/b"), ("a/./b", "a/b"), ("a/", "a/"), ("a/.", "a/"), (".", ""), ("./", ""),
         ("", ""), ("a b/c", "a b/c"), ("é", "é"), ("...a", "...a"), (".hidden", ".hidden"), ("com10", "com10"),
         ("console.txt", "console.txt"), ("a/b.tar.gz", "a/b.tar.gz"), ("x" * 255, "x" * 255),
+        ("~x", "~x"), ("./~x", "~x"), ("a/~", "a/~"),
     ],
 )  # fmt: skip
 def test_canonical_form(text: str, canonical: str) -> None:
@@ -31,6 +32,9 @@ def test_canonical_form(text: str, canonical: str) -> None:
         ("a/..", "leads out of the project"),
         ("~/x", "begins with ~"),
         ("~root/x", "begins with ~"),
+        ("~root/", "begins with ~"),
+        ("~", "begins with ~"),
+        ("./~/x", "begins with ~"),
         ("C:/x", "names a drive"),
     ],
 )
