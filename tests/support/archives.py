@@ -70,7 +70,7 @@ class Ground:
         errors: list[DlmError] = []
         for attempt in (
             lambda: inspect(blob, wish or Extract(), "a.tar.gz", limits=limits),
-            lambda: self.unpack(data, wish, limits=limits),
+            lambda: self.unpack(data, wish, name="attempt", limits=limits),
         ):
             try:
                 attempt()

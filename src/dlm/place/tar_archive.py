@@ -21,6 +21,8 @@ _UNIT = 512
 _END = bytes(_UNIT)
 #: Long names, link targets and pax records are read as a whole.
 _MOST_HEADER = 1024 * 1024
+#: Far more than any tape's blocks are long.
+_MOST_PADDING = 32 * 1024 * 1024
 _LARGEST_OCTAL = 0o77777777777
 _OWNER_MAY_RUN = 0o100
 _RECORD = re.compile(rb"([1-9][0-9]{0,7}) ([^=\0]+)=")
@@ -92,9 +94,13 @@ class TarArchive:
 
     def _only_zeros(self) -> None:
         """Behind the end only padding may come: some programs would read on."""
-        while block := self._stream.exactly(BLOCK):
+        for _ in range(_MOST_PADDING // BLOCK):
+            block = self._stream.exactly(BLOCK)
             if block.strip(b"\0"):
-                raise refused("more data follows its end")
+                break
+            if not block:
+                return
+        raise refused("more data follows its end")
 
     def _meta(self, header: _Header, ahead: _Ahead) -> None:
         if header.size > _MOST_HEADER:

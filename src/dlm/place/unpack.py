@@ -428,8 +428,9 @@ def _file_of(
     try:
         return _summary(_write(body, folder, name, flush, executable=executable))
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(folder.name(name), dir_fd=folder.descriptor)
+        if not isinstance(error, FileExistsError):
+            with contextlib.suppress(OSError):
+                os.unlink(folder.name(name), dir_fd=folder.descriptor)
         if isinstance(error, OSError):
             raise disk_error("write", shown, error) from error
         raise

@@ -400,6 +400,8 @@ def _kind(entry: _Entry) -> MemberKind:
     """What a member is. Its name and its Unix mode must not contradict each other."""
     folder = entry.name.endswith("/")
     kind = stat.S_IFMT(entry.mode)
+    if folder and kind == stat.S_IFDIR | stat.S_IFREG:
+        kind = stat.S_IFDIR  # a mistake of some packers for Java; by itself it would mean a socket
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}:
         raise refused(f"{shown(entry.name)} is {_SPECIAL.get(kind, 'of a type that no archive may bring')}")
     says_folder = kind == stat.S_IFDIR or bool(entry.attributes & _DOS_FOLDER)
