@@ -85,19 +85,18 @@ def test_add_with_name_platforms_and_digest(desk: Desk, world: World) -> None:
     for name in ("linux", "macos"):
         world.file(f"/tool-{name}", IRIS)
     address = f"{world.url}/tool-{{os}}"
-    words = (
-        "--name",
-        "tool",
-        "--platform",
-        "linux-x86_64",
-        "--platform",
-        "macos-arm64",
-        "--sha256",
-        f"sha256:{SHA256}",
-    )
+    words = ("--name", "tool", "--platform", "linux-x86_64", "--platform", "macos-arm64")
+    refused = desk.dlm("add", address, "--sha256", SHA256, *words)
+    assert "each platform has its own bytes" in refused.err
     desk.dlm("add", address, *words).ok()
     assert [one["platform"] for one in desk.entry("tool")["artifacts"]] == ["linux-x86_64", "macos-arm64"]
     assert manifest(desk).startswith('{\n  "version": 1,\n  "resources": [\n    {\n      "name": "tool",\n')
+
+
+def test_add_with_a_digest(desk: Desk, world: World) -> None:
+    desk.manifest("version: 1\nresources: []\n")
+    desk.dlm("add", world.file("/iris.csv", IRIS), "--sha256", f"sha256:{SHA256.upper()}").ok()
+    assert f"    sha256: {SHA256}\n" in manifest(desk)
 
 
 def test_add_without_locking(desk: Desk, world: World) -> None:

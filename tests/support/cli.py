@@ -159,7 +159,7 @@ class Desk:
         """Wait for a command."""
         out, err = process.communicate(timeout=300)
         shown = tuple(map(self._filtered, arguments))
-        return Ran(shown, process.returncode, self._filtered(out), self._filtered(err))
+        return Ran(shown, process.returncode, self._filtered(out or ""), self._filtered(err or ""))
 
     def dlm(
         self,
