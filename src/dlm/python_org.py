@@ -23,6 +23,7 @@ from dlm.errors import LocalError, ResolutionError, UsageError
 if TYPE_CHECKING:
     from dlm.model.artifact import Candidate
     from dlm.resolve.python_org.index import PythonOrg
+    from dlm.resolve.python_org.names import ArtifactName
     from dlm.workflows.run import Run
 
 __all__ = [
@@ -55,12 +56,9 @@ class NormalizedPythonVersion(tuple[Any, ...]):  # noqa: SLOT001 - it carries a 
     """A version: ``(3, 14, 0)``, or with its stage ``(3, 14, 0, "candidate", 1)``. Sorts as versions do.
 
     Stages are ``alpha``, ``beta``, ``candidate`` and ``final``; a final has the serial 0.
-
-    Attributes:
-        path: the folder or the artifact that it was read from, relative to the base URL; None where there is none.
     """
 
-    path: PurePosixPath | None
+    _path: str | None
 
     def __new__(  # noqa: PLR0917 - as programs call it
         cls,
@@ -75,11 +73,16 @@ class NormalizedPythonVersion(tuple[Any, ...]):  # noqa: SLOT001 - it carries a 
         if releaselevel is not None:
             parts = (*parts, _stage(releaselevel), _number(serial, "serial"))
         self = super().__new__(cls, parts)
-        self.path = None if path is None else PurePosixPath(path)
+        self._path = None if path is None else str(path)
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return (*self, *(None,) * (5 - len(self)), self.path)
+        return (*self, *(None,) * (5 - len(self)), self._path)
+
+    @property
+    def path(self) -> PurePosixPath | None:
+        """The folder or the artifact that it was read from, relative to the base URL; None where there is none."""
+        return None if self._path is None else PurePosixPath(self._path)
 
     @property
     def major(self) -> int:
@@ -146,45 +149,41 @@ class PythonOrgArtifact(PurePosixPath):
     related: list[str]
     size: int | None
 
-    if sys.version_info >= (3, 12):
+    def __new__(cls, path: StrPath, parent_path: StrPath | None = None) -> Self:
+        """Read a path.
 
-        def __init__(self, path: StrPath, parent_path: StrPath | None = None) -> None:
-            """As :meth:`__new__` does on Python 3.11."""
-            super().__init__(_joined(path, parent_path))
-            self._describe()
+        Args:
+            path: the file's name, or its path below the base URL.
+            parent_path: the folder that it stands in, where ``path`` does not say.
 
-    else:
-
-        def __new__(cls, path: StrPath, parent_path: StrPath | None = None) -> Self:
-            """Read a path.
-
-            Args:
-                path: the file's name, or its path below the base URL.
-                parent_path: the folder that it stands in, where ``path`` does not say.
-
-            Raises:
-                InvalidVersionStringError: it is no artifact of a release.
-            """
-            self = super().__new__(cls, _joined(path, parent_path))
-            self._describe()
-            return self
-
-        def __init__(self, path: StrPath, parent_path: StrPath | None = None) -> None:
-            """Everything is there already."""
-
-    def _describe(self) -> None:
+        Raises:
+            InvalidVersionStringError: it is no artifact of a release.
+        """
         from dlm.resolve.python_org.names import ArtifactName, classify
-        from dlm.resolve.python_org.shapes import shape, version_parts
 
-        plain = PurePosixPath(self)
-        folder = "" if len(plain.parts) < 2 else plain.parent.name
-        name = classify(plain.name, folder)
+        plain = PurePosixPath(path) if parent_path is None else PurePosixPath(parent_path) / path
+        name = classify(plain.name, plain.parent.name)
         if not isinstance(name, ArtifactName):
             raise InvalidVersionStringError(f"{str(plain)!r} is no artifact of a release of Python")
-        self.release_version = NormalizedPythonVersion(*version_parts(name.version), path=plain)
+        return cls._made(str(plain), name)
+
+    def __init__(self, path: StrPath, parent_path: StrPath | None = None) -> None:
+        """All is there already."""
+
+    @classmethod
+    def _made(cls, path: str, name: ArtifactName | Candidate) -> Self:
+        from dlm.resolve.python_org.shapes import shape, version_parts
+
+        if sys.version_info >= (3, 12):
+            self = super().__new__(cls)
+            PurePosixPath.__init__(self, path)
+        else:
+            self = super().__new__(cls, path)
+        self.release_version = NormalizedPythonVersion(*version_parts(name.version), path=path)
         self.release_type, self.release_format = shape(name)
         self.related = []
         self.size = None
+        return self
 
     @property
     def is_final(self) -> bool:
@@ -351,7 +350,7 @@ class PythonOrgDownloads:
         with _session(self) as run:
             index = index_of(run)
             found = _artifacts(index, (one for batch in index.list_all() for one in batch))
-        return sorted(one for one in found if one.is_final or not final_only)
+        return _in_order(one for one in found if one.is_final or not final_only)
 
     @_OnClassAndObject
     def latest_version(
@@ -485,7 +484,6 @@ def _session(where: PythonOrgDownloads | type[PythonOrgDownloads]) -> Iterator[R
         folder = os.path.abspath(os.sep)  # the run is about no project, and needs the place of one
         files = DocumentFiles(folder, None, os.path.join(folder, "downloads.lock"))
         run = build_run(settings, files, LogReporter(), environment, __version__)
-        stack.callback(run.store.close)
         yield run
 
 
@@ -497,10 +495,14 @@ def _artifacts(index: PythonOrg, candidates: Iterable[Candidate]) -> Iterator[Py
     from dlm.workflows.python_org import tree_file
 
     for candidate in candidates:
-        artifact = PythonOrgArtifact(tree_file(index, candidate).path)
+        artifact = PythonOrgArtifact._made(tree_file(index, candidate).path, candidate)
         artifact.related = list(candidate.sidecars)
         artifact.size = candidate.size
         yield artifact
+
+
+def _in_order(artifacts: Iterable[PythonOrgArtifact]) -> list[PythonOrgArtifact]:
+    return sorted(artifacts, key=PythonOrgArtifact._order)
 
 
 def _of_version(run: Run, numbers: tuple[int, int, int], *, final_only: bool) -> list[PythonOrgArtifact]:
@@ -514,7 +516,7 @@ def _of_version(run: Run, numbers: tuple[int, int, int], *, final_only: bool) ->
             details=index.remarks(),
             hint="see what there is with list_release_versions() or dlm python versions",
         )
-    return sorted(one for one in _artifacts(index, found) if one.is_final or not final_only)
+    return _in_order(one for one in _artifacts(index, found) if one.is_final or not final_only)
 
 
 def _newest(run: Run, *, final_only: bool, sources: bool) -> list[PythonOrgArtifact]:
@@ -609,6 +611,8 @@ def _words(form: Mapping[str, object]) -> str:
 
 
 def _number(value: object, name: str) -> int:
+    if type(value) is int and value >= 0:
+        return value
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 6):
         raise InvalidVersionStringError(f"{name} is a number from 0 on, not {value!r}")
@@ -631,7 +635,3 @@ def _stage(text: str) -> str:
     if stage not in {"alpha", "beta", "candidate", "final"}:
         raise InvalidVersionStringError(f"releaselevel is final, alpha, beta or candidate, not {text!r}")
     return stage
-
-
-def _joined(path: StrPath, parent: StrPath | None) -> PurePosixPath:
-    return PurePosixPath(path) if parent is None else PurePosixPath(parent) / path

@@ -76,6 +76,7 @@ class PythonOrgSite:
         self.prefix = prefix
         self._files: dict[str, _File] = {}
         self._folders: dict[str, int] = {"": _EARLIEST}
+        self._pages: dict[str, bytes] = {}
         for record in records() if listed is None else listed:
             modified = _guessed_date(record.path) if record.modified is None else record.modified
             if record.is_directory:
@@ -92,7 +93,9 @@ class PythonOrgSite:
             return _not_found()
         below = path.removeprefix(self.prefix)
         if below in self._folders:
-            page = self._page(below)
+            page = self._pages.get(below)
+            if page is None:
+                page = self._pages[below] = self._page(below)
             return Answer(200, {"Server": "nginx", "Content-Type": "text/html"}, page)
         if f"{below}/" in self._folders:
             return Answer(301, {"Location": quote(f"{path}/"), "Content-Length": "0"})
@@ -121,6 +124,7 @@ class PythonOrgSite:
     def date(self, folder: str, modified: int) -> None:
         """Set a folder's date, in minutes since the epoch."""
         self._folders[f"{folder}/" if folder else ""] = modified
+        self._pages.clear()  # every change of the tree comes by here
 
     def dated(self, folder: str) -> int:
         """A folder's date."""

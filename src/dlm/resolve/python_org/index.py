@@ -267,10 +267,10 @@ class PythonOrg:
             return ()
         if isinstance(answer, DlmError):
             return _unreadable(url, answer)
-        entries = parse_listing(answer.text, answer.url).entries
-        found = self._candidates_of(folder, entries)
-        if found:  # a page without files is cheap to read again, and may be something else than a listing
-            self._note(url, _Note(read_at, date, entries))
+        listing = parse_listing(answer.text, answer.url)
+        found = self._candidates_of(folder, listing.entries)
+        if found or listing.is_index:  # any other page without files may be something else than a listing
+            self._note(url, _Note(read_at, date, listing.entries))
         return found
 
     def _candidates_of(self, folder: str, entries: Sequence[Entry]) -> tuple[Candidate, ...]:

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from dlm.model.paths import check_filename
@@ -48,10 +49,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a page lists, in its order, each name once; ``complete`` is False where the bounds cut it off."""
+    """What a page lists, in its order, each name once.
+
+    Attributes:
+        complete: False where the bounds cut it off.
+        is_index: whether it is an index page even if it lists nothing: it leads to the folder above, or is a list.
+    """
 
     entries: tuple[Entry, ...]
     complete: bool = True
+    is_index: bool = False
 
 
 def parse_listing(text: str, url: Url) -> Listing:
@@ -60,17 +67,29 @@ def parse_listing(text: str, url: Url) -> Listing:
     text = text[:MOST_CHARACTERS]
     rows = _json_entries(text) if text.lstrip("\ufeff \t\r\n").startswith("[") else _html_entries(text, url)
     entries: dict[str, Entry] = {}
+    is_index = False
     for count, entry in enumerate(rows):
         if count >= MOST_ENTRIES:  # counted with those that do not count, or they would cost time without bound
-            return Listing(tuple(entries.values()), complete=False)
-        if entry is not None:
+            return Listing(tuple(entries.values()), complete=False, is_index=is_index)
+        if isinstance(entry, Entry):
             entries.setdefault(entry.name, entry)
-    return Listing(tuple(entries.values()), complete)
+        elif entry == _ABOVE:
+            is_index = True
+    return Listing(tuple(entries.values()), complete, is_index)
 
 
-def _html_entries(text: str, url: Url) -> Iterator[Entry | None]:
+#: What a link to the folder above, or a list as such, is among rows.
+_ABOVE: Literal["above"] = "above"
+_Row = Entry | Literal["above"] | None
+
+
+def _html_entries(text: str, url: Url) -> Iterator[_Row]:
     folder = url.path[: url.path.rindex("/") + 1]
+    above = {"..", "../", folder[: folder.rstrip("/").rfind("/") + 1]}
     for href, rest in _anchors(text):
+        if href in above:
+            yield _ABOVE
+            continue
         below = _below(href, url, folder)
         if below is None:
             yield None
@@ -195,11 +214,12 @@ def _size(text: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def _json_entries(text: str) -> Iterator[Entry | None]:
+def _json_entries(text: str) -> Iterator[_Row]:
     try:
         rows = json.loads(text.lstrip("\ufeff"))
     except (ValueError, RecursionError):
         return
+    yield _ABOVE
     # The name alone counts: the url beside it leads to another host, and the listing's own address serves the file too.
     for row in rows if isinstance(rows, list) else ():
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):

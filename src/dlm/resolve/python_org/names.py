@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -135,6 +136,7 @@ def release_of(version: str) -> tuple[int, int, int] | None:
 _WHOLE_VERSION = re.compile(_VERSION)
 
 
+@lru_cache(maxsize=1024)
 def _triple(release: str) -> tuple[int, int, int]:
     numbers = [int(number) for number in release.split(".")]
     return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 0
@@ -179,6 +181,8 @@ def _sidecar(name: str, place: str) -> Sidecar | None:
     return Sidecar(name, of, kind)  # type: ignore[arg-type]  # the pattern lists the kinds
 
 
+# A file is asked about for itself and for each of its sidecars, and these stand next to it.
+@lru_cache(maxsize=256)
 def _file(name: str, place: str) -> ArtifactName | KnownOther | None:
     for pattern, read in _FORMS:
         match = pattern.fullmatch(name)
@@ -197,7 +201,7 @@ def _belongs(artifact: ArtifactName, place: str) -> bool:
     release = release_of(artifact.version)
     if place == "src":
         return artifact.type == "source-release" and release is not None and release <= _LAST_IN_SRC
-    return re.fullmatch(_RELEASE, place) is not None and _triple(place) == release
+    return _ANY_RELEASE.fullmatch(place) is not None and _triple(place) == release
 
 
 def _version(match: re.Match[str]) -> str:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
+from dlm.model.artifact import Candidate
 from dlm.model.selector import ARCHITECTURES, FORMATS
 from dlm.resolve.python_org.names import ArtifactName, release_of
 
@@ -47,6 +49,7 @@ _FLAGS: Mapping[str, Format] = {
 _STAGES: Mapping[str, str] = {"a": "alpha", "b": "beta", "rc": "candidate", "": "final"}
 
 
+@lru_cache(maxsize=1024)
 def version_parts(text: str) -> Version:
     """``3.14.0rc1`` -> ``(3, 14, 0, "candidate", 1)``; a final has the serial 0."""
     release = release_of(text)
@@ -56,7 +59,7 @@ def version_parts(text: str) -> Version:
     return (*release, _STAGES[match[1] if match else ""], int(match[2]) if match else 0)
 
 
-def shape(name: ArtifactName) -> tuple[str, Format]:
+def shape(name: ArtifactName | Candidate) -> tuple[str, Format]:
     """The type and the format of an artifact."""
     form: Format = {"format": _FORMATS[name.format]}
     values = dict(name.values)
@@ -65,7 +68,8 @@ def shape(name: ArtifactName) -> tuple[str, Format]:
     if "arch" in values:
         form["arch"] = values["arch"]
     if "min_macos" in values:
-        written = re.search(r"macosx?([0-9.]+[0-9])", name.name)  # macos11.0 keeps its zero here
+        filename = name.name if isinstance(name, ArtifactName) else name.filename
+        written = re.search(r"macosx?([0-9.]+[0-9])", filename)  # macos11.0 keeps its zero here
         form["min_macos"] = written[1] if written else values["min_macos"]
     if "date" in values:
         form["date"] = values["date"]

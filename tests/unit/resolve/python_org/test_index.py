@@ -304,14 +304,26 @@ def test_two_mirrors_keep_their_notes_apart(run: Run) -> None:
     assert other.asked == ["", "3.13.15/"]
 
 
-def test_a_listing_without_files_is_not_noted(run: Run) -> None:
+def test_an_empty_folder_is_noted_like_any_other(run: Run) -> None:
     run.site.put("3.13.16/", modified=29_000_000)
     run.site.date("3.13.16", 29_000_000)
     run.choose("python:3.13.*")
     run.clock.now += 60
     run.anew()
     run.choose("python:3.13.*")
-    assert run.asked == ["3.13.16/"]
+    assert run.asked == []
+
+
+def test_a_page_that_is_no_listing_is_not_noted(run: Run) -> None:
+    def respond(path: str) -> Answer:
+        page = b'<a href="https://portal.example/">Sign in</a> <a href="terms">Terms</a>'
+        return Answer(200, {}, page) if path.endswith("/3.13.15/") else run.site.respond(path)
+
+    run.anew(respond=respond)
+    assert run.names("python:3.13.*") == ["Python-3.13.14.tar.xz"]
+    run.anew()
+    assert run.names("python:3.13.*") == ["Python-3.13.15.tar.xz"]
+    assert run.asked == ["3.13.15/"]
 
 
 # -- mirrors
