@@ -33,7 +33,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "requests": ("fetch/requests_backend.py",),
     "urllib3": ("fetch/requests_backend.py",),
     "pycurl": ("fetch/curl_backend.py",),
-    "sqlite3": ("store/index.py",),
+    "sqlite3": ("store/index.py", "store/cachedir.py"),
     "sigstore": ("verify/sigstore.py",),
     "obstore": ("store/remote_object.py",),
 }

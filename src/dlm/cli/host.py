@@ -17,7 +17,7 @@ from dlm.cli.plugins import ResolverPlugins
 from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
 from dlm.model.settings import Settings
-from dlm.ports import Fetcher, ProjectFiles, Reporter, Resolver
+from dlm.ports import Cache, Fetcher, ProjectFiles, Reporter, Resolver
 from dlm.workflows.run import ListingAge, Run
 from dlm.workflows.stamping import Stamp
 
@@ -60,17 +60,33 @@ def _stamp(files: DocumentFiles, environment: Mapping[str, str], version: str) -
 
 
 def build_store(settings: Settings, reporter: Reporter) -> LocalStore:
-    """The shared store."""
+    """The shared store in dlm's own format."""
     from dlm.store.local import LocalStore
 
-    return LocalStore(settings.cache_dir, SystemClock(), reporter)
+    return LocalStore(
+        settings.cache_dir,
+        SystemClock(),
+        reporter,
+        layers=settings.cache_read_only,
+        shared=settings.cache_shared,
+    )
+
+
+def build_cache(settings: Settings, reporter: Reporter) -> Cache:
+    """The shared store in the format that the settings name."""
+    if settings.cache_format == "dlm":
+        return build_store(settings, reporter)
+    from dlm.store.cachedir_store import CachedirStore
+
+    return CachedirStore(settings.cache_dir, SystemClock(), reporter, layers=settings.cache_read_only)
 
 
 def build_state(settings: Settings, files: ProjectFiles, reporter: Reporter) -> ProjectState:
     """What is known of one project's tree."""
     from dlm.state.ownership import ProjectState, project_folder
 
-    return ProjectState(project_folder(settings.state_dir, os.path.join(files.root, files.lockfile_name)), reporter)
+    lockfile = os.path.join(files.root, files.lockfile_name)
+    return ProjectState(project_folder(settings.state_dir, lockfile), reporter, lockfile)
 
 
 def build_run(
@@ -78,7 +94,7 @@ def build_run(
 ) -> Run:
     """Everything that a verb needs. What costs time to import is made at first need."""
     clock = SystemClock()
-    store = build_store(settings, reporter)
+    store = build_cache(settings, reporter)
     plugins = ResolverPlugins()
 
     # Resolving asks for both from several threads at once, and two of either would read every listing twice.

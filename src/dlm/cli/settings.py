@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlm.cli.places import platform_folder, system_config, user_config
-from dlm.errors import SettingsError
+from dlm.errors import SettingsError, UsageError
+from dlm.model.evidence import EvidencePolicy, SigstoreWish, WishError
 from dlm.model.selector import suggest
 from dlm.model.settings import Settings
 
-__all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings"]
+__all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings", "parse_age", "parse_size"]
 
 Environment = Mapping[str, str]
 
@@ -75,6 +76,16 @@ def _seconds(minimum: float) -> Callable[[Any], float]:
     return parse
 
 
+def _shared(value: Any) -> bool:
+    """``group``, or a word for yes or no."""
+    word = str(value).lower()
+    if word in {"group", "true", "1", "yes", "on"}:
+        return True
+    if word in {"false", "0", "no", "off"}:
+        return False
+    raise ValueError("expected group or false")
+
+
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20,
           "g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}  # fmt: skip
 
@@ -84,6 +95,25 @@ def _size(value: Any) -> int:
     if isinstance(value, bool) or match is None or match[2].lower() not in _UNITS:
         raise ValueError("expected a size such as 500MiB")
     return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def parse_size(flag: str, text: str) -> int:
+    """Bytes, from a text such as ``20GiB``. Raises UsageError."""
+    try:
+        return _size(text)
+    except ValueError as error:
+        raise UsageError(f"{flag} {text[:60]!r}: {error}", hint=f"for instance {flag} 20GiB") from error
+
+
+_AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def parse_age(flag: str, text: str) -> float:
+    """Seconds, from a text such as ``30d``. Raises UsageError."""
+    match = re.fullmatch(r"([0-9]{1,9})([smhdw])", text.strip().lower())
+    if match is None:
+        raise UsageError(f"{flag} {text[:60]!r}: expected an age", hint=f"for instance {flag} 30d, 12h or 90m")
+    return float(int(match[1]) * _AGES[match[2]])
 
 
 def _choice(*names: str) -> Callable[[Any], str]:
@@ -180,6 +210,12 @@ TABLE: tuple[Setting, ...] = (
     Setting("listing_ttl", "listing_ttl", "DLM_LISTING_TTL", _seconds(0),
             "Seconds for which python.org's root listing is taken as it was read."),
     Setting("cache_dir", "cache.dir", "DLM_CACHE_DIR", _path, "The folder of the shared cache."),
+    Setting("cache_read_only", "cache.read_only", "DLM_CACHE_READ_ONLY", _paths,
+            "Folders of further caches, looked into first and never written: baked into an image, or on a share."),
+    Setting("cache_shared", "cache.shared", "DLM_CACHE_SHARED", _shared,
+            "group: every user of the cache folder's group may write to it."),
+    Setting("cache_format", "cache.format", "DLM_CACHE_FORMAT", _choice("dlm", "cachedir"),
+            "cachedir: the layout of the package cachedir 0.1, for a cache folder shared with programs that use it."),
     Setting("state_dir", "state_dir", "DLM_STATE_DIR", _path, "The folder that says which paths dlm placed."),
     Setting("link", "link", "DLM_LINK", _choice("auto", "reflink", "hardlink", "symlink", "copy"),
             "How the cache's files get into projects: auto is reflink, else copy."),

@@ -35,6 +35,9 @@ class Settings:
         python_org_url: where python.org's tree is read, for instance a mirror.
         listing_ttl: seconds for which python.org's root listing is taken as it was read.
         cache_dir: the folder of the shared store.
+        cache_read_only: folders of lower caches, consulted first and never written.
+        cache_shared: whether every user of the cache folder's group may write to it.
+        cache_format: ``dlm``, or ``cachedir`` for the layout of the package of that name, 0.1.
         state_dir: the folder that says which paths dlm placed.
         link: ``auto`` (reflink, else copy), ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
         allow_outside: folders outside a project that a link in its tree may lead to.
@@ -58,6 +61,9 @@ class Settings:
     python_org_url: str = DEFAULT_PYTHON_ORG
     listing_ttl: float = 600.0
     cache_dir: str = ""
+    cache_read_only: tuple[str, ...] = ()
+    cache_shared: bool = False
+    cache_format: str = "dlm"
     state_dir: str = ""
     link: str = "auto"
     allow_outside: tuple[str, ...] = ()

@@ -82,6 +82,8 @@ def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool,
     if link in {"hardlink", "symlink"}:
         if executable:
             reason = "an executable file needs a mode of its own"
+        elif blob.lower and link == "hardlink":
+            reason = "the blob is in a read-only cache"  # one more name is a change to the file
         else:
             try:
                 return Made(_LINKS[link](blob.path, folder, name))
@@ -115,7 +117,7 @@ _LINKS: dict[str, Callable[[str, Folder, str], LinkMode]] = {"hardlink": _hardli
 def _file(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, clone: bool) -> str | None:
     """A file of its own with the blob's bytes; None if it shares them with the blob, else why it does not."""
     try:
-        source = os.open(blob.path, _SOURCE)
+        source = _open_source(blob)
     except OSError as error:
         raise disk_error("read", blob.path, error) from error
     try:
@@ -156,6 +158,14 @@ def _clone(source: int, target: int) -> str | None:
             raise
         return _reason(error)
     return None
+
+
+def _open_source(blob: Blob) -> int:
+    """Open a blob; without leaving an access time, where it lies in a read-only cache and the system allows that."""
+    if blob.lower and hasattr(os, "O_NOATIME"):
+        with contextlib.suppress(PermissionError):  # the file is somebody else's
+            return os.open(blob.path, _SOURCE | os.O_NOATIME)
+    return os.open(blob.path, _SOURCE)
 
 
 def _copy(source: int, target: int, size: int) -> None:

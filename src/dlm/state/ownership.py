@@ -5,6 +5,7 @@ fresh checkout changes what is known::
 
     <state folder>/projects/<hash of the lockfile's real path>/
       ownership.json   every path that dlm placed, how it looked then, and the folders that dlm made
+      project.json     where the lockfile is; see ``dlm.state.projects``
       journal.json     while the tree changes, and after a kill; see ``dlm.state.journal``
       lock             held by whoever changes the project
 
@@ -29,6 +30,7 @@ from dlm.model.events import Warned
 from dlm.model.plan import Owned, Placing, Removal, temporary_name
 from dlm.ports import Reporter
 from dlm.state.journal import Journal, is_inside, journal_text, read_digests, read_journal
+from dlm.state.projects import register
 from dlm.state.replace import remove_file, replace_file
 
 __all__ = ["ProjectState", "project_folder"]
@@ -72,7 +74,7 @@ class ProjectState:
 
     Args:
         folder: from :func:`project_folder`.
-        project: the project's path, noted for people who look into the folder.
+        project: the path of the project's lockfile, so that the cache knows what it is asked to keep.
     """
 
     def __init__(self, folder: str, reporter: Reporter, project: str = "") -> None:
@@ -112,6 +114,15 @@ class ProjectState:
         """The temporary files that a killed run may have left, relative and POSIX."""
         journal = self._load().journal
         return journal.temporaries if journal else ()
+
+    def register(self) -> None:
+        """Note which project this is, so that pruning keeps what its lockfile names; where that fails, it is said."""
+        if not self._project:
+            return
+        try:
+            register(self._folder, self._project)
+        except LocalError as error:
+            self._reporter.emit(Warned(f"{error.message}; pruning the cache may remove what this project needs"))
 
     def reload(self) -> None:
         """Forget what was read: another process may have written since, before this one got the lock."""

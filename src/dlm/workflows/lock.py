@@ -125,6 +125,7 @@ def save(run: Run, lockfile: Lockfile, read: ReadLockfile | None) -> bool:
     if run.files.read_lockfile() == data:
         return False
     run.store.settle()
+    run.state.register()
     run.files.write_lockfile(data)
     return True
 

@@ -79,6 +79,7 @@ def alone(run: Run) -> Iterator[None]:
     ):
         if run.stamp is not None:
             run.stamp.forget()
+        run.state.register()
         yield
 
 
