@@ -49,13 +49,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Send attempt ``attempt``: a GET of ``span`` of what is at ``url``."""
+    """Send attempt ``attempt``: ask for ``span`` of what is at ``url``; a GET unless the artifact asks otherwise."""
 
     attempt: int
     url: Url = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     span: Span = Span()
     public_only: bool = False
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

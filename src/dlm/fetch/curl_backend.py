@@ -313,9 +313,9 @@ def _aim(handle: Any, request: Request) -> None:
         handle.setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body or b""))
         handle.setopt(pycurl.POSTFIELDS, request.body or b"")
         # libcurl would ask first and wait; and it would name a type of its own.
-        lines.append("Expect:")
+        lines.append(b"Expect:")
         if not any(name.lower() == "content-type" for name, _ in request.headers):
-            lines.append("Content-Type:")
+            lines.append(b"Content-Type:")
     handle.setopt(pycurl.HTTPHEADER, lines)
     if request.proxy is None:
         handle.setopt(pycurl.PROXY, "")

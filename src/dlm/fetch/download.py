@@ -48,6 +48,11 @@ _FREE_REFUSALS = 10
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
+#: Failures before anything of a request was sent.
+_NOT_SENT = frozenset({
+    Failure.REFUSED, Failure.UNREACHABLE, Failure.DNS, Failure.CONNECT_TIMEOUT, Failure.STREAM_REFUSED,
+    Failure.PROXY, Failure.PROXY_DENIED,
+})  # fmt: skip
 _ELSEWHERE = frozenset({Failure.REFUSED, Failure.UNREACHABLE, Failure.DNS, Failure.CONNECT_TIMEOUT})
 
 _SENTENCES = {
@@ -120,6 +125,8 @@ class _Attempt:
     own: bool = True
     conditional: bool = False
     public_only: bool = False
+    method: str = "GET"
+    body: bytes | None = None
     verdict: _Verdict | None = None
     head: Head | None = None
     at: int = 0
@@ -360,6 +367,8 @@ class Download:
             span=self._span(index),
             trail=(source.url,),
             conditional=conditional,
+            method=source.method,
+            body=source.body,
         )
         return [self._start(attempt)]
 
@@ -367,10 +376,20 @@ class Download:
         attempt.number = self._asked
         self._asked += 1
         self._live[attempt.number] = attempt
-        return Start(attempt.number, attempt.url, self._headers(attempt), attempt.span, attempt.public_only)
+        return Start(
+            attempt.number,
+            attempt.url,
+            self._headers(attempt),
+            attempt.span,
+            attempt.public_only,
+            attempt.method,
+            attempt.body,
+        )
 
     def _headers(self, attempt: _Attempt) -> tuple[tuple[str, str], ...]:
         users = self._sources[attempt.source].headers if attempt.own else ()
+        if attempt.body is None:
+            users = tuple((name, value) for name, value in users if name.lower() != "content-type")
         taken = {name.lower() for name, _ in users}
         sent = [(name, value) for name, value in self._common if name.lower() not in taken]
         sent += [("Accept-Encoding", "identity"), *users]
@@ -393,13 +412,14 @@ class Download:
             known is not None
             and bool(known.validators)
             and source.origin
+            and source.method == "GET"
             and not self._pinned
             and not self._unconditional
         )
 
     def _span(self, index: int) -> Span:
         """What to ask a source for: what is missing, where its answer can be proven to belong to what is held."""
-        if not self._held or index in self._whole_only:
+        if not self._held or index in self._whole_only or self._sources[index].method != "GET":
             return Span()
         if self._pinned:
             # The digest proves it in the end, so a piece from anywhere is worth a try.
@@ -465,6 +485,10 @@ class Download:
             return _Verdict(means="lost", reason=f"{said} is one of more than {MAX_REDIRECTS} in a row")
         if target in attempt.trail or target == attempt.url:
             return _Verdict(means="lost", reason=f"{said} leads round in a circle, to {target.redacted}")
+        if attempt.body is not None and head.status in {307, 308} and target.origin != attempt.url.origin:
+            return _Verdict(
+                means="lost", reason=f"{said} leads to {target.origin}, which the request's body is not for"
+            )
         return _Verdict(means="redirect", url=target, status=head.status)
 
     def _whole_answer(self, attempt: _Attempt, head: Head) -> _Verdict | list[Command]:
@@ -581,6 +605,8 @@ class Download:
         target = verdict.url
         assert target is not None, "a redirect has a target"
         peer = attempt.head.peer if attempt.head is not None else None
+        # Only 307 and 308 ask for the same request again (RFC 9110 15.4); the others name where the answer is.
+        again = verdict.status in {307, 308}
         return _Attempt(
             number=-1,
             source=attempt.source,
@@ -592,6 +618,8 @@ class Download:
             own=attempt.own and target.origin == self._sources[attempt.source].url.origin,
             conditional=attempt.conditional,
             public_only=attempt.public_only or (not attempt.hops and is_public(peer)),
+            method=attempt.method if again else "GET",
+            body=attempt.body if again else None,
         )
 
     def _unanswered(self, attempt: _Attempt, failure: Failure) -> list[Command]:
@@ -638,6 +666,9 @@ class Download:
             # The server did not look at the request (RFC 9113 8.7), so nothing was tried yet.
             self._refusals[index] += 1
             return self._ask()
+        if attempt.method != "GET" and failure not in _NOT_SENT and status not in {429, 503}:
+            # Nobody knows whether the server did what was asked; to ask twice may do it twice (RFC 9110 9.2.2).
+            return self._give_up(index, f"{reason}; a {attempt.method} is not sent twice", "network")
         self._tries[index] += 1
         self._last[index] = reason
         # A name that does not exist rarely begins to: one more try, whatever the settings say.

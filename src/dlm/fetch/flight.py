@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dlm.errors import DlmError, IntegrityError
+from dlm.fetch.download import Limit
 from dlm.fetch.loop import Loop
 from dlm.fetch.server_digests import disagreement
 from dlm.fetch.workbench import Workbench
@@ -38,7 +39,8 @@ class Flight:
         self._look = _FIRST_LOOK
         self._waited = False
         self._over = False
-        self._machine = bench.machine(order, bench.size_limit)
+        limit = bench.size_limit if order.most is None else Limit(order.most, "the limit for such a file", None)
+        self._machine = bench.machine(order, limit)
         self._transfer = bench.transfer(self._machine, self, order.artifact, loop)
 
     def launch(self) -> None:

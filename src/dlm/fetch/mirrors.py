@@ -23,7 +23,7 @@ __all__ = ["RESERVED_HEADERS", "sources"]
 
 #: Request headers that the transfer itself decides about.
 RESERVED_HEADERS = frozenset({
-    "accept-encoding", "connection", "content-length", "content-type", "expect", "host", "if-match",
+    "accept-encoding", "connection", "content-length", "expect", "host", "if-match",
     "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
     "proxy-authorization", "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -60,6 +60,8 @@ def sources(
         *((address, False) for address in artifact.mirrors),
     ):
         url = _parse(artifact, text)
+        if artifact.ask.body is not None and url.origin != own.origin:
+            continue  # what is sent may be secret, and is meant for the artifact's own origin alone
         headers = artifact.headers if url.origin == own.origin else {}
         source = _source(artifact, url, headers, variables, logins, origin=origin)
         key = str(source.url)
@@ -142,6 +144,11 @@ def _source(
         secrets.append(value)
         # The token behind "Bearer " or "Basic " alone is as secret as the whole value.
         secrets.extend(part for part in value.split() if len(part) >= 8)
+    body: bytes | None = None
+    if artifact.ask.body is not None:
+        kind, body = artifact.ask.body.encode(filler.plain)
+        if "content-type" not in names:
+            sent.append(("Content-Type", kind))
     query = None if url.query is None else filler.query(url.query)
     secrets.extend(_signed(query))
     text = f"{url.origin}{filler.path(url.path)}" + ("" if query is None else f"?{query}")
@@ -149,6 +156,8 @@ def _source(
         url=_parse(artifact, text),
         origin=origin,
         headers=tuple(sent),
+        method=artifact.ask.method,
+        body=body,
         secrets=tuple(dict.fromkeys(secret for secret in secrets if secret)),
     )
 

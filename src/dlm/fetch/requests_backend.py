@@ -224,9 +224,12 @@ class _Job:
     def _send(self) -> requests.Response:
         request = self.exchange.request
         prepared = requests.PreparedRequest()
-        prepared.method = "GET"
+        prepared.method = request.method
         prepared.url = str(request.url)
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        if request.method != "GET":
+            prepared.body = request.body or b""
+            prepared.headers["Content-Length"] = str(len(prepared.body))
         # Reading waits as long as the loop does, which measures rates and not pauses.
         return self._adapter.send(prepared, stream=True, timeout=(self._timeout, None), proxies=_proxies(request.proxy))
 

@@ -211,7 +211,12 @@ class Transfer:
             self._obey(self._machine.broke(error))
             return
         request = Request(
-            url=command.url, headers=command.headers, proxy=proxy, public_only=command.public_only and proxy is None
+            url=command.url,
+            headers=command.headers,
+            method=command.method,
+            body=command.body,
+            proxy=proxy,
+            public_only=command.public_only and proxy is None,
         )
         exchange = Exchange(self._loop, self, command.attempt, request)
         self._live[command.attempt] = exchange

@@ -54,11 +54,12 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One GET request.
+    """One request.
 
     Attributes:
         url: the address, without anything left to fill in.
-        headers: all headers to send but Host.
+        headers: all headers to send but Host and those that frame the body.
+        method, body: ``GET`` and None, or what is asked otherwise.
         proxy: the proxy to go through, with its credentials, or None for none.
         public_only: end with :attr:`Failure.PRIVATE`, before anything is sent, where the connected address is not
             a public one.
@@ -66,6 +67,8 @@ class Request:
 
     url: Url = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
     proxy: Url | None = field(default=None, repr=False)
     public_only: bool = False
 
