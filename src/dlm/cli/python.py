@@ -162,7 +162,7 @@ def download(border: Border, *, selector: str, output: str, force: bool, pre: bo
     done = deliver(run, files, os.path.join(border.directory, output), replace=force)
     documents: list[dict[str, Any]] = []
     for one, file, delivered in zip(chosen, files, done, strict=True):
-        path = os.path.join(output, one.filename)
+        path = os.path.normpath(os.path.join(output, one.filename))
         border.console.data(path)
         if delivered.unchanged:
             border.console.say(f"{path} is as it should be already.")
