@@ -13,7 +13,7 @@ from dlm.model.events import Event
 from dlm.model.evidence import Piece, Subject, Wish
 from dlm.model.selector import Selector
 from dlm.model.settings import Settings
-from dlm.model.transfer import Arrived, Known, Order, Outcome, Page
+from dlm.model.transfer import Answered, Arrived, Known, Order, Outcome, Page
 from dlm.model.wire import Ending, Head, Request
 
 __all__ = [
@@ -221,6 +221,10 @@ class Fetcher(Pages, Protocol):
         """The outcome of each order, as they come. Orders with the same key are fetched once."""
         ...
 
+    def ask(self, orders: Sequence[Order]) -> list[Answered]:
+        """For each order whether its first source still has what ``order.known`` says was got; no body is read."""
+        ...
+
 
 class Exchange(Protocol):
     """One request and what becomes of it, as a backend sees it."""
@@ -362,6 +366,15 @@ class ProjectFiles(Protocol):
         Raises:
             UsageError: there is none.
             LocalError: it cannot be read.
+        """
+        ...
+
+    def write_manifest(self, data: bytes) -> None:
+        """Replace the manifest atomically, flushed to the disk.
+
+        Raises:
+            UsageError: there is none.
+            LocalError: the disk refuses.
         """
         ...
 

@@ -10,6 +10,7 @@ import click
 from dlm.cli.command import Border, Result, command, mode, network_options
 from dlm.cli.host import host_platform
 from dlm.cli.lock import change_document, say_changes, say_fetched
+from dlm.cli.names import complete_names
 from dlm.cli.sync import modes_in_force
 from dlm.errors import UsageError
 from dlm.model.artifact import Artifact
@@ -26,7 +27,7 @@ _HELP = "run `dlm fetch --help`"
 
 
 @command("fetch")
-@click.argument("what", nargs=-1, metavar="[NAME|URL]...")
+@click.argument("what", nargs=-1, metavar="[NAME|URL]...", shell_complete=complete_names)
 @click.option("--platform", metavar="P", help="A platform like linux-x86_64, or all; default: this machine's.")
 @click.option("--sha256", metavar="DIGEST", help="With a URL: what its bytes must hash to.")
 @click.option("-o", "--output", metavar="FILE", help="With a URL: put the file there; it is replaced atomically.")

@@ -38,6 +38,12 @@ class DocumentFiles:
             raise UsageError(f"{self.manifest_path} does not exist", hint="run `dlm init`")
         return data
 
+    def write_manifest(self, data: bytes) -> None:
+        """Replace the manifest."""
+        if self.manifest_path is None:
+            raise _no_manifest(self.root)
+        write_atomically(self.manifest_path, data)
+
     def read_lockfile(self) -> bytes | None:
         """The lockfile's bytes, or None."""
         return _read(self.lockfile_path)

@@ -16,6 +16,7 @@ from dlm.cli.places import LOCKFILE, MANIFESTS, system_config, user_config
 from dlm.cli.plugins import ResolverPlugins
 from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
+from dlm.errors import SettingsError
 from dlm.model.settings import Settings
 from dlm.ports import Cache, Fetcher, ProjectFiles, Reporter, Resolver
 from dlm.workflows.run import ListingAge, Run
@@ -24,6 +25,7 @@ from dlm.workflows.stamping import Stamp
 if TYPE_CHECKING:
     from dlm.state.ownership import ProjectState
     from dlm.store.local import LocalStore
+    from dlm.verify.registry import Verifiers
 
 __all__ = ["build_run", "build_store", "host_platform"]
 
@@ -89,6 +91,16 @@ def build_state(settings: Settings, files: ProjectFiles, reporter: Reporter) -> 
     return ProjectState(project_folder(settings.state_dir, lockfile), reporter, lockfile)
 
 
+def _key_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise SettingsError(
+            f"the file {path} of openpgp_keys cannot be read: {error.strerror}", hint="correct openpgp_keys"
+        ) from error
+
+
 def build_run(
     settings: Settings, files: DocumentFiles, reporter: Reporter, environment: Mapping[str, str], version: str
 ) -> Run:
@@ -125,6 +137,14 @@ def build_run(
         with building:
             return one_resolver(scheme, age)
 
+    @cache
+    def verifiers() -> Verifiers:
+        from dlm.verify.registry import built_in
+
+        return built_in(
+            trusted_root=settings.sigstore_trusted_root, openpgp_keys=[_key_file(one) for one in settings.openpgp_keys]
+        )
+
     return Run(
         files=files,
         settings=settings,
@@ -132,6 +152,7 @@ def build_run(
         state=build_state(settings, files, reporter),
         fetcher=fetcher,
         resolver=resolver,
+        verifiers=verifiers,
         variables=EnvironmentVariables(environment, settings.variables),
         clock=clock,
         reporter=reporter,

@@ -16,7 +16,8 @@ __all__ = ["init"]
 _MANIFEST = """\
 # What this project needs from elsewhere. `dlm lock` pins it in downloads.lock; `dlm sync` fetches and places it.
 version: 1
-resources: []   # put lines like these below, in place of the brackets:
+resources: []
+# `dlm add URL` adds to this list. By hand, write lines like these (the first takes the place of []):
 #  - https://example.org/data/iris.csv        # a URL
 #  - python:3.13.*:source-release:xz          # a selector: the newest CPython 3.13 source
 #  - name: model                              # the long form

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from dlm.cli.command import Border, Result, command, mode, network_options
 from dlm.cli.console import Console, human_size
+from dlm.cli.names import complete_names
 from dlm.errors import UsageError
 from dlm.model.digest import Digest
+from dlm.model.evidence import Provenance, Step
+from dlm.model.lockfile import LockedArtifact
 from dlm.workflows.lock import Change, LockReport, LockWish
 from dlm.workflows.lock import lock as lock_workflow
 
-__all__ = ["change_document", "lock", "say_changes", "say_fetched"]
+__all__ = ["change_document", "lock", "say_changes", "say_fetched", "step_of"]
 
 _SHOWN = 50
 _SIGNS = {"added": "+", "updated": "~", "moved": "~", "removed": "-"}
@@ -19,7 +24,15 @@ _SIGNS = {"added": "+", "updated": "~", "moved": "~", "removed": "-"}
 
 @command("lock")
 @click.option("-U", "--upgrade", is_flag=True, help="Look selectors and mutable URLs up anew.")
-@click.option("-P", "--upgrade-name", "names", multiple=True, metavar="NAME", help="The same for NAME alone.")
+@click.option(
+    "-P",
+    "--upgrade-name",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_names,
+    help="The same for NAME alone.",
+)
 @click.option("--check", is_flag=True, help="Only say whether the lockfile matches; no network. Exit code 3 if not.")
 @click.option("--dry-run", is_flag=True, help="Say what would change; fetch and write nothing.")
 @click.option(
@@ -27,9 +40,16 @@ _SIGNS = {"added": "+", "updated": "~", "moved": "~", "removed": "-"}
     "accept",
     multiple=True,
     metavar="NAME[=DIGEST]",
+    shell_complete=complete_names,
     help="Accept changed bytes at NAME's locked URL, if they have DIGEST.",
 )
 @click.option("--allow-downgrade", is_flag=True, help="Let a selector come back to an older version.")
+@click.option(
+    "--allow-weaker-evidence",
+    "allow_weaker",
+    is_flag=True,
+    help="Let files be vouched for by less than those whose place they take.",
+)
 @click.option("--refresh", is_flag=True, help="Read listings anew, whatever their age.")
 @click.option("--offline", is_flag=True, envvar="DLM_OFFLINE", help="Open no socket. [DLM_OFFLINE]")
 @network_options
@@ -42,6 +62,7 @@ def lock(
     dry_run: bool,
     accept: tuple[str, ...],
     allow_downgrade: bool,
+    allow_weaker: bool,
     refresh: bool,
     offline: bool,
 ) -> Result:
@@ -63,6 +84,7 @@ def lock(
         names=names,
         accept=_accepted(accept),
         allow_downgrade=allow_downgrade,
+        allow_weaker=allow_weaker,
         offline=mode("offline"),
         dry_run=dry_run,
         refresh=refresh,
@@ -107,14 +129,38 @@ def say_changes(console: Console, changes: tuple[Change, ...]) -> None:
     """One line for each entry that changed."""
     for change in changes[:_SHOWN]:
         details = f"  {', '.join(change.details)}" if change.details else ""
-        console.say(f" {_SIGNS[change.action]} {change.name}{details}")
+        console.say(f" {_SIGNS[change.action]} {change.name}{details}{_vouched(change)}")
     if len(changes) > _SHOWN:
         console.say(f" … and {len(changes) - _SHOWN} more")
 
 
 def change_document(change: Change) -> dict[str, object]:
     """A change as a program reads it."""
-    return {"name": change.name, "action": change.action, "details": list(change.details)}
+    return {
+        "name": change.name,
+        "action": change.action,
+        "details": list(change.details),
+        "evidence": [
+            {
+                "filename": one.filename,
+                "platform": one.platform,
+                "step": Provenance.from_documents(one.evidence).strongest.word,
+                "pieces": [dict(piece) for piece in one.evidence],
+            }
+            for one in change.artifacts
+        ],
+    }
+
+
+def step_of(artifacts: Iterable[LockedArtifact]) -> Step | None:
+    """The step of the ladder that all of them have reached; None where there are none."""
+    return min((Provenance.from_documents(one.evidence).strongest for one in artifacts), default=None)
+
+
+def _vouched(change: Change) -> str:
+    """What vouches for all of it, where something does."""
+    step = step_of(change.artifacts)
+    return f"  [{step.word}]" if step else ""
 
 
 def _document(report: LockReport, *, dry_run: bool) -> dict[str, object]:

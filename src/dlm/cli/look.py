@@ -8,9 +8,18 @@ import click
 
 from dlm.cli.command import Border, Result, command
 from dlm.cli.console import human_size
+from dlm.cli.lock import step_of
+from dlm.model.evidence import Provenance
+from dlm.cli.names import complete_names
 from dlm.workflows.look import Listed, list_resources, locate, one_resource
 
 __all__ = ["list_", "path", "show"]
+
+_ABSENT = {
+    "missing": "there was none",
+    "not-checked": "what checks it was not installed",
+    "unknown-signer": "nothing says who ought to have signed",
+}
 
 
 @command("list")
@@ -24,17 +33,21 @@ def list_(border: Border) -> Result:
     """
     found = list_resources(border.run())
     width = max((len(one.name) for one in found), default=0)
+    steps = max((len(step.word) for one in found if (step := step_of(one.artifacts)) is not None), default=0)
     for one in found:
         size = sum(artifact.size for artifact in one.artifacts)
         version = next((artifact.version for artifact in one.artifacts if artifact.version), "")
-        border.console.data(f"{one.name:<{width}}  {one.standing:<9}  {human_size(size):>10}  {version}".rstrip())
+        step = step_of(one.artifacts)
+        word = step.word if step is not None else ""
+        row = f"{one.name:<{width}}  {one.standing:<9}  {human_size(size):>10}  {word:<{steps}}  {version}"
+        border.console.data(row.rstrip())
     if not found:
         border.console.say("The manifest asks for nothing yet. Add resources to it, then run `dlm lock`.")
     return Result(document={"resources": [_document(one) for one in found]})
 
 
 @command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_names)
 def show(border: Border, *, name: str) -> Result:
     """Show one resource in full: what was asked for, and what it was pinned to.
 
@@ -56,18 +69,23 @@ def show(border: Border, *, name: str) -> Result:
             "size": f"{artifact.size} ({human_size(artifact.size)})",
             **artifact.digests.as_mapping(),
             **artifact.headers,
-            "evidence": ", ".join(str(step.get("kind")) for step in artifact.evidence) or "first-use",
         }
         for key, text in rows.items():
             if text:
                 data(f"    {key}: {text}")
+        provenance = Provenance.from_documents(artifact.evidence)
+        data(f"    evidence: {provenance.strongest.word}")
+        for piece in provenance:
+            data(f"      {piece.shown}")
+        for absence in provenance.absences:
+            data(f"      no {absence.kind}: {_ABSENT[absence.reason]}")
         if not artifact.verified:
             data("    not fetched yet: the manifest alone vouches for size and digest")
     return Result(document=_document(found))
 
 
 @command("path")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_names)
 def path(border: Border, *, name: str) -> Result:
     """Print the path of a resource in the tree, checked against the lockfile; for scripts.
 
@@ -97,6 +115,7 @@ def _document(one: Listed) -> dict[str, object]:
                 "digests": artifact.digests.as_mapping(),
                 "verified": artifact.verified,
                 "headers": dict(artifact.headers),
+                "step": Provenance.from_documents(artifact.evidence).strongest.word,
                 "evidence": [dict(step) for step in artifact.evidence],
             }
             for artifact in one.artifacts

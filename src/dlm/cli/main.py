@@ -6,16 +6,22 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from dlm import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["COMMANDS", "cli", "run"]
 
 #: name -> (module, attribute, one line). The lines stand here so that ``--help`` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("dlm.cli.init", "init", "Begin a manifest."),
+    "add": ("dlm.cli.edit", "add", "Add resources to the manifest, and pin them."),
+    "remove": ("dlm.cli.edit", "remove", "Take resources out of the manifest and the lockfile."),
     "lock": ("dlm.cli.lock", "lock", "Resolve, fetch into the cache, verify, write the lockfile."),
     "sync": ("dlm.cli.sync", "sync", "Make the tree what the manifest asks for."),
     "fetch": ("dlm.cli.fetch", "fetch", "Fill the cache, place nothing; or fetch one URL."),
@@ -23,10 +29,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": ("dlm.cli.look", "list_", "List what the project asks for and what is here."),
     "show": ("dlm.cli.look", "show", "Show one resource in full."),
     "path": ("dlm.cli.look", "path", "Print the verified path of a resource."),
+    "outdated": ("dlm.cli.compare", "outdated_", "Say which pins are no longer the newest."),
+    "diff": ("dlm.cli.compare", "diff", "Say what changed in the lockfile since a revision."),
+    "why-stale": ("dlm.cli.compare", "why_stale_", "Say how manifest and lockfile differ."),
     "clean": ("dlm.cli.clean", "clean", "Remove all that dlm placed in this project."),
     "cache": ("dlm.cli.cache", "cache", "Look at the shared cache."),
     "python": ("dlm.cli.python", "python", "Look into the index of python.org, download from it."),
     "schema": ("dlm.cli.schema", "schema", "Print the JSON Schema of a document."),
+    "doctor": ("dlm.cli.doctor", "doctor", "Show every setting and its source; look for trouble."),
+    "completion": ("dlm.cli.completion", "completion", "Print the completion script of a shell."),
 }
 
 
@@ -42,6 +53,14 @@ class _Commands(click.Group):
         module, attribute, _ = COMMANDS[cmd_name]
         found = getattr(importlib.import_module(module), attribute)
         return found if isinstance(found, click.Command) else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands by their lines: click would import them all."""
+        from click.shell_completion import CompletionItem
+
+        named = [CompletionItem(name, help=line) for name, (_, _, line) in COMMANDS.items()]
+        found = [item for item in named if item.value.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -182,6 +182,36 @@ def _variables(value: Any) -> Mapping[str, tuple[str, ...]]:
     return allowed
 
 
+def _policy(value: Any) -> EvidencePolicy:
+    """``policy: {evidence: {HOST: STEP}}``."""
+    if not isinstance(value, dict):
+        raise ValueError("expected a mapping with evidence")
+    unknown = [key for key in value if key != "evidence"]
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}{suggest(str(unknown[0]), ['evidence'])}")
+    demanded = value.get("evidence", {})
+    if not isinstance(demanded, dict):
+        raise ValueError("expected hosts with a step for each below evidence")
+    try:
+        return EvidencePolicy.from_mapping(demanded)
+    except WishError as error:
+        raise ValueError(f"evidence.{error}") from error
+
+
+def _identities(value: Any) -> Mapping[str, SigstoreWish]:
+    """``python_identities: {LINE: {identity: …, issuer: …}}``."""
+    if not isinstance(value, dict):
+        raise ValueError("expected release lines with who signs each")
+    found: dict[str, SigstoreWish] = {}
+    for line, given in value.items():
+        if not re.fullmatch(r"[0-9]+\.[0-9]+", str(line)):
+            raise ValueError(f"{str(line)!r} is no release line; write one in quotes, such as '3.17'")
+        if not isinstance(given, dict) or set(given) != {"identity", "issuer"}:
+            raise ValueError(f"expected identity and issuer below {line}")
+        found[str(line)] = SigstoreWish(_text(given["identity"]), _text(given["issuer"]))
+    return found
+
+
 TABLE: tuple[Setting, ...] = (
     Setting("backend", "backend", "DLM_BACKEND", _choice("auto", "curl", "requests"),
             "What speaks HTTP: auto takes curl where pycurl imports, else requests."),
@@ -221,6 +251,14 @@ TABLE: tuple[Setting, ...] = (
             "How the cache's files get into projects: auto is reflink, else copy."),
     Setting("allow_outside", "allow_outside", "DLM_ALLOW_OUTSIDE", _paths,
             "Folders outside a project that a link in its tree may lead to."),
+    Setting("policy", "policy", "", _policy,
+            "evidence: {HOST: STEP}, the least that has to vouch for what comes from a host; a manifest may raise it."),
+    Setting("openpgp_keys", "openpgp_keys", "DLM_OPENPGP_KEYS", _paths,
+            "Files of public keys that OpenPGP signatures are checked by."),
+    Setting("sigstore_trusted_root", "sigstore_trusted_root", "DLM_SIGSTORE_TRUSTED_ROOT", _path,
+            "A file with another root of trust for Sigstore."),
+    Setting("python_identities", "python_identities", "", _identities,
+            "Who signs which release line of CPython, beyond what dlm knows: LINE: {identity: …, issuer: …}."),
     Setting("variables", "hosts", "", _variables,
             "Per host, names beyond DLM_AUTH_* that ${NAME} may take from the environment."),
 )  # fmt: skip
@@ -278,7 +316,14 @@ def _take_document(document: Mapping[str, Any], source: str, values: dict[str, V
         setting = _BY_KEY.get(key)
         if setting is None:
             raise SettingsError(f"{source}: unknown key {key!r}{suggest(key, _BY_KEY)}", hint=f"edit {source}")
-        values[setting.field] = _value(setting, given, source)
+        values[setting.field] = _joined(values.get(setting.field), _value(setting, given, source))
+
+
+def _joined(before: Value | None, value: Value) -> Value:
+    """The later value; of a policy both, since nobody lowers what another demands."""
+    if before is None or not isinstance(value.value, EvidencePolicy):
+        return value
+    return Value(value.setting, before.value.joined(value.value), f"{before.source} and {value.source}")
 
 
 def _flat(document: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -7,6 +7,7 @@ import click
 from dlm.cli.command import Border, Result, command, mode, network_options, refuse_both
 from dlm.cli.console import Console, human_size
 from dlm.cli.lock import change_document, say_changes, say_fetched
+from dlm.cli.names import complete_groups
 from dlm.errors import Failures, gravest
 from dlm.workflows.lock import Change
 from dlm.workflows.settle import Modes
@@ -23,7 +24,14 @@ _SHOWN = 50
 @click.option("--locked", is_flag=True, envvar="DLM_LOCKED", help="The lockfile must match; write none. [DLM_LOCKED]")
 @click.option("--frozen", is_flag=True, envvar="DLM_FROZEN", help="Go by the lockfile alone. [DLM_FROZEN]")
 @click.option("--offline", is_flag=True, envvar="DLM_OFFLINE", help="Open no socket. [DLM_OFFLINE]")
-@click.option("--group", "groups", multiple=True, metavar="G", help="Place only what is in group G; may be repeated.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="G",
+    shell_complete=complete_groups,
+    help="Place only what is in group G; may be repeated.",
+)
 @click.option("--inexact", is_flag=True, envvar="DLM_INEXACT", help="Remove nothing.")
 @click.option("--force", is_flag=True, help="Overwrite and remove files that dlm did not place or that were edited.")
 @click.option("--check", is_flag=True, help="Only say whether the tree is in sync. Exit code 7 if not, 3 if stale.")

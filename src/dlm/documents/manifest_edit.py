@@ -32,7 +32,10 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9/_$.][A-Za-z0-9/_$.:%+=~@;!*()<>&^-]*(?<!:)\Z
 _UNQUOTED_IN_BLOCK = re.compile(r"[A-Za-z0-9/_$.][A-Za-z0-9/_$.:%+=~@;!*()<>&^,{}\[\]?-]*(?<!:)\Z")
 #: What some reader of YAML takes for something else than text.
 _NO_TEXT = re.compile(
-    r"(?:[-+.]?[0-9][0-9_.,:eExXoOa-fA-F+-]*|true|false|yes|no|on|off|y|n|null|~|\.inf|\.nan)\Z", re.IGNORECASE
+    r"(?:[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)(?:e[-+]?[0-9]+)?|0x[0-9a-f_]+|0o?[0-7_]+|0b[01_]+"
+    r"|[-+]?[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"
+    r"|true|false|yes|no|on|off|y|n|null|~|[-+]?\.inf|\.nan)\Z",
+    re.IGNORECASE,
 )
 
 

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dlm.documents.wishes import Complaint, Wishes, asks
 from dlm.errors import ManifestError, Problem
+from dlm.model.evidence import EvidencePolicy, WishError
 from dlm.model.manifest import Manifest, Resource, fill
 from dlm.model.paths import collision_key
 from dlm.model.platforms import matches
@@ -536,7 +537,7 @@ def _named(value: Any) -> str:
 
 def _near(word: str, path: _Path) -> str | None:
     if len(path) == 1:
-        names = ["version", "requires-dlm", "defaults", "resources"]
+        names = ["version", "requires-dlm", "defaults", "policy", "resources"]
     elif path[0] == "defaults":
         names = [one.name for one in fields(DefaultsForm)]
     else:
@@ -550,7 +551,6 @@ def _near(word: str, path: _Path) -> str | None:
         "jobs",
         "proxy",
         "backend",
-        "policy",
         "rewrite",
     }:
         return "settings stand in the user's configuration, never in the manifest"
@@ -587,6 +587,7 @@ class _Assembly:
 
     def manifest(self) -> Manifest:
         self._check_requirement()
+        policy = self._policy()
         wishes = Wishes(self._form.defaults, self._grammars, self._warnings.append, self._complaint("defaults"))
         resources: list[Resource] = []
         lines: dict[str, int] = {}
@@ -617,9 +618,25 @@ class _Assembly:
             resources=tuple(resources),
             version=self._form.version,
             requires_dlm=self._form.requires_dlm,
+            policy=policy,
             warnings=tuple(self._warnings),
             lines=lines,
         )
+
+    def _policy(self) -> EvidencePolicy:
+        """What the manifest demands on top of the configuration; all other rules are the user's to make."""
+        given = self._form.policy or {}
+        for key in given:
+            if key != "evidence":
+                self._complaints.add(
+                    ("policy", key), f"{key!r} is no policy that a manifest can tighten", "known here: evidence"
+                )
+        try:
+            return EvidencePolicy.from_mapping(given.get("evidence", {}))
+        except WishError as error:
+            for host, message in error.problems:
+                self._complaints.add(("policy", "evidence", host), message)
+            return EvidencePolicy()
 
     def _complaint(self, *above: str | int, short: bool = False) -> Complaint:
         def complain(path: _Path, message: str, hint: str | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dlm.model.digest import Digest, Digests
+from dlm.model.evidence import EvidenceWish, WishError
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
 from dlm.model.paths import check_filename, check_path
 from dlm.model.platforms import check_platform
@@ -162,6 +163,7 @@ class _Reading:
         )
         headers, groups = self._headers(), self._groups()
         ask = self._ask()
+        evidence = self._evidence(filling if selector is None else [{"version": "0"}])
         if self.failed:
             return None
         names = _filenames(address.text, variants, samples) if address is not None else []
@@ -189,6 +191,7 @@ class _Reading:
             mirrors=mirrors,
             headers=headers,
             ask=ask,
+            evidence=evidence,
             userinfo=found.userinfo if found else None,
             dest=dest,
             executable=bool(form.executable if form.executable is not None else self._defaults.executable),
@@ -272,6 +275,32 @@ class _Reading:
                 f"put it into the environment and write ${{{_variable(secrets[0])}}}",
             )
         return wish
+
+    def _evidence(self, samples: Iterable[Mapping[str, str]]) -> EvidenceWish:
+        """What has to vouch for the bytes; its addresses are checked as the resource's own is."""
+        form = self._form.evidence
+        if form is None:
+            return EvidenceWish()
+        try:
+            wish = EvidenceWish.from_mapping(form)
+        except WishError as error:
+            for key, message in error.problems:
+                self._wrong(("evidence", *key.split(".")), message)
+            return EvidenceWish()
+        checked: dict[str, str] = {}
+        for kind, name, text in wish.addresses:
+            at = ("evidence", kind) if isinstance(form.get(kind), str) else ("evidence", kind, name)
+            if self._form.base is not None and name in {"bundle", "signature"}:
+                self._wrong(
+                    at, "one address cannot serve all files below base", "leave it out: each has its own beside it"
+                )
+                continue
+            address = self._address(at, text, samples)
+            if address is not None and address.userinfo:
+                self._wrong(at, "credentials of a sidecar come from the environment", _LOGIN)
+            elif address is not None:
+                checked[text] = address.text
+        return wish.with_addresses(checked)
 
     def _selector(self) -> Selector | None:
         if self._form.selector is None:
@@ -412,7 +441,8 @@ class _Reading:
     def _fills(self, name: str, url: object) -> bool:
         """Whether a platform's variable stands in one of its addresses; if not, it is a misspelt key."""
         own = url if isinstance(url, str) else self._form.url or ""
-        return any(name in holes(one) for one in (own, *(self._form.mirrors or ())))
+        sidecars = [one for one in (self._form.evidence or {}).values() if isinstance(one, str)]
+        return any(name in holes(one) for one in (own, *(self._form.mirrors or ()), *sidecars))
 
     def _digests(
         self,

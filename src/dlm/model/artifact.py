@@ -63,6 +63,7 @@ class Artifact:
         headers: request headers, with ``${NAME}`` as written; they go to the origin of ``url`` alone.
         ask: method and body, where they are more than a plain GET; its query is part of ``url``.
         executable: whether the placed file may be run.
+        sidecars: what to add to its name for the files beside it that vouch for it, where a listing told.
     """
 
     resource: str
@@ -77,6 +78,7 @@ class Artifact:
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     ask: RequestWish = field(default_factory=RequestWish)
     executable: bool = False
+    sidecars: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

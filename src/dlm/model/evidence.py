@@ -223,6 +223,10 @@ class Provenance:
         """The pieces of a kind that ``newer`` has none of: what a later lock would lose. Who signed may change."""
         return tuple(piece for piece in self.pieces if piece.kind not in newer.kinds)
 
+    def kept_by(self, newer: Provenance) -> Provenance:
+        """All of ``newer``, and what of this it has no piece of: both are about the same bytes, so both hold."""
+        return Provenance((*self.dropped_by(newer), *newer.pieces), newer.absences, (*self.unknown, *newer.unknown))
+
     def falls_to(self, newer: Provenance) -> bool:
         """Whether ``newer`` stands on a lower step of the ladder."""
         return newer.strongest < self.strongest
@@ -360,6 +364,13 @@ class EvidencePolicy:
         """The step that artifacts from ``host`` have to reach."""
         return max((_closest(layer, host.lower()) for layer in self.layers), default=Step.FIRST_USE)
 
+    def __bool__(self) -> bool:
+        return bool(self.layers)
+
+    def __str__(self) -> str:
+        said = [f"{host}: {step.word}" for layer in self.layers for host, step in sorted(layer.items())]
+        return ", ".join(said) or "nothing is demanded"
+
     def refusal(self, host: str, provenance: Provenance) -> str | None:
         """Why an artifact from ``host`` with this provenance may not be placed, or None where it may."""
         demanded = self.demanded(host)
@@ -412,6 +423,9 @@ class SigstoreWish:
     def __post_init__(self) -> None:
         if not self.identity.strip() or not self.issuer.strip():
             raise ValueError("Sigstore needs both an identity and its issuer")
+
+    def __str__(self) -> str:
+        return f"{self.identity} ({self.issuer})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,9 +527,14 @@ class EvidenceWish:
         return wish
 
     @property
+    def addresses(self) -> tuple[tuple[str, str, str], ...]:
+        """Every address in it: the kind of evidence, the key below that, and the address as written."""
+        return tuple((one.kind, name, value) for one in self.wishes for name, value in _addresses(one))
+
+    @property
     def templates(self) -> tuple[str, ...]:
         """Every address in it, as written."""
-        return tuple(value for one in self.wishes for _, value in _addresses(one))
+        return tuple(value for _, _, value in self.addresses)
 
     def with_addresses(self, fill: Mapping[str, str]) -> EvidenceWish:
         """The same with each address replaced by what ``fill`` has for it; others stay."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dlm.model.digest import Digests
+from dlm.model.evidence import EvidencePolicy, EvidenceWish
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
 
@@ -30,7 +31,9 @@ __all__ = [
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 #: The parts of a request that say which bytes are meant: a change resolves the entry anew.
-IDENTITY = frozenset({"base", "files", "headers", "platforms", "request", "selector", "url", "vars", "version"})
+IDENTITY = frozenset(
+    {"base", "evidence", "files", "headers", "platforms", "request", "selector", "url", "vars", "version"}
+)
 #: The parts that say what is done with them: a change rewrites the entry without the network.
 PLACEMENT = frozenset({"dest", "executable", "groups", "mirrors", "mutable", "optional"})
 
@@ -87,6 +90,7 @@ class Resource:
         platforms: what differs per platform; empty for a resource that is the same everywhere.
         headers: request headers as written.
         ask: method, query and body, where they are more than a plain GET.
+        evidence: what has to vouch for its bytes; addresses in it are templates as ``url`` is.
         userinfo: literal credentials of the URL; used, and stored nowhere.
         dest: a folder with a final slash, ``""`` for the manifest's, or the file's own path.
         link: a link mode, or None for the user's setting.
@@ -105,6 +109,7 @@ class Resource:
     mirrors: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     ask: RequestWish = field(default_factory=RequestWish)
+    evidence: EvidenceWish = field(default_factory=EvidenceWish)
     userinfo: str | None = field(default=None, repr=False)
     dest: str = ""
     executable: bool = False
@@ -124,6 +129,8 @@ class Resource:
             out["dest"] = self.dest
         if self.digests:
             out["digests"] = self.digests.as_mapping()
+        if self.evidence:
+            out["evidence"] = self.evidence.request()
         if self.executable:
             out["executable"] = True
         if self.groups:
@@ -189,6 +196,7 @@ class Resource:
                 size=request.get("size"),
                 mirrors=tuple(request.get("mirrors", ())),
                 ask=RequestWish.from_request(request.get("request", {})),
+                evidence=_evidence(request.get("evidence")),
                 dest=request.get("dest", ""),
                 executable=request.get("executable", False),
                 groups=tuple(request.get("groups", ())),
@@ -204,6 +212,7 @@ class Manifest:
     """All that one project wants.
 
     Attributes:
+        policy: the evidence that it demands; it adds to what the configuration demands and lowers nothing.
         warnings: what the user should know about it and what stops nothing.
         lines: where each resource stands in the file, for messages.
     """
@@ -211,12 +220,17 @@ class Manifest:
     resources: tuple[Resource, ...]
     version: int = 1
     requires_dlm: str | None = None
+    policy: EvidencePolicy = field(default_factory=EvidencePolicy)
     warnings: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def get(self, name: str) -> Resource | None:
         """The resource of that name."""
         return next((one for one in self.resources if one.name == name), None)
+
+
+def _evidence(written: Any) -> EvidenceWish:
+    return EvidenceWish() if written is None else EvidenceWish.from_mapping(written)
 
 
 def implied_vars(platform: str) -> dict[str, str]:

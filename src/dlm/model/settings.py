@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from dlm.model.evidence import EvidencePolicy, SigstoreWish
+
 __all__ = ["DEFAULT_PYTHON_ORG", "Settings"]
 
 DEFAULT_PYTHON_ORG = "https://www.python.org/ftp/python/"
@@ -41,6 +43,10 @@ class Settings:
         state_dir: the folder that says which paths dlm placed.
         link: ``auto`` (reflink, else copy), ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
         allow_outside: folders outside a project that a link in its tree may lead to.
+        policy: the evidence that artifacts from each host need.
+        openpgp_keys: files of public keys that OpenPGP signatures may be checked by.
+        sigstore_trusted_root: a file with another root of trust for Sigstore, None for that of its public instance.
+        python_identities: who signs which release line of CPython, beyond and above what dlm knows.
         variables: per host, names beyond ``DLM_AUTH_*`` that ``${NAME}`` may take from the environment.
         proxies: what the environment says about proxies, read once at the border.
     """
@@ -67,5 +73,9 @@ class Settings:
     state_dir: str = ""
     link: str = "auto"
     allow_outside: tuple[str, ...] = ()
+    policy: EvidencePolicy = field(default_factory=EvidencePolicy)
+    openpgp_keys: tuple[str, ...] = ()
+    sigstore_trusted_root: str | None = None
+    python_identities: Mapping[str, SigstoreWish] = field(default_factory=lambda: MappingProxyType({}))
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     proxies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from dlm.errors import DlmError
 from dlm.model.artifact import Artifact, Blob, Receipt, Validators
 from dlm.model.digest import Digests
 from dlm.model.url import Url
 
-__all__ = ["Arrived", "Known", "Lost", "Order", "Outcome", "Page", "Source"]
+__all__ = ["Answered", "Arrived", "Known", "Lost", "Order", "Outcome", "Page", "Source", "Standing"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -66,6 +67,7 @@ class Order:
     """One artifact to fetch, with its sources in the order in which they are tried.
 
     Attributes:
+        most: the most bytes that it may have, None for the user's setting.
         known: the blob that is at hand from the same origin, to be confirmed by a conditional request; only where
             the artifact has no digest yet.
     """
@@ -73,6 +75,7 @@ class Order:
     artifact: Artifact
     sources: tuple[Source, ...]
     known: Known | None = None
+    most: int | None = None
 
     @property
     def key(self) -> str:
@@ -103,6 +106,24 @@ class Lost:
 
 
 Outcome = Arrived | Lost
+
+#: What an origin has at an address now, next to what was got there: ``unknown`` where its answer does not tell.
+Standing = Literal["same", "changed", "gone", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What an origin answered to the question whether it still has what was got there.
+
+    Attributes:
+        moved: where permanent redirects led, as in ``Receipt.final_url``; known only of what is the same.
+        error: why it is gone, or why nothing is known.
+    """
+
+    order: Order
+    standing: Standing
+    moved: str | None = None
+    error: DlmError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-__all__ = ["DefaultsForm", "ManifestForm", "RequestForm", "ResourceForm"]
+__all__ = ["DefaultsForm", "EvidenceForm", "ManifestForm", "RequestForm", "ResourceForm"]
 
 # Read by pydantic where a manifest is checked; nothing here imports it.
 _STRICT: dict[str, Any] = {"strict": True, "extra": "forbid"}
@@ -15,6 +15,8 @@ LinkChoice = Literal["auto", "reflink", "hardlink", "symlink", "copy"]
 
 Scalar = str | int | float | bool
 Fields = dict[str, Scalar | list[Scalar]]
+# What each kind of evidence may say is for the model to judge, which has better words for it.
+EvidenceForm = dict[str, str | list[str] | dict[str, str | list[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class ResourceForm:
     mirrors: list[str] | None = None
     headers: dict[str, str] | None = None
     request: RequestForm | None = None
+    evidence: EvidenceForm | None = None
     dest: str | None = None
     executable: bool | None = None
     link: LinkChoice | None = None
@@ -86,3 +89,4 @@ class ManifestForm:
     resources: list[str | ResourceForm]
     requires_dlm: str | None = None
     defaults: DefaultsForm = field(default_factory=DefaultsForm)
+    policy: dict[str, dict[str, str]] | None = None

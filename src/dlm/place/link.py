@@ -18,7 +18,7 @@ from dlm.model.artifact import Blob, LinkMode
 from dlm.place.flush import Flush
 from dlm.place.tree import Folder, disk_error
 
-__all__ = ["Made", "make_file"]
+__all__ = ["Made", "make_file", "share"]
 
 _NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)) | getattr(
     os, "O_BINARY", 0
@@ -128,7 +128,7 @@ def _file(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flu
             )
         target = os.open(folder.name(name), _NEW, 0o755 if executable else 0o644, dir_fd=folder.descriptor)
         try:
-            reason = _clone(source, target) if clone else "a copy was asked for"
+            reason = share(source, target) if clone else "a copy was asked for"
             if reason is not None:
                 _copy(source, target, blob.size)
             made = os.fstat(target)
@@ -145,7 +145,7 @@ def _file(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flu
     return reason
 
 
-def _clone(source: int, target: int) -> str | None:
+def share(source: int, target: int) -> str | None:
     """Let ``target`` share the bytes of ``source``; None if it does, else why it cannot."""
     if sys.platform != "linux":
         return "dlm knows no reflinks on this system"

@@ -11,7 +11,7 @@ from dlm.model.digest import new_hash
 from dlm.model.evidence import LIMITS, Subject
 from dlm.model.url import Url
 
-__all__ = ["address", "digest_of", "refuse_large", "stream", "whole"]
+__all__ = ["address", "digest_of", "refuse_large", "sidecar_at", "stream", "whole"]
 
 _CHUNK = 1 << 20
 
@@ -65,6 +65,22 @@ def whole(subject: Subject, limit: int) -> bytes | None:
     with _reading(subject), open(subject.path, "rb") as file:
         data = file.read(limit + 1)
     return data if len(data) <= limit else None
+
+
+def sidecar_at(path: str) -> bytes:
+    """A sidecar that was fetched into the store.
+
+    Raises:
+        LocalError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise LocalError(
+            f"a file that vouches for others cannot be read again: {error.strerror or error}",
+            hint="run the command again",
+        ) from error
 
 
 def refuse_large(kind: str, sidecar: bytes, subject: Subject) -> None:

@@ -31,6 +31,12 @@ class Verifiers:
         """The extra that would have to be installed to check ``kind``, None where nothing is missing."""
         return self._by_kind[kind].missing_extra()
 
+    def with_openpgp_keys(self, *keys: bytes) -> Verifiers:
+        """The same, with further files of public keys."""
+        return Verifiers(
+            one.with_keys(*keys) if isinstance(one, OpenPgpVerifier) else one for one in self._by_kind.values()
+        )
+
     def verify(self, subject: Subject, sidecar: bytes, wish: Wish, *, source: str | None = None) -> Piece:
         """What ``sidecar`` proves about ``subject``; raises what :meth:`dlm.ports.Verifier.verify` does."""
         return self._by_kind[wish.kind].verify(subject, sidecar, wish, source=source)

@@ -14,6 +14,7 @@ from dlm.model.plan import Found, Placing
 from dlm.model.selector import suggest
 from dlm.place.place import carry_out
 from dlm.place.survey import look
+from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.lock import Change, save
 from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
@@ -50,11 +51,11 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
     """
     with alone(run):
         settled = settle(run, modes)
-        wanted, passed_over = _wanted(settled, names, platform)
+        wanted, passed_over, refused = _wanted(run, settled, names, platform)
         held = blobs(run, wanted)
         missing = [artifact for artifact in wanted if artifact.digests.sha256 not in held]
         haul = gather(run, missing, offline=modes.offline)
-        failure = one_or_all([*settled.errors, *_grave(run, settled, missing, haul)])
+        failure = one_or_all([*settled.errors, *refused, *_grave(run, settled, missing, haul)])
         if failure is not None:
             raise failure
         if settled.writable:
@@ -133,19 +134,24 @@ def put(run: Run, blob: Blob, path: str) -> None:
         raise failure
 
 
-def _wanted(settled: Settled, names: Sequence[str], platform: str | None) -> tuple[list[Artifact], tuple[str, ...]]:
-    """The artifacts, and the names of resources that have none for ``platform``."""
+def _wanted(
+    run: Run, settled: Settled, names: Sequence[str], platform: str | None
+) -> tuple[list[Artifact], tuple[str, ...], list[DlmError]]:
+    """The artifacts, the names of resources that have none for ``platform``, and what policy refuses."""
     entries = settled.lockfile.entries
     _refuse_unknown(names, {**settled.resources, **entries})
     chosen = [entries[name] for name in names if name in entries] if names else list(entries.values())
     wanted: list[Artifact] = []
     passed_over: list[str] = []
+    refused: list[DlmError] = []
+    policy = policy_of(run, settled.manifest)
     for entry in chosen:
         here = for_platform(entry, platform)
         if not here:
             passed_over.append(entry.name)
-        wanted.extend(artifact_of(settled.resources[entry.name], locked) for locked in here)
-    return wanted, tuple(passed_over)
+        refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
+        wanted.extend(artifact_of(settled.resources[entry.name], one) for one in here if meets(policy, one))
+    return wanted, tuple(passed_over), refused
 
 
 def _grave(run: Run, settled: Settled, missing: Sequence[Artifact], haul: Haul) -> list[DlmError]:

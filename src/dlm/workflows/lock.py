@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from dlm.documents.lockfile_json import ReadLockfile, write_lockfile
-from dlm.errors import DlmError, IntegrityError, LocalError, OfflineError, PolicyError, StaleError, UsageError
+from dlm.errors import (
+    DlmError,
+    EvidenceError,
+    IntegrityError,
+    LocalError,
+    OfflineError,
+    PolicyError,
+    StaleError,
+    UsageError,
+)
 from dlm.model.artifact import Artifact, Receipt
 from dlm.model.digest import Digest, Digests
 from dlm.model.events import Resolved, Resolving, Warned
+from dlm.model.evidence import Piece, Provenance, Step
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.manifest import Manifest, Resource
+from dlm.model.manifest import Manifest, Resource, Variant
 from dlm.model.paths import check_filename, collision_key
 from dlm.model.selector import Selector, suggest
 from dlm.model.url import Url
 from dlm.resolve import direct
 from dlm.resolve.choose import choose
 from dlm.staleness import Stale, differences, stale_entries
-from dlm.workflows.orders import Haul, gather
+from dlm.workflows.evidence import Case, Inquiry, fallen, host_of, meets, policy_of, refusals
+from dlm.workflows.orders import Haul
 from dlm.workflows.run import ListingAge, Run, one_or_all
 
 __all__ = ["Change", "LockReport", "LockWish", "Relocked", "lock", "refuse_stale", "relock"]
@@ -35,6 +46,7 @@ class LockWish:
         names: the same for these names alone.
         accept: names whose changed bytes are accepted, with the digest they must have, if one is given.
         allow_downgrade: a selector may come back to an older version than the one locked.
+        allow_weaker: an artifact may be vouched for by less than the one whose place it takes.
         offline: the flag or variable that forbids the network, or None.
         dry_run: resolve, and fetch and write nothing.
         refresh: read listings anew whatever their age.
@@ -44,6 +56,7 @@ class LockWish:
     names: tuple[str, ...] = ()
     accept: Mapping[str, Digest | None] = field(default_factory=dict)
     allow_downgrade: bool = False
+    allow_weaker: bool = False
     offline: str | None = None
     dry_run: bool = False
     refresh: bool = False
@@ -51,11 +64,12 @@ class LockWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What became of one entry."""
+    """What became of one entry; ``artifacts`` are what it holds now, as far as that is known."""
 
     name: str
     action: Literal["added", "updated", "moved", "removed"]
     details: tuple[str, ...] = ()
+    artifacts: tuple[LockedArtifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +114,11 @@ def lock(run: Run, wish: LockWish, *, check: bool = False) -> LockReport:
     read = run.lockfile(manifest)
     if check:
         refuse_stale(run, manifest, read, because="--check")
+        _refuse_by_policy(run, manifest, read.lockfile if read else Lockfile())
         return LockReport(entries=len(read.lockfile.entries) if read else 0)
     old = read.lockfile if read else Lockfile()
     new = relock(run, manifest, old, wish)
-    failure = one_or_all(new.errors)
-    if failure is not None:
-        raise failure
+    _refuse_by_policy(run, manifest, new.lockfile, new.errors)
     report = LockReport(
         entries=len(manifest.resources) if wish.dry_run else len(new.lockfile.entries),
         changes=new.changes,
@@ -115,6 +128,14 @@ def lock(run: Run, wish: LockWish, *, check: bool = False) -> LockReport:
     if wish.dry_run:
         return report
     return replace(report, written=save(run, new.lockfile, read))
+
+
+def _refuse_by_policy(run: Run, manifest: Manifest, lockfile: Lockfile, errors: Iterable[DlmError] = ()) -> None:
+    """Raise ``errors``, and one for each entry that lacks the evidence that policy demands."""
+    refused = refusals(policy_of(run, manifest), lockfile.artifacts(), run.files.lockfile_name)
+    failure = one_or_all([*errors, *refused])
+    if failure is not None:
+        raise failure
 
 
 def save(run: Run, lockfile: Lockfile, read: ReadLockfile | None) -> bool:
@@ -190,6 +211,7 @@ class _Work:
         self._errors: list[DlmError] = []
         self._fetched = 0
         self._transferred = 0
+        self._policy = policy_of(run, manifest)
         # What is locked stays locked wherever its URL turns up again, under another name too.
         self._pins = {one.url: one for _, one in old.artifacts()}
 
@@ -230,6 +252,7 @@ class _Work:
     def fetch(self) -> None:
         """Settle each artifact: from its old pin, from the manifest's word, or from its bytes."""
         open_places: list[tuple[_Pending, int]] = []
+        cases: list[Case] = []
         for pending in self._pending:
             for index, artifact in enumerate(pending.artifacts):
                 settled, wanted = self._settle(pending.resource, artifact)
@@ -237,20 +260,23 @@ class _Work:
                 pending.done[index] = settled
                 if settled is None:
                     open_places.append((pending, index))
+                    cases.append(Case(resource=pending.resource, artifact=wanted, stated=bool(artifact.digests)))
         if self._wish.dry_run:
             return
-        haul = gather(
-            self._run, [pending.artifacts[index] for pending, index in open_places], offline=self._wish.offline
-        )
+        inquiry = Inquiry(self._run, self._policy, cases)
+        haul = inquiry.gather(offline=self._wish.offline)
         failed: set[str] = set()
-        for number, (pending, index) in enumerate(open_places):
-            self._take(haul, number, pending, index, failed)
+        for number, place in enumerate(open_places):
+            self._take(haul, inquiry, number, place, failed=failed)
+        inquiry.say_unchecked()
 
     def result(self) -> Relocked:
         """The new lockfile."""
         for pending in self._pending:
             if all(one is not None for one in pending.done):
-                self._entries[pending.resource.name] = self._entry(pending)
+                entry = self._entry(pending)
+                if entry is not None:
+                    self._entries[pending.resource.name] = entry
         self._check_destinations()
         lockfile = replace(self._old, entries=dict(sorted(self._entries.items())))
         return Relocked(
@@ -301,6 +327,7 @@ class _Work:
                     dest=self._dest(resource, candidate.filename, many=len(choice.chosen) > 1),
                     version=candidate.version,
                     executable=resource.executable,
+                    sidecars=candidate.sidecars,
                 )
                 for candidate in choice.chosen
             ]
@@ -341,14 +368,27 @@ class _Work:
             pin = None
         if pin is not None:
             wanted = replace(artifact, digests=artifact.digests.joined(pin.digests), size=pin.size)
+            if not self._vouched_for(resource, pin):
+                return None, wanted
             missing = set(artifact.digests.algorithms) - set(pin.digests.algorithms)
-            if not missing:
-                return _placed(pin, wanted), wanted
-            return self._from_store(wanted, pin), wanted
-        if artifact.digests.sha256 is not None and artifact.size is not None:
-            held = self._from_store(artifact, None)
-            return held or _unverified(artifact), artifact
-        return None, artifact
+            settled = self._from_store(wanted, pin) if missing else _placed(pin, wanted)
+            if settled is None or not artifact.digests:
+                return settled, wanted
+            return replace(settled, evidence=_with_manifest_digest(pin)), wanted
+        if artifact.digests.sha256 is None or artifact.size is None or resource.evidence:
+            return None, artifact
+        if self._policy.demanded(host_of(artifact.url)) > Step.MANIFEST_DIGEST:
+            return None, artifact
+        held = self._from_store(artifact, None) or _unverified(artifact)
+        return replace(held, evidence=_with_manifest_digest(held)), artifact
+
+    def _vouched_for(self, resource: Resource, pin: LockedArtifact) -> bool:
+        """Whether what was checked when a pin was made is what the manifest and policy ask for now."""
+        if resource.evidence:
+            old = self._old.entries.get(resource.name)
+            if old is None or old.request.get("evidence") != resource.evidence.request():
+                return False
+        return meets(self._policy, pin)
 
     def _from_store(self, artifact: Artifact, pin: LockedArtifact | None) -> LockedArtifact | None:
         blob = self._run.store.get(artifact.digests)
@@ -356,9 +396,13 @@ class _Work:
             return None
         known = self._run.store.known(f"sha256:{blob.sha256}")
         headers = pin.headers if pin is not None else known.headers if known is not None else {}
-        return _locked(artifact, blob.digests, blob.size, headers, final_url=known.final_url if known else None)
+        locked = _locked(artifact, blob.digests, blob.size, headers, final_url=known.final_url if known else None)
+        return locked if pin is None else replace(locked, evidence=pin.evidence)
 
-    def _take(self, haul: Haul, number: int, pending: _Pending, index: int, failed: set[str]) -> None:
+    def _take(
+        self, haul: Haul, inquiry: Inquiry, number: int, place: tuple[_Pending, int], *, failed: set[str]
+    ) -> None:
+        pending, index = place
         error = haul.errors.get(number)
         if error is not None:
             self._fail(pending.resource, error, repeated=pending.resource.name in failed)
@@ -369,17 +413,24 @@ class _Work:
         if receipt.transferred:
             self._fetched += 1
             self._transferred += receipt.transferred
-        pending.done[index] = _locked(
+        try:
+            provenance = inquiry.provenance(number, arrived)
+        except DlmError as failure:
+            self._fail(pending.resource, failure, repeated=pending.resource.name in failed)
+            failed.add(pending.resource.name)
+            return
+        locked = _locked(
             pending.artifacts[index],
             arrived.blob.digests,
             arrived.blob.size,
             receipt.headers if receipt.from_origin else {},
             final_url=receipt.final_url if receipt.from_origin else None,
         )
+        pending.done[index] = replace(locked, evidence=provenance.as_documents())
 
     def _fail(self, resource: Resource, error: DlmError, *, repeated: bool = False) -> None:
         error.resource = error.resource or resource.name
-        if isinstance(error, IntegrityError) and _pinned_by_hand(resource):
+        if isinstance(error, IntegrityError) and not isinstance(error, EvidenceError) and _pinned_by_hand(resource):
             error.hint = f"if the new bytes are right, correct the digest or size in {self._run.files.manifest_name}"
         if not resource.optional:
             self._errors.append(error)
@@ -390,7 +441,8 @@ class _Work:
         if entry is not None and differences(resource, entry) is None:
             self._entries[resource.name] = entry
 
-    def _entry(self, pending: _Pending) -> LockEntry:
+    def _entry(self, pending: _Pending) -> LockEntry | None:
+        """The entry, or None where less vouches for it than for the one before."""
         resource = pending.resource
         done = tuple(one for one in pending.done if one is not None)
         old = self._old.entries.get(resource.name)
@@ -399,7 +451,30 @@ class _Work:
             before = {(one.platform, one.url): one for one in old.artifacts}
             done = tuple(_unless_same(before.get((one.platform, one.url)), one) for one in done)
             self._refuse_downgrade(resource, old, done)
+            if not self._may_fall(resource, old, done):
+                return None
         return LockEntry(name=resource.name, request=resource.request(), artifacts=done)
+
+    def _may_fall(self, resource: Resource, old: LockEntry, done: tuple[LockedArtifact, ...]) -> bool:
+        """Whether the new artifacts may take the old ones' place; what they have less evidence of is said."""
+        allowed = True
+        for one, was, now in fallen(old, done):
+            lost = ", ".join(piece.shown for piece in was.dropped_by(now))
+            # What a server states of its own bytes comes and goes with servers, and is worth a word only.
+            if was.falls_to(now) and was.strongest >= Step.MANIFEST_DIGEST and not self._wish.allow_weaker:
+                allowed = False
+                self._errors.append(
+                    PolicyError(
+                        f"{one.filename} would be vouched for by {now.strongest.word} only; what is locked has"
+                        f" {was.strongest.word}",
+                        resource=resource.name,
+                        hint="if that is right, run `dlm lock --allow-weaker-evidence` with what you asked for",
+                        details=[f"lost: {lost}"],
+                    )
+                )
+            else:
+                self._run.reporter.emit(Warned(f"{one.filename} is no longer vouched for by {lost}", resource.name))
+        return allowed
 
     def _refuse_downgrade(self, resource: Resource, old: LockEntry, done: tuple[LockedArtifact, ...]) -> None:
         """A listing that lost its newest release must not take a project back unnoticed."""
@@ -440,10 +515,12 @@ class _Work:
         for name, entry in sorted(self._entries.items()):
             old = self._old.entries.get(name)
             if old is None:
-                changes.append(Change(name=name, action="added", details=_described(entry)))
+                changes.append(Change(name=name, action="added", details=_described(entry), artifacts=entry.artifacts))
             elif old != entry:
                 action: Literal["moved", "updated"] = "moved" if name in moved else "updated"
-                changes.append(Change(name=name, action=action, details=_difference(old, entry)))
+                changes.append(
+                    Change(name=name, action=action, details=_difference(old, entry), artifacts=entry.artifacts)
+                )
         if self._wish.dry_run:
             changes.extend(self._would_change())
         kept = {*self._entries, *(one.resource.name for one in self._pending)}
@@ -464,7 +541,7 @@ class _Work:
 
 def _pinned_by_hand(resource: Resource) -> bool:
     """Whether the manifest itself says what the bytes must be: then no flag makes others acceptable."""
-    parts = (resource, *resource.platforms)
+    parts: tuple[Resource | Variant, ...] = (resource, *resource.platforms)
     return any(one.digests or one.size is not None for one in parts) or any(one.digests for one in resource.files)
 
 
@@ -517,10 +594,31 @@ def _unverified(artifact: Artifact) -> LockedArtifact:
 
 
 def _unless_same(old: LockedArtifact | None, new: LockedArtifact) -> LockedArtifact:
-    if old is None or not new.verified:
+    if old is None:
         return new
-    same = replace(new, headers=old.headers, final_url=old.final_url, evidence=old.evidence, extra=old.extra)
+    if old.sha256 == new.sha256:
+        new = replace(new, evidence=_joined(old, new))
+    if not new.verified:
+        return new
+    same = replace(new, headers=old.headers, final_url=old.final_url, extra=old.extra)
     return old if same == old else new
+
+
+def _joined(old: LockedArtifact, new: LockedArtifact) -> tuple[Mapping[str, Any], ...]:
+    """What vouches for the same bytes, once checked, does so for good; a header that is new is no reason to write."""
+    before, after = Provenance.from_documents(old.evidence), Provenance.from_documents(new.evidence)
+    both = before.kept_by(after)
+    gained = [piece for piece in both if piece not in before.pieces]
+    if all(piece.step is Step.TRANSPORT_DIGEST for piece in gained) and both.absences == before.absences:
+        return old.evidence
+    return both.as_documents()
+
+
+def _with_manifest_digest(locked: LockedArtifact) -> tuple[Mapping[str, Any], ...]:
+    provenance = Provenance.from_documents(locked.evidence)
+    if "manifest-digest" in provenance.kinds:
+        return locked.evidence
+    return provenance.with_(Piece(kind="manifest-digest")).as_documents()
 
 
 def _newest(artifacts: Iterable[LockedArtifact]) -> str | None:

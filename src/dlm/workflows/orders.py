@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
@@ -17,7 +17,7 @@ from dlm.model.url import Url
 from dlm.resolve import direct
 from dlm.workflows.run import Run
 
-__all__ = ["Haul", "artifact_of", "for_platform", "gather"]
+__all__ = ["Haul", "artifact_of", "for_platform", "gather", "sources_of"]
 
 
 @dataclass(slots=True)
@@ -33,10 +33,13 @@ class Haul:
     errors: dict[int, DlmError] = field(default_factory=dict)
 
 
-def gather(run: Run, artifacts: Sequence[Artifact], *, offline: str | None = None) -> Haul:
+def gather(
+    run: Run, artifacts: Sequence[Artifact], *, offline: str | None = None, most: Mapping[int, int] | None = None
+) -> Haul:
     """Fetch every artifact that the store does not hold.
 
     Args:
+        most: the most bytes that some of them may have, by their place; the user's setting holds for the others.
         offline: the flag or variable that forbids the network, or None.
     """
     haul = Haul()
@@ -52,7 +55,7 @@ def gather(run: Run, artifacts: Sequence[Artifact], *, offline: str | None = Non
     where: dict[int, int] = {}
     for index, artifact in enumerate(artifacts):
         try:
-            order = _order(run, artifact)
+            order = _order(run, artifact, (most or {}).get(index))
         except DlmError as error:
             error.resource = error.resource or artifact.resource
             haul.errors[index] = error
@@ -87,14 +90,14 @@ def _replaced(run: Run, artifact: Artifact) -> bool:
     return site != DEFAULT_PYTHON_ORG and artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
-def _order(run: Run, artifact: Artifact) -> Order:
-    order = Order(artifact=artifact, sources=_sources(run, artifact))
+def _order(run: Run, artifact: Artifact, most: int | None) -> Order:
+    order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most)
     if artifact.digests:
         return order
     return replace(order, known=run.store.known(order.key))
 
 
-def _sources(run: Run, artifact: Artifact) -> tuple[Source, ...]:
+def sources_of(run: Run, artifact: Artifact) -> tuple[Source, ...]:
     """Where an artifact is asked for. A site that the user set in python.org's place takes all of its requests."""
     if not _replaced(run, artifact):
         return sources(artifact, run.variables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dlm.documents.lockfile_json import ReadLockfile, read_lockfile
 from dlm.errors import DlmError, Failures
@@ -17,10 +17,19 @@ from dlm.ports import Cache, Clock, Fetcher, ProjectFiles, Reporter, Resolver, V
 from dlm.state.ownership import ProjectState
 from dlm.workflows.stamping import Stamp
 
+if TYPE_CHECKING:
+    from dlm.verify.registry import Verifiers
+
 __all__ = ["ListingAge", "Run", "one_or_all"]
 
 #: How fresh a listing must be: as noted within its time to live; checked against the site's own dates; read anew.
 ListingAge = Literal["noted", "dated", "anew"]
+
+
+def _verifiers() -> Verifiers:
+    from dlm.verify.registry import built_in  # only where something is checked
+
+    return built_in()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +39,7 @@ class Run:
     Attributes:
         fetcher: makes the fetcher at first need, since its library costs time to import.
         resolver: the resolver of a scheme, made at first need, for listings of an age.
+        verifiers: makes what checks evidence at first need, since keys are read for it.
         platform: this machine, as ``os-arch``.
         stamp: where a sync notes that all is in sync, for projects that have a stamp.
         version: of dlm itself.
@@ -48,6 +58,7 @@ class Run:
     platform: str
     version: str
     stamp: Stamp | None = None
+    verifiers: Callable[[], Verifiers] = _verifiers
     grammars: Mapping[str, Grammar] = field(default_factory=dict)
     fold_case: bool = False
 

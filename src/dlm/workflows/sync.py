@@ -19,6 +19,7 @@ from dlm.model.plan import Conflict, Found, Placing, Plan, Survey, Wanted
 from dlm.place.place import Done, carry_out, remove_leftovers
 from dlm.place.survey import look, missing_folders
 from dlm.planning import make_plan, shows
+from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.lock import Change, save
 from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
@@ -153,17 +154,18 @@ def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
         changes=settled.changes,
         differs=plan.conflicts,
         drift=plan.changes or bool(settled.changes) or bool(plan.conflicts),
-        errors=conflicts if wish.dry_run else (),
+        errors=(*wants.refused, *(conflicts if wish.dry_run else ())),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Wants:
-    """The paths of this run, and those of the whole manifest."""
+    """The paths of this run, and those of the whole manifest; ``refused`` says what policy keeps from being placed."""
 
     wanted: tuple[Wanted, ...]
     asked: frozenset[str]
     passed_over: tuple[str, ...]
+    refused: tuple[DlmError, ...]
     resources: Mapping[str, Resource] = field(default_factory=dict)
 
 
@@ -171,6 +173,8 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
     wanted: list[Wanted] = []
     passed_over: list[str] = []
     asked: set[str] = set()
+    refused: list[DlmError] = []
+    policy = policy_of(run, settled.manifest)
     for entry in settled.lockfile.entries.values():
         resource = settled.resources.get(entry.name)
         here = for_platform(entry, run.platform)
@@ -180,12 +184,13 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
         if not here:
             passed_over.append(entry.name)
         link = resource.link or run.settings.link
-        wanted.extend(Wanted(artifact=artifact_of(resource, one), link=link) for one in here)
+        wanted.extend(Wanted(artifact=artifact_of(resource, one), link=link) for one in here if meets(policy, one))
+        refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
     for entry in settled.before.entries.values():
         # What the manifest still asks for and could not be locked this time stays where it is.
         if entry.name in settled.resources and entry.name not in settled.lockfile.entries:
             asked.update(one.dest for one in for_platform(entry, run.platform))
-    return _Wants(tuple(wanted), frozenset(asked), tuple(passed_over), settled.resources)
+    return _Wants(tuple(wanted), frozenset(asked), tuple(passed_over), tuple(refused), settled.resources)
 
 
 def _plan(run: Run, settled: Settled, wants: _Wants, wish: SyncWish) -> tuple[Plan, Survey]:
@@ -238,6 +243,7 @@ class _Sync:
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
         wants = _wants(run, settled, self._wish.groups)
         self.wanted = wants.wanted
+        self._errors.extend(wants.refused)
         plan, survey = _plan(run, settled, wants, self._wish)
         if plan.conflicts:
             self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)

@@ -1,0 +1,110 @@
+"""The reference pages of docs/, made from what the commands go by: ``python -m dlm.cli.reference docs``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from dlm.cli.files import write_atomically
+from dlm.cli.settings import TABLE
+from dlm.model.settings import Settings
+
+__all__ = ["PAGES", "commands_page", "settings_page", "write_pages"]
+
+_SETTINGS_HEAD = """\
+# Settings
+
+Each setting is a key of `config.yaml`, a `DLM_` variable and, where it makes sense, a flag. A flag beats a variable,
+a variable beats the user's file, and that beats the system's; what stands under `enforce:` in the system's file beats
+all of them. The manifest sets none: it comes with a repository that may not be yours. `dlm doctor` shows each value
+and where it comes from.
+
+- The user's file is `config.yaml` in the platform's configuration folder (`~/.config/dlm` on Linux), or what
+  `DLM_CONFIG_FILE` names. `DLM_NO_CONFIG=1` reads none.
+- The system's file is `/etc/dlm/config.yaml` on Linux, `/Library/Application Support/dlm/config.yaml` on macOS,
+  `%PROGRAMDATA%\\dlm\\config.yaml` on Windows, or what `DLM_SYSTEM_CONFIG_FILE` names.
+
+A dotted key is a mapping: `cache.dir` is written as
+
+```yaml
+cache:
+  dir: /var/cache/dlm
+```
+
+| key | variable | default | what it does |
+|---|---|---|---|
+"""
+_PLATFORM_DEFAULT = {"cache_dir": "the platform's cache folder", "state_dir": "the platform's state folder"}
+_COMMANDS_HEAD = """\
+# Commands
+
+What `dlm COMMAND --help` prints.
+
+Every command takes `-f FILE`, `-C DIR`, `--format text|json`, `-q`, `-v`, `--color` and `--progress`.
+"""
+_WIDTH = 100
+
+
+def settings_page() -> str:
+    """``docs/settings.md``: a row for each row of the table."""
+    defaults = Settings()
+    rows = []
+    for setting in TABLE:
+        default = _PLATFORM_DEFAULT.get(setting.field) or _words(getattr(defaults, setting.field))
+        variable = f"`{setting.variable}`" if setting.variable else "none"
+        rows.append(f"| `{setting.key}` | {variable} | {default} | {_cell(setting.doc)} |\n")
+    return _SETTINGS_HEAD + "".join(rows)
+
+
+def commands_page() -> str:
+    """``docs/commands.md``: the help of each command."""
+    from dlm.cli.main import COMMANDS, cli
+
+    context = click.Context(cli, info_name="dlm", **cli.context_settings)
+    parts = [_COMMANDS_HEAD]
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None, "every name has a command"
+        parts += _sections(command, context, f"dlm {name}")
+    return "\n".join(parts)
+
+
+def _sections(command: click.Command, above: click.Context, title: str) -> list[str]:
+    context = click.Context(command, parent=above, info_name=title.rpartition(" ")[2], terminal_width=_WIDTH)
+    parts = [f"## {title}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None, "every name has a command"
+            parts += _sections(inner, context, f"{title} {name}")
+    return parts
+
+
+def _words(value: object) -> str:
+    if value is None or value in ((), {}) or (hasattr(value, "__len__") and not value):
+        return "none"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("${NAME}", "`${NAME}`").replace("DLM_AUTH_*", "`DLM_AUTH_*`")
+
+
+#: What each page is made by.
+PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+
+
+def write_pages(folder: str) -> None:
+    """Write every page into a folder.
+
+    Raises:
+        LocalError: the disk refuses.
+    """
+    for name, make in PAGES.items():
+        write_atomically(os.path.join(folder, name), make().encode())
+
+
+if __name__ == "__main__":
+    write_pages(sys.argv[1])
