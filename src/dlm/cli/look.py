@@ -9,8 +9,8 @@ import click
 from dlm.cli.command import Border, Result, command
 from dlm.cli.console import human_size
 from dlm.cli.lock import step_of
-from dlm.model.evidence import Provenance
 from dlm.cli.names import complete_names
+from dlm.model.evidence import Provenance
 from dlm.workflows.look import Listed, list_resources, locate, one_resource
 
 __all__ = ["list_", "path", "show"]

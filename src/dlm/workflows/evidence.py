@@ -8,7 +8,7 @@ bytes or by somebody else, nothing is locked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dlm.errors import (
     DlmError,
@@ -373,16 +373,12 @@ class Inquiry:
             else "ask for what its makers publish under `evidence:` in the manifest, then run `dlm lock`",
             details=[
                 *findings.reasons,
-                *(f"{_SIGNATURES[one]} was not checked: dlm[{one}] is missing" for one in extras),
+                *(f"{_SIGNATURES[one]} was not checked" for one in extras),
             ],
         )
 
 
-_SIGNATURES = {
-    "sigstore": "the Sigstore bundle",
-    "openpgp": "the OpenPGP signature",
-    "minisign": "the minisign signature",
-}
+_SIGNATURES = {"sigstore": "the Sigstore bundle", "openpgp": "the OpenPGP signature"}
 
 
 def _goes_on(search: _Search) -> bool:
