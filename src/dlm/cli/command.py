@@ -95,8 +95,8 @@ _COMMON = (
     click.option("-f", "--manifest", metavar="FILE", envvar="DLM_MANIFEST",
                  help="The manifest, if not downloads.yaml."),
     click.option("-C", "--directory", metavar="DIR", help="Begin in DIR instead of the current folder."),
-    click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", envvar="DLM_FORMAT",
-                 show_envvar=True, help="Lines for people, or one JSON document on stdout."),
+    click.option("--format", "format_", type=click.Choice(["text", "json", "ndjson"]), default="text", envvar="DLM_FORMAT",
+                 show_envvar=True, help="Lines for people, one JSON document, or a line of JSON for each event and the document last."),
     click.option("-q", "--quiet", is_flag=True, envvar="DLM_QUIET", help="Show errors only."),
     click.option("-v", "--verbose", is_flag=True, envvar="DLM_VERBOSE", help="Show every decision."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", envvar="DLM_COLOR",
@@ -156,7 +156,8 @@ def _border(options: dict[str, Any]) -> Border:
         format=form,
         verbosity=-1 if quiet else 1 if verbose else 0,
         color=_wants_color(color, environment),
-        meter=None if quiet or form == "json" else _meter(progress, environment),
+        meter=None if quiet or form != "text" else _meter(progress, environment),
+        annotate=environment.get("GITHUB_ACTIONS") == "true",
     )
     return Border(
         console=console,

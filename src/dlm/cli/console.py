@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Protocol, TextIO
 
-from dlm.errors import DlmError, Failures, gravest
+from dlm.errors import DlmError, Failures, ManifestError, Problem, gravest
 from dlm.model import events
 
-__all__ = ["Console", "Meter", "error_document", "human_size", "human_speed"]
+__all__ = ["Console", "Meter", "error_document", "event_document", "human_size", "human_speed"]
 
 _STYLES = {"bold": "1", "red": "31;1", "yellow": "33;1", "green": "32", "cyan": "36", "dim": "2"}
 
@@ -27,10 +29,12 @@ class Console:
     """The terminal, the pipe or the JSON document of one command; a ``dlm.ports.Reporter``.
 
     Args:
-        format: ``text``, or ``json`` for one document on stdout and nothing else there.
+        format: ``text``; ``json`` for one document on stdout and nothing else there; ``ndjson`` for a line of JSON
+            for each event, and the document as the last line.
         verbosity: -1 for ``-q``, 0, or 1 for ``-v``.
         color: whether stderr and stdout take ANSI styles.
         meter: shows transfers, or None.
+        annotate: whether errors are told to GitHub's log viewer too.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Console:
         verbosity: int = 0,
         color: bool = False,
         meter: Meter | None = None,
+        annotate: bool = False,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
@@ -47,6 +52,7 @@ class Console:
         self.verbosity = verbosity
         self._color = color
         self._meter = meter
+        self._annotate = annotate
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._lock = threading.Lock()
@@ -55,7 +61,7 @@ class Console:
     @property
     def json(self) -> bool:
         """Whether a program reads."""
-        return self.format == "json"
+        return self.format != "text"
 
     def data(self, line: str) -> None:
         """What was asked for, on stdout; not in JSON, where the document has it."""
@@ -71,7 +77,8 @@ class Console:
         """The one document of a command in JSON."""
         if not self.json:
             return
-        text = {
+        text: dict[str, Any] = {"event": "end"} if self.format == "ndjson" else {}
+        text |= {
             "schema": 1,
             "command": command,
             "code": code,
@@ -79,7 +86,9 @@ class Console:
             "warnings": self._warnings,
             "errors": errors,
         }
-        self._out.write(json.dumps(text, indent=2, ensure_ascii=False) + "\n")
+        indent = None if self.format == "ndjson" else 2
+        self._out.write(json.dumps(text, indent=indent, ensure_ascii=False) + "\n")
+        self._out.flush()
 
     def warn(self, message: str, resource: str | None = None) -> None:
         """Something that the user should know."""
@@ -97,6 +106,9 @@ class Console:
                 self._write(f"  {line}")
             if one.hint:
                 self._write(f"{self.style('hint:', 'cyan')} {one.hint}")
+            if self._annotate:
+                for line in _annotations(one):
+                    self._write(line)
 
     def style(self, text: str, name: str) -> str:
         """``text`` in a style, where the terminal has styles."""
@@ -110,6 +122,9 @@ class Console:
     def emit(self, event: events.Event) -> None:
         """``dlm.ports.Reporter``: called from any thread."""
         with self._lock:
+            if self.format == "ndjson":
+                self._out.write(json.dumps(event_document(event), ensure_ascii=False) + "\n")
+                self._out.flush()
             if self._meter is not None and not self.json and self.verbosity >= 0:
                 self._meter.show(event)
             line = self._line(event)
@@ -145,6 +160,32 @@ def _sentence(resource: str | None, message: str) -> str:
     if not resource or message.startswith((f"{resource}: ", f"{resource} ")):
         return message
     return f"{resource}: {message}"
+
+
+def event_document(event: events.Event) -> dict[str, Any]:
+    """An event as a line of ``ndjson``: its name and its fields."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(event).__name__).lower()
+    return {"event": name, **{field.name: getattr(event, field.name) for field in fields(event)}}
+
+
+def _annotations(error: DlmError) -> list[str]:
+    """GitHub's workflow commands, which show an error beside the line of the file that it is about."""
+    if isinstance(error, ManifestError) and error.problems:
+        return [
+            f"::error file={_escaped(one.file, ':,')},line={one.line or 1}::{_escaped(_problem_words(one))}"
+            for one in error.problems
+        ]
+    return [f"::error title=dlm::{_escaped(str(error))}"]
+
+
+def _problem_words(problem: Problem) -> str:
+    return f"{problem.key}: {problem.message}" if problem.key else problem.message
+
+
+def _escaped(text: str, further: str = "") -> str:
+    for character in "%\r\n" + further:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
 
 
 def error_document(error: DlmError) -> list[dict[str, Any]]:
