@@ -83,8 +83,10 @@ def _sections(command: click.Command, above: click.Context, title: str) -> list[
 
 
 def _words(value: object) -> str:
-    if value is None or value in ((), {}) or (hasattr(value, "__len__") and not value):
+    if value is None or (hasattr(value, "__len__") and not value):
         return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
