@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format schemas snapshots example-lock clean
+.PHONY: demo test check format schemas docs snapshots example-lock clean
 
 demo: $(VENV)/.installed ## install, start a stand-in python.org on loopback, and walk through lock, sync and verify
 	$(BIN)/python examples/demo.py
@@ -23,6 +23,9 @@ format: $(VENV)/.developed
 schemas: $(VENV)/.developed ## write schemas/ from the models
 	$(BIN)/dlm schema manifest > schemas/downloads.schema.json
 	$(BIN)/dlm schema lockfile > schemas/downloads.lock.schema.json
+
+docs: $(VENV)/.developed ## write the reference pages of docs/ from the settings and the commands
+	$(BIN)/python -m dlm.cli.reference docs
 
 snapshots: $(VENV)/.developed ## accept what the commands print now
 	$(BIN)/python -m pytest tests/functional --snapshot-update
