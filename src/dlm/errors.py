@@ -69,18 +69,12 @@ class DlmError(Exception):
 
 
 class NetworkError(DlmError):
-    """A transfer failed after every retry and every source (exit code 1)."""
+    """A transfer failed after every retry and every source (exit code 1).
 
-    kind = "network"
-
-
-class RefusedError(NetworkError):
-    """A server answered that the artifact is not to be had there (401, 403, 404, 410, …).
-
-    ``status`` is what it answered, None where that is not known; a listing that is gone (404) is no failure of a site.
+    ``status`` is what the server answered last, None where it answered nothing or that is not known.
     """
 
-    kind = "refused"
+    kind = "network"
 
     def __init__(
         self,
@@ -93,6 +87,15 @@ class RefusedError(NetworkError):
     ) -> None:
         super().__init__(message, resource=resource, hint=hint, details=details)
         self.status = status
+
+
+class RefusedError(NetworkError):
+    """A server answered that the artifact is not to be had there (401, 403, 404, 410, …).
+
+    A listing that is gone (``status`` 404) is no failure of a site.
+    """
+
+    kind = "refused"
 
 
 class ResolutionError(DlmError):
@@ -246,7 +249,7 @@ class Interrupted(DlmError):  # noqa: N818 - a signal is no error, but it ends a
     kind = "interrupted"
 
     def __init__(self, signal: int = 2) -> None:
-        super().__init__("interrupted; what is complete is kept, and the next run goes on from there")
+        super().__init__("interrupted; what is complete is kept, and the next run goes on")
         self.exit_code = 128 + signal
 
 
