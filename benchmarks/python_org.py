@@ -6,7 +6,8 @@ behind a relay that makes every round trip 40 ms long:
 * walk: one folder after the other, each with a connection of its own and the redirect that an address without a final
   slash costs, nothing kept, as python-org-downloads 1.0.0 does it. The walk here is written for this comparison and
   does less than that package: it reads the links of each page and looks no further at them. With ``--predecessor
-  PYTHON``, an interpreter that has the package installed, the package itself walks instead.
+  PYTHON``, an interpreter that has the package installed, the package itself walks instead; names that it does not
+  know, on which it would end, are passed over.
 * cold: ``PythonOrgDownloads.list_all_release_artifacts()`` with an empty cache.
 * warm: the same call again, with what the cold one noted.
 
@@ -33,7 +34,17 @@ from dlm.python_org import PythonOrgDownloads
 
 _PACKAGE = """
 import sys, time
-from python_org_downloads import PythonOrgDownloads
+from python_org_downloads import InvalidVersionStringError, PythonOrgArtifact, PythonOrgDownloads
+
+detect = PythonOrgArtifact.detect_format
+
+def detect_or_pass_over(extra):
+    try:
+        return detect(extra)
+    except ValueError as error:
+        raise InvalidVersionStringError(str(error))
+
+PythonOrgArtifact.detect_format = staticmethod(detect_or_pass_over)
 PythonOrgDownloads.BASE_URL = sys.argv[1]
 began = time.perf_counter()
 count = len(PythonOrgDownloads.list_all_release_artifacts())

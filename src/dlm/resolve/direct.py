@@ -40,12 +40,13 @@ def _below(resource: Resource, base: str, name: str, digests: Digests) -> Artifa
         resource=resource.name,
         filename=address.filename,
         url=_with_userinfo(address, Url.parse(fill(base, values))),
-        dest=resource.dest + name,
+        dest=resource.destination(name),
         version=resource.version,
         mirrors=tuple(str(Url.parse(fill(one, values)).resolve(_escaped(name))) for one in resource.mirrors),
         digests=digests,
         headers=_headers(resource),
         executable=resource.executable,
+        extract=resource.extract,
     )
 
 
@@ -53,15 +54,14 @@ def _for(resource: Resource, variant: Variant | None) -> Artifact:
     values = _values(resource, variant)
     template = (variant.url if variant is not None else None) or resource.url or ""
     address = _with_query(Url.parse(fill(template, values)), resource.ask)
-    whole = bool(resource.dest) and not resource.dest.endswith("/")
-    filename = _filename(address, resource.dest)
+    filename = _filename(address, resource.dest if resource.extract is None else resource.dest.removesuffix("/"))
     digests = (variant.digests if variant is not None else None) or resource.digests
     size = variant.size if variant is not None and variant.size is not None else resource.size
     return Artifact(
         resource=resource.name,
         filename=filename,
         url=_with_userinfo(address, address),
-        dest=resource.dest if whole else resource.dest + filename,
+        dest=resource.destination(filename),
         version=resource.version,
         platform=variant.platform if variant is not None else None,
         mirrors=tuple(_with_userinfo(url, url) for url in (Url.parse(fill(one, values)) for one in resource.mirrors)),
@@ -70,6 +70,7 @@ def _for(resource: Resource, variant: Variant | None) -> Artifact:
         headers=_headers(resource),
         ask=replace(resource.ask, query=()),
         executable=resource.executable,
+        extract=resource.extract,
     )
 
 

@@ -164,10 +164,13 @@ _OTHER_DIRECTORIES = frozenset({
     "win32", "wpy",
 })  # fmt: skip
 
+_SIDECAR_ENDS = (".asc", ".sig", ".crt", ".sigstore", ".rekor", ".spdx.json", ".asc_superceded")
 _SIDECAR = re.compile(r"(?P<of>.+)\.(?P<kind>asc|sig|crt|sigstore|rekor|spdx\.json)")
 
 
 def _sidecar(name: str, place: str) -> Sidecar | None:
+    if not name.endswith(_SIDECAR_ENDS):
+        return None
     replaced = re.fullmatch(r"(?P<of>.+)\.asc_superceded", name)
     if replaced:
         of, kind = replaced["of"] + "_superceded", "asc"
@@ -313,14 +316,8 @@ def _values(**values: str | None) -> Mapping[str, str]:
 
 _ARCH = r"(?P<arch>amd64|arm64|win32|x86)"
 
+# No name fits two of them; those that most names fit come first.
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str]], ArtifactName | None]], ...] = (
-    (re.compile(rf"Python-{_VERSION}\.(?P<ext>tar\.xz|tgz|tar\.bz2|tar\.gz)"), _source),
-    (re.compile(rf"python-?{_VERSION}\.(?P<ext>tar\.gz)"), _source),
-    (re.compile(r"py(?:th)?(?P<digits>1[0-9]{1,2})\.tgz"), _source_alias),
-    (re.compile(rf"Python-{_VERSION}-Debug\.zip"), _debug),
-    (re.compile(rf"python-{_VERSION}(?:[.-](?P<arch>amd64|arm64|win32|x86|ia64))?-pdb\.(?P<ext>zip)"), _symbols),
-    (re.compile(rf"Python-{_VERSION}(?:-(?P<build>{_N}))?\.(?P<ext>exe)"), _windows),
-    (re.compile(rf"python-{_VERSION}(?:\.(?P<arch>amd64|arm64|ia64))?\.(?P<ext>msi)"), _windows),
     (
         re.compile(
             rf"python-{_VERSION}(?P<free>t)?(?:\.?post(?P<post>{_N}))?(?:-(?P<flavour>embed|embeddable|test))?"
@@ -328,6 +325,13 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str]], ArtifactName
         ),
         _windows,
     ),
+    (re.compile(rf"Python-{_VERSION}\.(?P<ext>tar\.xz|tgz|tar\.bz2|tar\.gz)"), _source),
+    (re.compile(rf"python-?{_VERSION}\.(?P<ext>tar\.gz)"), _source),
+    (re.compile(r"py(?:th)?(?P<digits>1[0-9]{1,2})\.tgz"), _source_alias),
+    (re.compile(rf"Python-{_VERSION}-Debug\.zip"), _debug),
+    (re.compile(rf"python-{_VERSION}(?:[.-](?P<arch>amd64|arm64|win32|x86|ia64))?-pdb\.(?P<ext>zip)"), _symbols),
+    (re.compile(rf"Python-{_VERSION}(?:-(?P<build>{_N}))?\.(?P<ext>exe)"), _windows),
+    (re.compile(rf"python-{_VERSION}(?:\.(?P<arch>amd64|arm64|ia64))?\.(?P<ext>msi)"), _windows),
     (
         re.compile(rf"python-{_VERSION}(?:\.?post(?P<post>{_N}))?(?:-{_ARCH})?-(?P<web>webinstall)\.(?P<ext>exe)"),
         _windows,
