@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
@@ -116,8 +116,14 @@ class Writer(Protocol):
         """
         ...
 
-    def commit(self, expected: Digests, size: int | None) -> Blob:
-        """Check everything, flush it, and give it its final name.
+    def commit(
+        self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
+    ) -> Blob:
+        """Check everything and give it its final name.
+
+        Args:
+            announce: told digests and size when all is checked, before the final name is given: what it notes is there
+                whenever the blob is.
 
         Raises:
             IntegrityError: the bytes differ from ``expected`` or ``size``; they are dropped.

@@ -88,8 +88,12 @@ def ls(border: Border) -> Result:
 
 
 @command("prune")
-@click.option("--max-size", metavar="SIZE", help="Remove as much as it takes for the rest to fit, such as 20GiB.")
-@click.option("--max-age", metavar="AGE", help="Remove what was not used for that long, such as 30d or 12h.")
+@click.option(
+    "--max-size", "size_limit", metavar="SIZE", help="Remove as much as it takes for the rest to fit, such as 20GiB."
+)
+@click.option(
+    "--max-age", "age_limit", metavar="AGE", help="Remove what was not used for so long, such as 30d."
+)
 @click.option(
     "--keep-locked",
     metavar="PATH",
@@ -101,8 +105,8 @@ def ls(border: Border) -> Result:
 def prune(
     border: Border,
     *,
-    max_size: str | None,
-    max_age: str | None,
+    size_limit: str | None,
+    age_limit: str | None,
     keep_locked: tuple[str, ...],
     ignore_projects: bool,
     dry_run: bool,
@@ -123,8 +127,8 @@ def prune(
     from dlm.workflows.prune import prune as prune_workflow
 
     wish = PruneWish(
-        max_size=None if max_size is None else parse_size("--max-size", max_size),
-        max_age=None if max_age is None else parse_age("--max-age", max_age),
+        max_size=None if size_limit is None else parse_size("--max-size", size_limit),
+        max_age=None if age_limit is None else parse_age("--max-age", age_limit),
         keep=tuple(os.path.join(border.directory, path) for path in keep_locked),
         ignore_projects=ignore_projects,
         dry_run=dry_run,

@@ -35,9 +35,10 @@ class Flight:
         self._claim: Claim | None = None
         self._writer: Writer | None = None
         self._blob: Blob | None = None
-        self._before: Known | None = None
+        self._seen = order.seen
         self._look = _FIRST_LOOK
         self._waited = False
+        self._recorded = False
         self._over = False
         limit = bench.size_limit if order.most is None else Limit(order.most, "the limit for such a file", None)
         self._machine = bench.machine(order, limit)
@@ -46,8 +47,9 @@ class Flight:
     def launch(self) -> None:
         """Begin, or wait for the process that has begun already."""
         try:
-            if not self._order.artifact.digests:
-                self._before = self._store.known(self._order.key)
+            if not self._order.artifact.digests and self._seen is None:
+                known = self._store.known(self._order.key)
+                self._seen = known.serial if known is not None else 0
             self._try_claim()
         except DlmError as error:
             self.failed(error)
@@ -97,7 +99,7 @@ class Flight:
             self._finish(blob, Receipt(source=self._order.sources[0].shown, from_origin=False, attempts=0))
             return True
         now = self._store.known(self._order.key)
-        if now is None or (self._before is not None and now.serial == self._before.serial):
+        if now is None or now.serial == self._seen:
             return False
         blob = self._store.get(now.digests)
         if blob is None:
@@ -127,7 +129,7 @@ class Flight:
     def commit(self, expected: Digests, size: int | None) -> None:
         """Into the store."""
         assert self._writer is not None, "commit comes after open"
-        self._blob = self._writer.commit(expected, size)
+        self._blob = self._writer.commit(expected, size, self._record)
 
     def reuse(self) -> bool:
         """The blob that the order knew, if it is still there."""
@@ -140,8 +142,7 @@ class Flight:
         blob = self._blob
         assert blob is not None, "finished comes after commit or reuse"
         machine, transfer = self._machine, self._transfer
-        source = machine.source
-        from_origin = source is not None and source.origin
+        from_origin = self._from_origin()
         receipt = Receipt(
             source=machine.shown or self._order.sources[0].shown,
             from_origin=from_origin,
@@ -154,8 +155,8 @@ class Flight:
         )
         self._compare(blob)
         try:
-            if from_origin and not self._order.artifact.digests:
-                self._store.record(self._order.key, self._known(blob, receipt), self._order.artifact.filename)
+            if not self._recorded:
+                self._record(blob.digests, blob.size)
         except DlmError as error:
             self.failed(error)
             return
@@ -169,14 +170,25 @@ class Flight:
         self._release()
         self._done(Lost(order=self._order, error=error))
 
-    def _known(self, blob: Blob, receipt: Receipt) -> Known:
-        return Known(
-            digests=blob.digests,
-            size=blob.size,
-            validators=self._machine.validators,
-            headers=receipt.headers,
-            final_url=receipt.final_url,
+    def _from_origin(self) -> bool:
+        source = self._machine.source
+        return source is not None and source.origin
+
+    def _record(self, digests: Digests, size: int) -> None:
+        """Note what the origin answered. Before the blob is there: a run that is killed in between fetches again what
+        it had not finished, and never what it had."""
+        if not self._from_origin() or self._order.artifact.digests:
+            return
+        machine = self._machine
+        known = Known(
+            digests=digests,
+            size=size,
+            validators=machine.validators,
+            headers=machine.kept,
+            final_url=machine.final_url,
         )
+        self._store.record(self._order.key, known, self._order.artifact.filename)
+        self._recorded = True
 
     def _compare(self, blob: Blob) -> None:
         """Say so where the server's own digest of the body is another one."""

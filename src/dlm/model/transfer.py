@@ -70,12 +70,19 @@ class Order:
         most: the most bytes that it may have, None for the user's setting.
         known: the blob that is at hand from the same origin, to be confirmed by a conditional request; only where
             the artifact has no digest yet.
+        seen: the serial of what was known of the address when the order was made, 0 for nothing: another serial later
+            means that somebody has fetched it meanwhile. None: when the transfer begins is early enough to look.
+        lenient: whether any whole answer will do: an empty one, and 201 and 203 as well as 200.
+        variant: sets apart what is asked for with other values at one address, in the key.
     """
 
     artifact: Artifact
     sources: tuple[Source, ...]
     known: Known | None = None
     most: int | None = None
+    seen: int | None = None
+    lenient: bool = False
+    variant: str = ""
 
     @property
     def key(self) -> str:

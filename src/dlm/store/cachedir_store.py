@@ -87,7 +87,7 @@ class CachedirStore:
         """The blob becomes an entry, unless it is one already or was asked for with headers of its own."""
         artifact, blob, receipt = outcome.order.artifact, outcome.blob, outcome.receipt
         inside = os.path.dirname(blob.path) != self.root
-        if artifact.headers or blob.lower or not inside:
+        if artifact.headers or artifact.ask.key() or blob.lower or not inside:
             return self._below.arrived(outcome)
         headers = {name.title(): value for name, value in receipt.headers.items()}
         finished = self._clock.time()

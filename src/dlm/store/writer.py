@@ -161,8 +161,13 @@ class FileWriter:
             self._put([data], at)
             self._ahead = _merged((*self._ahead, (at, at + len(data))))
 
-    def commit(self, expected: Digests, size: int | None) -> Blob:
+    def commit(
+        self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
+    ) -> Blob:
         """Check the bytes against ``expected`` and ``size``, and publish them.
+
+        Args:
+            announce: told digests and size when all is checked, before anything is published.
 
         Raises:
             IntegrityError: they differ; they are dropped.
@@ -182,6 +187,8 @@ class FileWriter:
         except IntegrityError:
             self.discard()
             raise
+        if announce is not None:
+            announce(found, self.offset)
         return self._publish(found)
 
     def suspend(self) -> None:

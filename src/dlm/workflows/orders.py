@@ -94,7 +94,8 @@ def _order(run: Run, artifact: Artifact, most: int | None) -> Order:
     order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most)
     if artifact.digests:
         return order
-    return replace(order, known=run.store.known(order.key))
+    known = run.store.known(order.key)
+    return replace(order, known=known, seen=0 if known is None else known.serial)
 
 
 def sources_of(run: Run, artifact: Artifact) -> tuple[Source, ...]:
