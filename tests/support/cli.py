@@ -158,6 +158,7 @@ class Desk:
     def end(self, process: subprocess.Popen[str], *arguments: str) -> Ran:
         """Wait for a command."""
         out, err = process.communicate(timeout=300)
+        assert "Traceback (most recent call last)" not in (err or ""), err  # never, and never into a snapshot
         shown = tuple(map(self._filtered, arguments))
         return Ran(shown, process.returncode, self._filtered(out or ""), self._filtered(err or ""))
 
