@@ -486,3 +486,40 @@ def test_evidence_that_is_asked_for_later_is_checked_then(served: World, desk: D
     assert ran.code == 5
     assert "what vouches for tool.tar.gz was never checked, and --offline forbids fetching it" in ran.err
     assert desk.dlm("lock").code == 4
+
+
+# -- discovery ------------------------------------------------------------------------------------------------------
+
+
+def test_find_evidence(served: World, desk: Desk) -> None:
+    key = OpenPgpKey()
+    sums = served.file("/dl/SHA256SUMS", f"{sha256(TOOL)}  tool.tar.gz\n".encode())
+    served.file("/dl/tool.tar.gz.asc", key.sign(TOOL))
+    served.file("/dl/tool.tar.gz.minisig", MinisignKey().sign(TOOL))
+    (desk.home / "keys.asc").write_bytes(key.public)
+    desk.manifest("version: 1\nresources: []  # none yet\n")
+    url = f"{served.url}/dl/tool.tar.gz"
+    keys = {"DLM_OPENPGP_KEYS": str(desk.home / "keys.asc")}
+    ran = desk.dlm("add", url, "--find-evidence", variables=keys).ok()
+    assert "it is signed by the minisign key 0807060504030201; ask for it with its public key" in ran.err
+    assert desk.entry("tool.tar.gz")["request"]["evidence"] == {"checksums": sums, "openpgp": key.fingerprint}
+    assert [one["kind"] for one in pieces(desk, "tool.tar.gz")] == ["checksums", "openpgp"]
+    assert "# none yet" in (desk.root / "downloads.yaml").read_text()
+    desk.dlm("lock", "--check").ok()
+
+
+def test_find_evidence_where_there_is_none(served: World, desk: Desk) -> None:
+    desk.manifest("version: 1\nresources: []\n")
+    ran = desk.dlm("add", f"{served.url}/dl/tool.tar.gz", "--find-evidence").ok()
+    assert "nothing beside it vouches for it" in ran.err
+    assert "evidence" not in desk.entry("tool.tar.gz")["request"]
+
+
+def test_found_evidence_that_contradicts(served: World, desk: Desk) -> None:
+    served.file("/dl/SHA256SUMS", f"{sha256(OTHER)}  tool.tar.gz\n".encode())
+    desk.manifest("version: 1\nresources: []\n")
+    ran = desk.dlm("add", f"{served.url}/dl/tool.tar.gz", "--find-evidence")
+    assert ran.code == 4
+    assert "lists another sha256" in ran.err
+    assert (desk.root / "downloads.yaml").read_text() == "version: 1\nresources: []\n"
+    assert desk.dlm("add", "python:3.13.*", "--find-evidence").code == 2

@@ -31,6 +31,7 @@ __all__ = ["add", "remove"]
 @click.option("--sha256", metavar="DIGEST", help="What its bytes must hash to.")
 @click.option("--executable", is_flag=True, help="Place it as an executable file.")
 @click.option("--optional", is_flag=True, help="Failing to get it is a warning.")
+@click.option("--find-evidence", is_flag=True, help="Look beside each file for what vouches for it, and ask for it.")
 @click.option("--no-lock", is_flag=True, help="Edit the manifest alone.")
 @click.option("--offline", is_flag=True, envvar="DLM_OFFLINE", help="Open no socket. [DLM_OFFLINE]")
 @network_options
@@ -45,6 +46,7 @@ def add(
     sha256: str | None,
     executable: bool,
     optional: bool,
+    find_evidence: bool,
     no_lock: bool,
     offline: bool,
 ) -> Result:
@@ -69,6 +71,7 @@ def add(
         sha256=sha256,
         executable=executable,
         optional=optional,
+        find_evidence=find_evidence,
     )
     console = border.console
     run = border.run()

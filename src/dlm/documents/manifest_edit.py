@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Plain", "add_resources", "remove_resources"]
 
 #: What a key of a resource may hold here.
-Plain = str | int | bool | Sequence[str]
+Plain = str | int | bool | Sequence[str] | Mapping[str, "Plain"]
 #: A resource: its short form, or its keys in the order in which they are to stand.
 Entry = str | Mapping[str, Plain]
 
@@ -497,6 +497,8 @@ def _plain(value: Plain, quote: str, *, flow: bool) -> str:
         return _scalar(value, quote, flow=flow)
     if isinstance(value, bool | int):
         return json.dumps(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_plain(one, quote, flow=True)}" for key, one in value.items()) + "}"
     return "[" + ", ".join(_scalar(one, "", flow=True) for one in value) + "]"
 
 

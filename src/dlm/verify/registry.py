@@ -8,6 +8,7 @@ from types import MappingProxyType
 from dlm.model.evidence import Piece, Subject, Wish
 from dlm.ports import Verifier
 from dlm.verify.checksums import ChecksumsVerifier
+from dlm.verify.discover import Found, Proposal, propose
 from dlm.verify.minisign import MinisignVerifier
 from dlm.verify.openpgp import OpenPgpVerifier
 from dlm.verify.sigstore import SigstoreVerifier
@@ -35,6 +36,17 @@ class Verifiers:
         """The same, with further files of public keys."""
         return Verifiers(
             one.with_keys(*keys) if isinstance(one, OpenPgpVerifier) else one for one in self._by_kind.values()
+        )
+
+    def propose(self, subject: Subject, found: Iterable[Found]) -> Proposal:
+        """What a manifest may ask for of ``subject``; see :func:`dlm.verify.discover.propose`."""
+        signers = [one for one in self._by_kind.values() if isinstance(one, SigstoreVerifier)]
+        keys = [one for one in self._by_kind.values() if isinstance(one, OpenPgpVerifier)]
+        return propose(
+            subject,
+            found,
+            sigstore=signers[0] if signers else SigstoreVerifier(),
+            openpgp=keys[0] if keys else OpenPgpVerifier(),
         )
 
     def verify(self, subject: Subject, sidecar: bytes, wish: Wish, *, source: str | None = None) -> Piece:

@@ -35,6 +35,7 @@ class AddWish:
 
     Attributes:
         name, sha256: only where there is one word.
+        find_evidence: look beside each file for what vouches for it, and ask for that.
     """
 
     words: tuple[str, ...]
@@ -45,6 +46,7 @@ class AddWish:
     sha256: str | None = None
     optional: bool = False
     executable: bool = False
+    find_evidence: bool = False
 
     def entries(self) -> tuple[Entry, ...]:
         """Each word as the manifest is to have it: the short form where nothing else is said.
@@ -120,6 +122,10 @@ def add(run: Run, wish: AddWish, *, lock: bool = True, offline: str | None = Non
         data = run.files.read_manifest()
         old = _read(run, data)
         names = tuple(_check(run, old, entries, wish.words))
+        if wish.find_evidence:
+            entries = tuple(
+                _with_evidence(run, entry, name, offline) for entry, name in zip(entries, names, strict=True)
+            )
         changed = add_resources(data.decode(), entries).encode()
         try:
             new = _read(run, changed)
@@ -214,6 +220,21 @@ def _check(run: Run, old: Manifest, entries: Sequence[Entry], words: Sequence[st
     if failure is not None:
         raise failure
     return names
+
+
+def _with_evidence(run: Run, entry: Entry, name: str, offline: str | None) -> Entry:
+    """The entry, asking for what was found beside its file and holds."""
+    from dlm.workflows.discover import find_evidence
+
+    resource = _read(run, json.dumps({"version": 1, "resources": [entry]}).encode()).resources[0]
+    proposal = find_evidence(run, resource, offline=offline)
+    for note in proposal.notes:
+        run.reporter.emit(Warned(note, name))
+    if not proposal.wish:
+        run.reporter.emit(Warned("nothing beside it vouches for it", name))
+        return entry
+    written = {"url": entry} if isinstance(entry, str) else dict(entry)
+    return {**written, "evidence": proposal.wish.request()}
 
 
 def _taken(run: Run, old: Manifest, name: str, word: str) -> UsageError:

@@ -49,7 +49,7 @@ from dlm.verify.cpython_identities import identity_for
 from dlm.workflows.orders import Haul, gather
 from dlm.workflows.run import Run
 
-__all__ = ["Case", "Inquiry", "fallen", "host_of", "meets", "policy_of", "refusals"]
+__all__ = ["Case", "Inquiry", "fallen", "host_of", "meets", "policy_of", "refusals", "sidecar_artifact"]
 
 # What a sidecar that nobody asked for may be without stopping a lock: it says nothing about these bytes.
 _TELLS_NOTHING = frozenset({"malformed", "not-listed", "weak"})
@@ -267,7 +267,7 @@ class Inquiry:
             search.url = search.urls.pop(0)
             search.error = None
             most[len(orders)] = search.most
-            orders.append(_sidecar_artifact(self._cases[search.case].artifact, search.url))
+            orders.append(sidecar_artifact(self._cases[search.case].artifact, search.url))
         haul = gather(self._run, orders, most=most)
         for place, search in enumerate(searches, start=len(artifacts)):
             search.arrived = haul.arrived.pop(place, None)
@@ -416,7 +416,7 @@ def _is_from_python_org(case: Case) -> bool:
     return selector.startswith("python:") and case.artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
-def _sidecar_artifact(artifact: Artifact, url: str) -> Artifact:
+def sidecar_artifact(artifact: Artifact, url: str) -> Artifact:
     """A sidecar as something to fetch; credentials of its artifact's origin go with it to that origin alone."""
     address, own = Url.parse(url), Url.parse(artifact.url)
     if address.origin != own.origin:
