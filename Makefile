@@ -23,6 +23,8 @@ format: $(VENV)/.developed
 schemas: $(VENV)/.developed ## write schemas/ from the models
 	$(BIN)/dlm schema manifest > schemas/downloads.schema.json
 	$(BIN)/dlm schema lockfile > schemas/downloads.lock.schema.json
+	$(BIN)/dlm schema output > schemas/output.schema.json
+	$(BIN)/dlm schema events > schemas/events.schema.json
 
 docs: $(VENV)/.developed ## write the reference pages of docs/ from the settings and the commands
 	$(BIN)/python -m dlm.cli.reference docs

@@ -12,9 +12,9 @@ __all__ = ["schema"]
 
 
 @command("schema")
-@click.argument("document", type=click.Choice(["manifest", "lockfile"]), default="manifest")
+@click.argument("document", type=click.Choice(["manifest", "lockfile", "output", "events"]), default="manifest")
 def schema(border: Border, *, document: str) -> Result:
-    """Print the JSON Schema of the manifest or the lockfile, for editors and programs.
+    """Print a JSON Schema: of the manifest, the lockfile, or what --format json and ndjson print.
 
     \b
     Examples:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeGuard
 from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digests
+from dlm.model.extract import Extracted
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import NAME
 from dlm.model.paths import check_filename, check_path
@@ -35,6 +36,7 @@ _ARTIFACT = (
     "size",
     "digests",
     "verified",
+    "extracted",
     "headers",
     "evidence",
 )
@@ -88,6 +90,8 @@ def _artifact_out(one: LockedArtifact) -> dict[str, Any]:
     out["digests"] = one.digests.as_mapping()
     if not one.verified:
         out["verified"] = False
+    if one.extracted is not None:
+        out["extracted"] = one.extracted.as_mapping()
     if one.headers:
         out["headers"] = {name: one.headers[name] for name in KEPT_HEADERS if name in one.headers}
     if one.evidence:
@@ -272,6 +276,7 @@ class _Reader:
                 version=_text(one, "version") if "version" in one else None,
                 final_url=_address(one, "final-url") if "final-url" in one else None,
                 verified=verified,
+                extracted=Extracted.from_mapping(one["extracted"]) if "extracted" in one else None,
                 headers=_text_mapping(one.get("headers", {}), "headers"),
                 evidence=tuple(evidence),
                 extra=self._extra(one, _ARTIFACT, f"{name}: ", warn=warn),

@@ -27,7 +27,7 @@ from dlm.model.paths import collision_key
 from dlm.model.platforms import matches
 from dlm.model.selector import Grammar
 from dlm.model.url import Url
-from dlm.model.written import DefaultsForm, ManifestForm, ResourceForm
+from dlm.model.written import DefaultsForm, ExtractForm, ManifestForm, RequestForm, ResourceForm
 
 __all__ = ["KNOWN_VERSIONS", "read_manifest"]
 
@@ -398,7 +398,7 @@ def _validate(value: Any, complaints: _Complaints) -> tuple[ManifestForm, Sequen
 
 
 # Without one of these, what remains of a resource says something else, and complaints about it would mislead.
-_TELLING = frozenset({"base", "files", "name", "platforms", "selector", "url", "vars", "version"})
+_TELLING = frozenset({"base", "extract", "files", "name", "platforms", "selector", "url", "vars", "version"})
 
 
 def _validate_rest(
@@ -437,7 +437,9 @@ def _check_version(value: Mapping[str, Any], complaints: _Complaints) -> None:
 
 
 # Parts of an error's location that name a branch of a union rather than a key.
-_BRANCH = re.compile(r"(?:str|int|bool|ResourceForm|(?:list|dict|union|function-\w+|lax-or-strict|nullable)\[.*\])\Z")
+_BRANCH = re.compile(
+    r"(?:str|int|bool|ExtractForm|ResourceForm|(?:list|dict|union|function-\w+|lax-or-strict|nullable)\[.*\])\Z"
+)
 
 
 def _complain_of(errors: Sequence[Any], value: Any, complaints: _Complaints) -> set[_Path]:
@@ -535,13 +537,18 @@ def _named(value: Any) -> str:
     return "nothing"
 
 
+#: The forms below a resource.
+_FORMS: Mapping[str, type[ExtractForm | RequestForm]] = {"extract": ExtractForm, "request": RequestForm}
+
+
 def _near(word: str, path: _Path) -> str | None:
     if len(path) == 1:
         names = ["version", "requires-dlm", "defaults", "policy", "resources"]
     elif path[0] == "defaults":
         names = [one.name for one in fields(DefaultsForm)]
     else:
-        names = [one.name for one in fields(ResourceForm)]
+        form = _FORMS.get(str(path[2]), ResourceForm) if len(path) > 3 else ResourceForm
+        names = [one.name for one in fields(form)]
     if path[0] == "defaults" and word in {"headers", "request"}:
         return "headers go to one host, so they stand with a resource, never under defaults"
     if len(path) == 1 and word in {
@@ -723,6 +730,9 @@ def _meets(claims: Mapping[str | None, _Place] | None, platform: str | None, pat
 
 def _destinations(resource: Resource) -> Iterator[tuple[str | None, str]]:
     """The paths that are known before anything is resolved."""
+    if resource.selector is not None and resource.extract is not None and resource.extract.member is None:
+        yield None, resource.dest.removesuffix("/")
+        return
     if resource.dest and not resource.dest.endswith("/"):
         if resource.platforms:
             for variant in resource.platforms:
@@ -734,10 +744,10 @@ def _destinations(resource: Resource) -> Iterator[tuple[str | None, str]]:
     if resource.version is not None:
         values["version"] = resource.version
     for file in resource.files:
-        yield None, resource.dest + file.name
+        yield None, resource.destination(file.name)
     if resource.url is not None:
         for variant in resource.platforms:
             url = Url.parse(fill(variant.url or resource.url, {**values, **variant.vars}))
-            yield variant.platform, resource.dest + url.filename
+            yield variant.platform, resource.destination(url.filename)
         if not resource.platforms:
-            yield None, resource.dest + Url.parse(fill(resource.url, values)).filename
+            yield None, resource.destination(Url.parse(fill(resource.url, values)).filename)

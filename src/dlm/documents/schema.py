@@ -6,13 +6,15 @@ Dialect: JSON Schema 2020-12.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from dlm.documents.output_schema import events_schema, output_schema
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import STRENGTH
+from dlm.model.evidence import Step
 from dlm.model.lockfile import VERSION
 from dlm.model.written import ManifestForm
 
@@ -38,8 +40,13 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "headers": "Request headers for the origin of the URL alone.",
     "dest": "A folder ending in a slash, or the file's own path, relative to the manifest's folder.",
     "request": "How it is asked for, where that is more than a GET.",
-    "evidence": "Who has to vouch for the bytes, beyond the digest.",
-    "extract": "How an archive is unpacked into the folder.",
+    "evidence": "Who has to vouch for the bytes, beyond the digest; all of it has to hold.",
+    "policy": "What the manifest demands on top of the user's configuration; it can lower nothing.",
+    "extract": "What comes out of an archive: true for all of it, into the folder that dest names.",
+    "strip": "How many leading folders the members' paths lose.",
+    "include": "Patterns of the members to take, such as bin/*; all without.",
+    "exclude": "Patterns of the members to leave out of these.",
+    "member": "The one file to take, by its whole path in the archive.",
     "executable": "Whether the placed file may be run.",
     "link": "How the cache's file gets into the project.",
     "groups": "Names by which a sync can be narrowed.",
@@ -60,9 +67,54 @@ def manifest_schema() -> dict[str, Any]:
         raise TypeError("a schema is an object")
     tidy["properties"]["version"] = {"const": 1, "description": "The version of the manifest's format."}
     resource = tidy["$defs"]["ResourceForm"]
+    resource["properties"]["evidence"].update(_evidence_schema())
+    tidy["properties"]["policy"].update(_policy_schema())
     resource["properties"]["size"].update(minimum=0, maximum=2**63 - 1)
     resource["oneOf"] = [{"required": [kind]} for kind in ("url", "selector", "base")]
     return {"$schema": _DIALECT, "title": "downloads.yaml: the manifest of dlm", **tidy}
+
+
+def _evidence_schema() -> dict[str, Any]:
+    """What the model checks itself, since a type cannot say it."""
+    text, address = {"type": "string", "minLength": 1}, {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
+
+    def form(needed: Sequence[str], **properties: Any) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "required": list(needed),
+            "properties": properties,
+            "additionalProperties": False,
+        }
+
+    prints = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
+    return {
+        "properties": {
+            "checksums": {
+                "description": "A checksum file that lists it.",
+                "anyOf": [address, form(["url"], url=address)],
+            },
+            "minisign": {
+                "description": "The public key that signed it.",
+                "anyOf": [text, form(["key"], key=text, signature=address)],
+            },
+            "openpgp": {
+                "description": "The fingerprint of the certificate that signed it, or several.",
+                "anyOf": [*prints["anyOf"], form(["fingerprint"], fingerprint=prints, key=address, signature=address)],
+            },
+            "sigstore": {
+                "description": "Who signed it, and who vouches for that.",
+                **form(["identity", "issuer"], identity=text, issuer=text, bundle=address),
+            },
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+
+
+def _policy_schema() -> dict[str, Any]:
+    steps = {"enum": [step.word for step in Step]}
+    hosts = {"type": "object", "description": "For each host the least step.", "additionalProperties": steps}
+    return {"properties": {"evidence": hosts}, "additionalProperties": False}
 
 
 def lockfile_schema() -> dict[str, Any]:
@@ -89,6 +141,21 @@ def lockfile_schema() -> dict[str, Any]:
             "size": {"type": "integer", "minimum": 0},
             "digests": digests,
             "verified": {"const": False, "description": "No byte was seen yet; the manifest alone vouches."},
+            "extracted": {
+                "type": "object",
+                "description": "What comes out of it.",
+                "required": ["files", "tree"],
+                "properties": {
+                    "files": {"type": "integer", "minimum": 0},
+                    "tree": {
+                        "type": "string",
+                        "pattern": "^[0-9a-f]{64}$",
+                        "description": "The digest of the folder with all that is in it, or the one file's sha256.",
+                    },
+                    "executable": {"const": True, "description": "The archive calls the one file a program."},
+                },
+                "additionalProperties": False,
+            },
             "headers": {
                 "type": "object",
                 "properties": dict.fromkeys(KEPT_HEADERS, text),
@@ -120,7 +187,12 @@ def lockfile_schema() -> dict[str, Any]:
 
 
 #: Every schema by the name that ``dlm schema`` and ``schemas/`` know it by.
-SCHEMAS = {"manifest": manifest_schema, "lockfile": lockfile_schema}
+SCHEMAS = {
+    "manifest": manifest_schema,
+    "lockfile": lockfile_schema,
+    "output": output_schema,
+    "events": events_schema,
+}
 
 
 def write_schema(name: str) -> str:

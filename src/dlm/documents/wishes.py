@@ -10,6 +10,7 @@ from functools import partial
 
 from dlm.model.digest import Digest, Digests
 from dlm.model.evidence import EvidenceWish, WishError
+from dlm.model.extract import Extract
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
 from dlm.model.paths import check_filename, check_path
 from dlm.model.platforms import check_platform
@@ -164,14 +165,17 @@ class _Reading:
         headers, groups = self._headers(), self._groups()
         ask = self._ask()
         evidence = self._evidence(filling if selector is None else [{"version": "0"}])
+        extract = self._extract()
         if self.failed:
             return None
         names = _filenames(address.text, variants, samples) if address is not None else []
         name = self._name(selector, names, dest)
         if name is None:
             return None
+        if extract is not None:
+            self._check_extract(extract, [*names, *(file.name for file in files)], dest)
         if address is not None:
-            self._check_filenames(names, dest)
+            self._check_filenames(names, dest, extract)
         if base is not None and not (dest == "" or dest.endswith("/")):
             self._wrong(("dest",), "many files need a folder", f"{dest}/")
         elif base is not None:
@@ -194,6 +198,7 @@ class _Reading:
             evidence=evidence,
             userinfo=found.userinfo if found else None,
             dest=dest,
+            extract=extract,
             executable=bool(form.executable if form.executable is not None else self._defaults.executable),
             link=form.link if form.link is not None else self._defaults.link,
             groups=groups,
@@ -301,6 +306,42 @@ class _Reading:
             elif address is not None:
                 checked[text] = address.text
         return wish.with_addresses(checked)
+
+    def _extract(self) -> Extract | None:
+        """What becomes of archives."""
+        form = self._form.extract
+        if not form:
+            return None
+        if form is True:
+            return Extract()
+        if form.include is not None and not form.include:
+            self._wrong(("extract", "include"), "nothing is included", "leave include: out to take everything")
+            return None
+        try:
+            return Extract(
+                strip=form.strip or 0,
+                include=tuple(form.include or ()),
+                exclude=tuple(form.exclude or ()),
+                member=form.member,
+            )
+        except ValueError as error:
+            self._wrong(("extract",), str(error))
+            return None
+
+    def _check_extract(self, extract: Extract, names: Sequence[str], dest: str) -> None:
+        """What does not go with archives. A selector's file has no name yet; such a file is an archive."""
+        if self._form.link is not None:
+            self._wrong(("link",), "what comes out of an archive is written anew, so there is nothing to link",
+                        "leave link: out")  # fmt: skip
+        archives = sum(extract.shape(name.rpartition("/")[2]) == "folder" for name in names or [""])
+        if not archives:
+            return
+        if dest == "":
+            self._wrong(("dest",), "an archive becomes a folder of its own, which dest must name", "dest: FOLDER/")
+        if self._form.base is not None and archives > 1:
+            self._wrong(("extract",), "several archives cannot become one folder", "give each a resource of its own")
+        if self._form.executable:
+            self._wrong(("executable",), "the archive says which of its files may be run", "leave executable: out")
 
     def _selector(self) -> Selector | None:
         if self._form.selector is None:
@@ -573,16 +614,19 @@ class _Reading:
     def _need_name(self, why: str) -> None:
         self._wrong((), why, "add name: …")
 
-    def _check_filenames(self, filenames: Iterable[str], dest: str) -> None:
+    def _check_filenames(self, filenames: Iterable[str], dest: str, extract: Extract | None) -> None:
         if dest and not dest.endswith("/"):
             return  # the destination names the file
         for name in filenames:
+            if extract is not None and (not name or extract.shape(name) == "folder"):
+                continue  # the destination names the folder, or the member the file
             if not name:
                 self._wrong(("url",), "the URL's path ends in no file name, so dest must name the file",
                             f"dest: {dest}NAME")  # fmt: skip
                 return
             try:
-                check_path(dest + check_filename(name))
+                checked = check_filename(name)
+                check_path(dest + (checked if extract is None else extract.file_name(checked)))
             except ValueError as error:
                 self._wrong(("url",), str(error), f"name the file with dest: {dest}NAME")
                 return

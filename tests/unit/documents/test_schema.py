@@ -20,7 +20,12 @@ from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.written import ResourceForm
 
 FOLDER = Path(__file__).resolve().parents[3] / "schemas"
-FILES = {"manifest": "downloads.schema.json", "lockfile": "downloads.lock.schema.json"}
+FILES = {
+    "manifest": "downloads.schema.json",
+    "lockfile": "downloads.lock.schema.json",
+    "output": "output.schema.json",
+    "events": "events.schema.json",
+}
 HEX = "0" * 64
 
 GOOD = {

@@ -1,0 +1,176 @@
+"""For programs: every command in JSON and in JSON lines, over a matrix of outcomes, each held against its schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from dlm.cli.console import event_document
+from dlm.cli.main import COMMANDS
+from dlm.documents.output_schema import RESULTS, event_name, events_schema, output_schema
+from dlm.model import events
+from tests.support.cli import Desk
+from tests.support.world import World
+
+OUTPUT = Draft202012Validator(output_schema())
+EVENTS = Draft202012Validator(events_schema())
+
+#: What is run in a project that is in order, and in one where something is wrong: arguments and the code of each.
+HEALTHY: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("lock",), 0),
+    (("lock", "--check"), 0),
+    (("lock", "--dry-run", "-U"), 0),
+    (("sync",), 0),
+    (("sync", "--check"), 0),
+    (("sync", "--locked"), 0),
+    (("sync", "--frozen", "--offline"), 0),
+    (("sync", "--dry-run"), 0),
+    (("fetch",), 0),
+    (("fetch", "--platform", "all"), 0),
+    (("verify",), 0),
+    (("verify", "--repair"), 0),
+    (("verify", "--upstream"), 0),
+    (("list",), 0),
+    (("show", "data"), 0),
+    (("path", "data"), 0),
+    (("outdated",), 0),
+    (("why-stale",), 0),
+    (("cache", "dir"), 0),
+    (("cache", "size"), 0),
+    (("cache", "ls"), 0),
+    (("cache", "prune", "--max-size", "1GiB"), 0),
+    (("cache", "verify"), 0),
+    (("python", "versions"), 0),
+    (("python", "artifacts", "3.13.0"), 0),
+    (("python", "latest", "3.12"), 0),
+    (("schema",), 0),
+    (("completion", "bash"), 0),
+    (("clean", "--dry-run"), 0),
+    (("clean",), 0),
+    (("cache", "clean"), 0),
+)
+
+BROKEN: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("no: manifest", ("lock",), 2),
+    ("no: manifest", ("sync",), 2),
+    ("no: manifest", ("list",), 2),
+    ("{}", ("show", "nothing"), 2),
+    ("[{url: '@gone', name: gone}]", ("lock",), 1),
+    ("[{url: '@gone', name: gone}]", ("sync",), 1),
+    ("[{url: '@data', name: data}]", ("sync", "--locked"), 3),
+    ("[{url: '@data', name: data}]", ("sync", "--frozen"), 3),
+    ("[{url: '@data', name: data}]", ("lock", "--check"), 3),
+    ("[{url: '@data', name: data}]", ("sync", "--offline"), 5),
+    ("[{url: '@data', name: data}]", ("verify",), 3),
+    ("[{url: '@data', name: data}]", ("path", "data"), 3),
+    ("[{url: '@data', name: data}]", ("why-stale",), 7),
+    ("[{url: '@data', name: data, sha256: 0000000000000000000000000000000000000000000000000000000000000000}]",
+     ("sync",), 4),
+    ("[{url: '@data?k=${HOME}', name: data, dest: d}]", ("lock",), 6),
+    ("[]", ("add", "ftp://nowhere/"), 2),
+    ("[]", ("remove", "nothing"), 2),
+    ("[]", ("diff",), 2),
+    ("['python:3.13.*:sorce']", ("lock",), 2),
+    ("['python:9.9.*']", ("lock",), 1),
+)  # fmt: skip
+
+
+def document_of(text: str) -> dict[str, Any]:
+    """The one document on stdout, checked."""
+    found: dict[str, Any] = json.loads(text)
+    OUTPUT.validate(found)
+    return found
+
+
+def manifest(world: World) -> str:
+    """A small project with one of each kind."""
+    url = world.file("/data.csv", b"one,two\n")
+    return (
+        "version: 1\nresources:\n"
+        f"  - {{name: data, url: '{url}', dest: in/}}\n"
+        "  - {selector: 'python:3.12.*:source-release:xz', dest: in/}\n"
+    )
+
+
+def test_every_command_has_a_schema() -> None:
+    groups = {"cache": ("dir", "size", "ls", "prune", "verify", "clean"),
+              "python": ("versions", "artifacts", "latest", "download", "report")}  # fmt: skip
+    names = {f"{name} {one}" for name, parts in groups.items() for one in parts}
+    assert set(RESULTS) == names | (set(COMMANDS) - set(groups))
+
+
+def test_every_event_has_a_schema_and_one_name() -> None:
+    for kind in events.Event.__args__:
+        names = set(kind.__dataclass_fields__)
+        shape = next(one for one in events_schema()["oneOf"] if one["properties"]["event"]["const"] == event_name(kind))
+        assert set(shape["properties"]) == names | {"event"}
+    assert event_document(events.LinkFellBack("a", "b", "c"))["event"] == event_name(events.LinkFellBack)
+
+
+def test_a_healthy_project_in_json(world: World, desk: Desk) -> None:
+    desk.manifest(manifest(world))
+    for arguments, code in HEALTHY:
+        ran = desk.dlm(*arguments, "--format", "json")
+        document = document_of(ran.out)
+        name = " ".join(arguments[: 2 if arguments[0] in {"cache", "python"} else 1])
+        assert (ran.code, document["code"], document["command"]) == (code, code, name), str(ran)
+        assert document["result"] is not None
+        assert ran.err == ""
+
+
+@pytest.mark.parametrize(("resources", "arguments", "code"), BROKEN)
+def test_a_broken_project_in_json(
+    world: World, desk: Desk, resources: str, arguments: tuple[str, ...], code: int
+) -> None:
+    data = world.file("/data.csv", b"one,two\n")
+    text = resources.replace("@data", data).replace("@gone", f"{world.url}/gone")
+    desk.manifest(f"version: 1\nresources: {text}\n" if not text.startswith("no:") else text)
+    ran = desk.dlm(*arguments, "--format", "json")
+    document = document_of(ran.out)
+    assert (ran.code, document["code"]) == (code, code), str(ran)
+    assert document["errors"] or code == 7
+    assert ran.err == ""
+
+
+def test_usage_errors_are_documents_too(desk: Desk) -> None:
+    ran = desk.dlm("sync", "--no-such-flag", "--format", "json")
+    assert ran.code == 2
+    assert document_of(ran.out)["errors"][0]["kind"] == "usage"
+
+
+def test_events_as_lines(world: World, desk: Desk) -> None:
+    desk.manifest(manifest(world))
+    lines = [json.loads(line) for line in desk.dlm("sync", "--format", "ndjson").ok().out.splitlines()]
+    for line in lines[:-1]:
+        EVENTS.validate(line)
+    assert {"resolving", "resolved", "fetching", "fetched", "placed"} <= {line["event"] for line in lines}
+    end = dict(lines[-1])
+    assert end.pop("event") == "end"
+    OUTPUT.validate(end)
+
+
+def test_a_failure_ends_the_lines_as_well(world: World, desk: Desk) -> None:
+    desk.manifest(f"version: 1\nresources: ['{world.url}/gone.bin']\n")
+    ran = desk.dlm("lock", "--format", "ndjson")
+    end = json.loads(ran.out.splitlines()[-1])
+    assert (ran.code, end.pop("event"), end["code"]) == (1, "end", 1)
+    OUTPUT.validate(end)
+
+
+def test_github_is_told_where(world: World, desk: Desk) -> None:
+    desk.manifest("version: 1\nresources:\n  - {url: 'https://h/x', foo: 1}\n")
+    ran = desk.dlm("lock", variables={"GITHUB_ACTIONS": "true"})
+    assert ran.code == 2
+    assert "::error file=downloads.yaml,line=3::resources[0].foo: unknown key 'foo'" in ran.err
+    assert "::error" not in desk.dlm("lock").err
+
+
+def test_colours(world: World, desk: Desk) -> None:
+    desk.manifest("version: 2\n")
+    assert "\x1b[" not in desk.dlm("lock").err
+    assert "\x1b[" in desk.dlm("lock", "--color", "always").err
+    assert "\x1b[" in desk.dlm("lock", variables={"FORCE_COLOR": "1"}).err
+    assert "\x1b[" not in desk.dlm("lock", variables={"FORCE_COLOR": "1", "NO_COLOR": "1"}).err
