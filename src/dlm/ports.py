@@ -11,9 +11,11 @@ from dlm.model.artifact import Blob, Candidate, Validators
 from dlm.model.digest import Digests
 from dlm.model.events import Event
 from dlm.model.evidence import Piece, Subject, Wish
+from dlm.model.hosts import Login
 from dlm.model.selector import Selector
 from dlm.model.settings import Settings
 from dlm.model.transfer import Answered, Arrived, Known, Order, Outcome, Page
+from dlm.model.url import Url
 from dlm.model.wire import Ending, Head, Request
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Cache",
     "Claim",
     "Clock",
+    "Credentials",
     "Exchange",
     "Fetcher",
     "Notebook",
@@ -72,6 +75,23 @@ class Variables(Protocol):
         Raises:
             PolicyError: the name may not be used for that host.
             UsageError: it is not set.
+        """
+        ...
+
+
+class Credentials(Protocol):
+    """What the user's own configuration sends to an origin."""
+
+    def for_url(self, url: Url, *, authorized: bool) -> Login:
+        """The headers for a request to ``url``, which are meant for its origin alone.
+
+        Args:
+            url: as it is asked for, after rewriting; a ``${NAME}`` in it is not filled in yet.
+            authorized: the request brings an Authorization of its own, so that none is wanted.
+
+        Raises:
+            SettingsError: the configuration cannot be used for this origin.
+            LocalError: a helper command failed.
         """
         ...
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dlm.cli.credentials import UserCredentials
 from dlm.errors import DlmError, NetworkError, SettingsError
 from dlm.fetch import dial as dialling
 from dlm.fetch.fetcher import HttpFetcher, choose_backend
@@ -320,19 +321,21 @@ class TestNetrc:
 
     def test_a_configured_one_serves_its_host_and_no_redirect(self, made: Kit, tmp_path: Path) -> None:
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password netrcpass\ndefault login x password y\n")
-        logins = read_logins(str(tmp_path / "netrc"))
-        assert logins == {"127.0.0.1": ("me", "netrcpass")}
+        assert read_logins(str(tmp_path / "netrc")) == {"127.0.0.1": ("me", "netrcpass")}
+        users = UserCredentials(Settings(netrc=str(tmp_path / "netrc")), {}, made.clock)
         with Origin() as other:
             target = other.route("/b.bin", Static(BODY))
             one = order(made.origin.route("/a.bin", redirect(target)))
-            ready = sources(one.artifact, Values(), logins=logins)
+            ready = sources(one.artifact, Values(), credentials=users)
             made.arrive(replace(one, sources=ready))
             assert made.origin.requests[0].get("authorization") == "Basic bWU6bmV0cmNwYXNz"
             assert other.requests[0].get("authorization") is None
 
-    def test_it_never_beats_a_header_of_the_manifest(self, made: Kit) -> None:
+    def test_it_never_beats_a_header_of_the_manifest(self, made: Kit, tmp_path: Path) -> None:
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password netrcpass\n")
+        users = UserCredentials(Settings(netrc=str(tmp_path / "netrc")), {}, made.clock)
         one = order(made.origin.route("/a.bin", Static(BODY)), headers={"authorization": "Bearer literal-token"})
-        [ready] = sources(one.artifact, Values(), logins={"127.0.0.1": ("me", "netrcpass")})
+        [ready] = sources(one.artifact, Values(), credentials=users)
         assert dict(ready.headers) == {"authorization": "Bearer literal-token"}
 
     def test_a_file_that_cannot_be_read_is_named_without_its_words(self, tmp_path: Path) -> None:

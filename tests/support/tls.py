@@ -32,6 +32,10 @@ class Authority:
         context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         return context
 
+    def client(self) -> trustme.LeafCert:
+        """A certificate with its key for a client."""
+        return self._ca.issue_cert("client@example.org")
+
 
 @functools.cache
 def authority() -> Authority:

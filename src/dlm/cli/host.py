@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlm.cli.clock import SystemClock
+from dlm.cli.credentials import UserCredentials
 from dlm.cli.files import DocumentFiles
 from dlm.cli.places import LOCKFILE, MANIFESTS, system_config, user_config
 from dlm.cli.plugins import ResolverPlugins
@@ -107,6 +108,7 @@ def build_run(
     """Everything that a verb needs. What costs time to import is made at first need."""
     clock = SystemClock()
     store = build_cache(settings, reporter)
+    credentials = UserCredentials(settings, environment, clock) if settings.hosts or settings.netrc else None
     plugins = ResolverPlugins()
 
     # Resolving asks for both from several threads at once, and two of either would read every listing twice.
@@ -116,7 +118,9 @@ def build_run(
     def one_fetcher() -> Fetcher:
         from dlm.fetch.fetcher import HttpFetcher, choose_backend
 
-        return HttpFetcher(settings, clock, reporter, choose_backend(settings), version=version)
+        return HttpFetcher(
+            settings, clock, reporter, choose_backend(settings), version=version, credentials=credentials
+        )
 
     @cache
     def one_resolver(scheme: str, age: ListingAge) -> Resolver:
@@ -161,4 +165,5 @@ def build_run(
         stamp=_stamp(files, environment, version),
         grammars=plugins,
         fold_case=sys.platform in {"darwin", "win32"},
+        credentials=credentials,
     )

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from dlm.cli.places import platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
 from dlm.model.evidence import EvidencePolicy, SigstoreWish, WishError
+from dlm.model.hosts import ClientCertificate, HostSettings
+from dlm.model.rewrite import OriginMode, RewriteRule
 from dlm.model.selector import suggest
 from dlm.model.settings import Settings
 
@@ -162,24 +165,122 @@ def _netrc(value: Any) -> str | None:
     return _path("~/.netrc" if word in {"true", "1", "yes", "on"} else value)
 
 
-def _variables(value: Any) -> Mapping[str, tuple[str, ...]]:
-    """``hosts: {HOST: {variables: [NAME, …]}}``."""
+_HOST_KEYS = ("variables", "user", "password", "token", "headers", "client_cert", "client_key", "helper")
+
+
+def _hosts(value: Any) -> Mapping[str, HostSettings]:
+    """``hosts: {HOST: {variables: …, user: …, password: …, token: …, headers: …, client_cert: …, helper: …}}``."""
     if not isinstance(value, dict):
-        raise ValueError("expected hosts with what is allowed for each")
-    allowed: dict[str, tuple[str, ...]] = {}
-    for host, given in value.items():
-        if not isinstance(given, dict):
-            raise ValueError(f"expected a mapping below {host}")
-        unknown = [key for key in given if key != "variables"]
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r} below {host}{suggest(unknown[0], ['variables'])}")
-        names = given.get("variables", [])
-        if not isinstance(names, list) or not all(
-            isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names
-        ):
-            raise ValueError(f"expected a list of names below {host}.variables")
-        allowed[str(host).lower()] = tuple(names)
-    return allowed
+        raise ValueError("expected hosts with what is set for each")
+    return {_host_key(str(host)): _host(str(host), given) for host, given in value.items()}
+
+
+def _host_key(text: str) -> str:
+    """``example.org``, ``example.org:8443``, ``http://example.org`` or ``*.example.org`` as it is looked up."""
+    from dlm.model.url import Url
+
+    star, bare = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    if bare.count(":") > 1 and "[" not in bare and "//" not in bare:
+        bare = f"[{bare}]"
+    try:
+        url = Url.parse(bare if "://" in bare else f"https://{bare}")
+    except ValueError as error:
+        raise ValueError(f"{text[:60]!r} is no host: {error}") from None
+    if (url.path, url.query, url.userinfo) != ("/", None, None) or (star and ("://" in bare or url.port is not None)):
+        raise ValueError(f"expected a host, with a port or scheme at most, in place of {url.netloc!r}")
+    return star + (url.netloc if url.scheme == "https" else url.origin)
+
+
+def _host(host: str, given: Any) -> HostSettings:
+    if not isinstance(given, dict):
+        raise ValueError(f"expected a mapping below {host}")
+    unknown = [str(key) for key in given if key not in _HOST_KEYS]
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r} below {host}{suggest(unknown[0], _HOST_KEYS)}")
+    names = given.get("variables", [])
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names
+    ):
+        raise ValueError(f"expected a list of names below {host}.variables")
+    headers = given.get("headers", {})
+    if not isinstance(headers, dict) or not all(isinstance(one, str) for one in headers.values()):
+        raise ValueError(f"expected names with texts below {host}.headers")
+    texts = {key: _host_text(host, key, given) for key in ("user", "password", "token")}
+    if texts["token"] is not None and texts["user"] is not None:
+        raise ValueError(f"expected user or token below {host}, not both")
+    if texts["password"] is not None and texts["user"] is None:
+        raise ValueError(f"expected a user beside the password below {host}")
+    if any(str(name).lower() == "authorization" for name in headers) and (texts["token"] or texts["user"]):
+        raise ValueError(f"expected one Authorization below {host}: in headers, by token, or by user")
+    return HostSettings(
+        variables=tuple(names),
+        user=texts["user"],
+        password=texts["password"],
+        token=texts["token"],
+        headers={str(name): text for name, text in headers.items()},
+        client=_client(host, given),
+        helper=_helper(host, given.get("helper")),
+    )
+
+
+def _host_text(host: str, key: str, given: Mapping[Any, Any]) -> str | None:
+    text = given.get(key)
+    if text is not None and (not isinstance(text, str) or not text):
+        raise ValueError(f"expected text below {host}.{key}")
+    return text
+
+
+def _client(host: str, given: Mapping[Any, Any]) -> ClientCertificate | None:
+    files = [_host_text(host, key, given) for key in ("client_cert", "client_key")]
+    if files[0] is None:
+        if files[1] is not None:
+            raise ValueError(f"expected client_cert beside client_key below {host}")
+        return None
+    return ClientCertificate(_path(files[0]), None if files[1] is None else _path(files[1]))
+
+
+def _helper(host: str, given: Any) -> tuple[str, ...]:
+    """A command, as one text with blanks between its words, or as a list of words."""
+    if given is None:
+        return ()
+    words = given
+    if isinstance(given, str):
+        try:
+            words = shlex.split(given, posix=os.name != "nt")
+        except ValueError as error:
+            raise ValueError(f"{host}.helper: {error}") from None
+    if not isinstance(words, list) or not words or not all(isinstance(one, str) and one for one in words):
+        raise ValueError(f"expected a command below {host}.helper")
+    return tuple(words)
+
+
+def _rewrite(value: Any) -> tuple[RewriteRule, ...]:
+    """``rewrite: [{match: PATTERN, to: [TEMPLATE, …], origin: allow | last | block}, …]``."""
+    if not isinstance(value, list):
+        raise ValueError("expected a list of rules")
+    return tuple(_rule(number, given) for number, given in enumerate(value, 1))
+
+
+_RULE_KEYS = ("match", "to", "origin")
+
+
+def _rule(number: int, given: Any) -> RewriteRule:
+    if not isinstance(given, dict):
+        raise ValueError(f"rule {number}: expected match, to and origin")
+    unknown = [str(key) for key in given if key not in _RULE_KEYS]
+    if unknown:
+        raise ValueError(f"rule {number}: unknown key {unknown[0]!r}{suggest(unknown[0], _RULE_KEYS)}")
+    to = given.get("to", [])
+    to = [to] if isinstance(to, str) else to
+    if not isinstance(given.get("match"), str) or not given["match"]:
+        raise ValueError(f"rule {number}: expected a pattern below match")
+    if not isinstance(to, list) or not all(isinstance(one, str) and one for one in to):
+        raise ValueError(f"rule {number}: expected a list of addresses below to")
+    try:
+        origin = _choice("allow", "last", "block")(given.get("origin", "last"))
+        return RewriteRule.of(given["match"], tuple(to), cast("OriginMode", origin))
+    except ValueError as error:
+        raise ValueError(f"rule {number}: {error}") from None
 
 
 def _policy(value: Any) -> EvidencePolicy:
@@ -259,8 +360,11 @@ TABLE: tuple[Setting, ...] = (
             "A file with another root of trust for Sigstore."),
     Setting("python_identities", "python_identities", "", _identities,
             "Who signs which release line of CPython, beyond what dlm knows: LINE: {identity: …, issuer: …}."),
-    Setting("variables", "hosts", "", _variables,
-            "Per host, names beyond DLM_AUTH_* that ${NAME} may take from the environment."),
+    Setting("hosts", "hosts", "", _hosts,
+            "Per host: user and password or token, headers, client_cert and client_key, helper (a command), variables"
+            " (names beyond DLM_AUTH_* that a manifest may use)."),
+    Setting("rewrite", "rewrite", "", _rewrite,
+            "Where to go instead: [{match: PATTERN, to: [ADDRESS, …], origin: allow | last | block}, …]."),
 )  # fmt: skip
 
 _BY_KEY = {setting.key: setting for setting in TABLE}
@@ -320,8 +424,12 @@ def _take_document(document: Mapping[str, Any], source: str, values: dict[str, V
 
 
 def _joined(before: Value | None, value: Value) -> Value:
-    """The later value; of a policy both, since nobody lowers what another demands."""
-    if before is None or not isinstance(value.value, EvidencePolicy):
+    """The later value; of a policy both, since nobody lowers what another demands; of hosts the entries of both."""
+    if before is None:
+        return value
+    if value.setting.field == "hosts":
+        return Value(value.setting, {**before.value, **value.value}, f"{before.source} and {value.source}")
+    if not isinstance(value.value, EvidencePolicy):
         return value
     return Value(value.setting, before.value.joined(value.value), f"{before.source} and {value.source}")
 
@@ -342,7 +450,7 @@ def _value(setting: Setting, given: Any, source: str) -> Value:
         return Value(setting, setting.parse(given), source)
     except ValueError as error:
         # An address may hold a password, and what is wrong with it may be just that.
-        shown = "" if setting.field in {"proxy", "python_org_url"} else f" {str(given)[:60]!r}"
+        shown = "" if setting.field in {"proxy", "python_org_url", "hosts", "rewrite"} else f" {str(given)[:60]!r}"
         raise SettingsError(f"{source}: {setting.key}{shown}: {error}", hint="run `dlm --help`") from error
 
 

@@ -20,7 +20,7 @@ class EnvironmentVariables:
 
     def value(self, name: str, host: str) -> str:
         """The value of ``name`` for a request to ``host``."""
-        if not name.startswith(_PREFIX) and name not in self._allowed.get(host, ()):
+        if not name.startswith(_PREFIX) and name not in self._names(host):
             raise PolicyError(
                 f"${{{name}}} is not expanded for {host}: only names that begin with {_PREFIX} are",
                 hint=f"rename it to {_PREFIX}{name}, or allow it: hosts: {{{host}: {{variables: [{name}]}}}} in"
@@ -32,3 +32,9 @@ class EnvironmentVariables:
                 f"the variable {name} is not set, and a request to {host} needs it", hint=f"export {name}=…"
             )
         return value
+
+    def _names(self, host: str) -> tuple[str, ...]:
+        """What the user allows for ``host``, by its own name or by ``*.`` and a domain above it."""
+        labels = host.split(".")
+        above = (f"*.{'.'.join(labels[index:])}" for index in range(1, len(labels)))
+        return next((self._allowed[key] for key in (host, *above) if key in self._allowed), ())

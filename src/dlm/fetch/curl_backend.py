@@ -7,7 +7,9 @@ arrives meanwhile is raised in our own code, where it belongs, and not swallowed
 from __future__ import annotations
 
 import errno
+import itertools
 import select
+import ssl
 import time
 from typing import Any, ClassVar
 
@@ -15,7 +17,8 @@ import pycurl
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.head import HeadTooLarge, MalformedHead, check_size, parse_head
-from dlm.fetch.trust import ca_bundle
+from dlm.fetch.trust import ca_bundle, load_client
+from dlm.model.hosts import ClientCertificate
 from dlm.model.settings import Settings
 from dlm.model.wire import Ending, Failure, Request
 from dlm.ports import Exchange, Wire
@@ -43,10 +46,14 @@ class CurlBackend:
         settings: timeouts, caps, certificates.
 
         Raises:
-            SettingsError: ``ca_file`` cannot be used.
+            SettingsError: ``ca_file`` or a client certificate cannot be used.
         """
         self._settings = settings
         self._ca_file = ca_bundle(settings)
+        for entry in settings.hosts.values():
+            if entry.client is not None:
+                # libcurl would say the same only when a connection fails, and as if that were the server's fault.
+                load_client(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), entry.client)
 
     def open(self) -> Wire:
         """A multi handle of its own."""
@@ -56,10 +63,11 @@ class CurlBackend:
 class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
-    __slots__ = ("answered", "chunks", "exchange", "handle", "head_size", "lines", "seen", "stopped")
+    __slots__ = ("answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "seen", "stopped")
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
         self.handle = handle
+        self.client = client
         self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
         self.exchange: Exchange | None = None
@@ -85,7 +93,8 @@ class _CurlWire:
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
         self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, max(1, settings.jobs_per_host))
         self._multi.setopt(pycurl.M_MAXCONNECTS, max(16, settings.jobs))
-        self._free: list[_Slot] = []
+        # By the certificate that they show, which cannot be taken off a handle again.
+        self._free: dict[ClientCertificate | None, list[_Slot]] = {}
         self._running: dict[Any, _Slot] = {}
         self._slots: dict[Exchange, _Slot] = {}
         # Whether an origin speaks HTTP/2 shows when the first connection to it stands: one exchange goes ahead, and
@@ -124,7 +133,9 @@ class _CurlWire:
         self._perform()
 
     def _begin(self, exchange: Exchange) -> None:
-        slot = self._free.pop() if self._free else self._new_slot()
+        client = exchange.request.client
+        free = self._free.get(client)
+        slot = free.pop() if free else self._new_slot(client)
         slot.clear()
         slot.exchange = exchange
         _aim(slot.handle, exchange.request)
@@ -147,7 +158,7 @@ class _CurlWire:
         """Close handles and connections."""
         for slot in list(self._running.values()):
             self._take_off(slot)
-        for slot in self._free:
+        for slot in itertools.chain.from_iterable(self._free.values()):
             slot.handle.close()
         self._free.clear()
         self._waiting.clear()
@@ -274,11 +285,11 @@ class _CurlWire:
         if exchange is not None:
             del self._slots[exchange]
         slot.clear()
-        self._free.append(slot)
+        self._free.setdefault(slot.client, []).append(slot)
 
-    def _new_slot(self) -> _Slot:
+    def _new_slot(self, client: ClientCertificate | None) -> _Slot:
         handle = pycurl.Curl()
-        slot = _Slot(handle)
+        slot = _Slot(handle, client)
         handle.setopt(pycurl.HEADERFUNCTION, slot.lines.append)
         handle.setopt(pycurl.WRITEFUNCTION, slot.chunks.append)
         handle.setopt(pycurl.NOSIGNAL, 1)
@@ -299,6 +310,9 @@ class _CurlWire:
         handle.setopt(pycurl.PROXY_CAINFO, self._ca_file)
         # libcurl reads no_proxy itself unless it is told; which proxy to take is decided elsewhere.
         handle.setopt(pycurl.NOPROXY, "")
+        if client is not None:
+            handle.setopt(pycurl.SSLCERT, client.certificate)
+            handle.setopt(pycurl.SSLKEY, client.key or client.certificate)
         return slot
 
 

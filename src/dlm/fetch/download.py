@@ -776,7 +776,7 @@ class Download:
     def _pin_hint(self, attempt: _Attempt) -> str:
         if self._sources[attempt.source].origin:
             return f"if the new bytes are wanted: dlm lock --accept-hash {self._artifact.resource}"
-        return "the mirror has other bytes than the origin; remove it from mirrors"
+        return "the mirror has other bytes than the origin; remove it from mirrors, or from rewrite in your config.yaml"
 
     def _credentials(self, attempt: _Attempt) -> str:
         if not attempt.own:

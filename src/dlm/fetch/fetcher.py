@@ -16,7 +16,7 @@ from dlm.fetch.page import Reading
 from dlm.fetch.workbench import Workbench
 from dlm.model.settings import Settings
 from dlm.model.transfer import Answered, Arrived, Lost, Order, Outcome, Page
-from dlm.ports import Backend, Clock, Reporter, Store, Wire
+from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
 
 __all__ = ["HttpFetcher", "choose_backend"]
 
@@ -49,7 +49,14 @@ class HttpFetcher:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, reporter: Reporter, backend: Backend | None = None, *, version: str
+        self,
+        settings: Settings,
+        clock: Clock,
+        reporter: Reporter,
+        backend: Backend | None = None,
+        *,
+        version: str,
+        credentials: Credentials | None = None,
     ) -> None:
         """Args:
         settings: caps, timeouts, retries, proxies.
@@ -57,11 +64,12 @@ class HttpFetcher:
         reporter: is told what happens.
         backend: speaks HTTP; by default the one that ``settings`` name.
         version: dlm's own, for the User-Agent.
+        credentials: what the user's configuration sends with the request for a page; orders bring theirs.
 
         Raises:
             SettingsError: as :func:`choose_backend` does.
         """
-        self._bench = Workbench(settings, clock, reporter, version)
+        self._bench = Workbench(settings, clock, reporter, version, credentials)
         self._backend = choose_backend(settings) if backend is None else backend
         self._idle: list[Wire] = []
         self._lock = threading.Lock()

@@ -1,7 +1,9 @@
-"""From an artifact to the addresses that may deliver it, with every ``${NAME}`` filled in: pure but for ``Variables``.
+"""From an artifact to the addresses that may deliver it, with every ``${NAME}`` and credential filled in.
 
-Credentials stay with the origin that they are meant for: headers go to the origin of the artifact's own URL and
-user info to that of the URL it stands in, which never carries it over the wire.
+Pure but for ``Variables`` and ``Credentials``. Credentials stay with the origin that they are meant for: headers go to
+the origin of the artifact's own URL, user info to that of the URL it stands in, which never carries it over the wire;
+the user's own configuration is asked about each address after rewriting. Of the headers of one name, those of the
+manifest beat user info, and that beats the configuration.
 """
 
 from __future__ import annotations
@@ -11,15 +13,15 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
-from dlm.errors import UsageError
+from dlm.errors import PolicyError, SettingsError, UsageError
 from dlm.model.artifact import Artifact
+from dlm.model.rewrite import RewriteRule, first_match
 from dlm.model.transfer import Source
 from dlm.model.url import REFERENCE, Url, secret_parameters
-from dlm.ports import Variables
+from dlm.ports import Credentials, Variables
 
-__all__ = ["RESERVED_HEADERS", "sources"]
+__all__ = ["RESERVED_HEADERS", "basic", "sources"]
 
 #: Request headers that the transfer itself decides about.
 RESERVED_HEADERS = frozenset({
@@ -30,7 +32,6 @@ RESERVED_HEADERS = frozenset({
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
-_NO_LOGINS: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 def sources(
@@ -38,39 +39,81 @@ def sources(
     variables: Variables,
     *,
     preferred: tuple[str, ...] = (),
-    logins: Mapping[str, tuple[str, str]] = _NO_LOGINS,
+    rewrite: tuple[RewriteRule, ...] = (),
+    credentials: Credentials | None = None,
 ) -> tuple[Source, ...]:
     """The addresses of ``artifact`` in the order in which they are tried: preferred ones, its own, its mirrors.
+
+    Each of them gives way to what the first rule of ``rewrite`` that fits puts in its place.
 
     Args:
         artifact: what to fetch; its addresses may hold ``${NAME}`` and user info.
         variables: the values behind ``${NAME}``.
         preferred: addresses that stand before the artifact's own, such as a mirror of the site that listed it.
-        logins: user and password by host, for addresses that bring no credentials of their own.
+        rewrite: the user's rules, in their order.
+        credentials: what the user's configuration sends to an origin.
 
     Raises:
         UsageError: a variable is not set, or its value does not fit where it stands.
-        PolicyError: a variable may not be used for a host.
+        PolicyError: a variable may not be used for a host, or rules leave no address to ask.
+        SettingsError: a rule makes what is no address, or the configured credentials cannot be used.
+        LocalError: a helper command for credentials failed.
     """
     own = _parse(artifact, artifact.url)
+    plain = (
+        *((_parse(artifact, address), False) for address in preferred),
+        (own, True),
+        *((_parse(artifact, address), False) for address in artifact.mirrors),
+    )
     found: dict[str, Source] = {}
-    for text, origin in (
-        *((address, False) for address in preferred),
-        (artifact.url, True),
-        *((address, False) for address in artifact.mirrors),
-    ):
-        url = _parse(artifact, text)
+    for url, origin in _rewritten(plain, rewrite, artifact.digests.sha256):
         if artifact.ask.body is not None and url.origin != own.origin:
             continue  # what is sent may be secret, and is meant for the artifact's own origin alone
         headers = artifact.headers if url.origin == own.origin else {}
-        source = _source(artifact, url, headers, variables, logins, origin=origin)
+        source = _source(artifact, url, headers, variables, credentials, origin=origin)
         key = str(source.url)
         if key not in found:
             found[key] = source
         elif origin:
             # The artifact's own address named as preferred too: it keeps its place, and it is the origin.
             found[key] = replace(found[key], origin=True)
+    if not found:
+        raise PolicyError(
+            f"rewrite rules leave no address to ask for {own.redacted}",
+            resource=artifact.resource or None,
+            hint="a rule with origin: block matches it; give that rule a source that can serve it (one with {sha256}"
+            " needs a digest in the manifest), or change the rule",
+        )
     return tuple(found.values())
+
+
+def _rewritten(
+    addresses: tuple[tuple[Url, bool], ...], rules: tuple[RewriteRule, ...], sha256: str | None
+) -> list[tuple[Url, bool]]:
+    """Every address to ask, and whether it is the artifact's own."""
+    found: list[tuple[Url, bool]] = []
+    late: list[tuple[Url, bool]] = []
+    for url, origin in addresses:
+        hit = first_match(rules, url, sha256)
+        if hit is None:
+            found.append((url, origin))
+            continue
+        rule, number = hit
+        found += [(_parse_filled(text, number), False) for text in rule.sources(url, sha256)]
+        if rule.origin == "allow":
+            found.append((url, origin))
+        elif rule.origin == "last":
+            late.append((url, origin))
+    return found + late
+
+
+def _parse_filled(text: str, number: int) -> Url:
+    try:
+        return Url.parse(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"rewrite: rule {number} makes an address that cannot be used: {error}", hint="correct the rule"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +170,7 @@ def _source(
     url: Url,
     headers: Mapping[str, str],
     variables: Variables,
-    logins: Mapping[str, tuple[str, str]],
+    credentials: Credentials | None,
     *,
     origin: bool,
 ) -> Source:
@@ -135,11 +178,17 @@ def _source(
     filler = _Filler(variables, url.host, secrets)
     sent = list(_headers(artifact, headers, filler))
     names = {name.lower() for name, _ in sent}
-    login = _login(url, filler) or logins.get(url.host)
+    login = _login(url, filler)
     if login is not None and "authorization" not in names:
-        sent.append(("Authorization", _basic(artifact, login)))
+        sent.append(("Authorization", _own_login(artifact, login)))
+        names.add("authorization")
     if login is not None:
         secrets.extend(login)
+    if credentials is not None:
+        users = credentials.for_url(replace(url, userinfo=None), authorized="authorization" in names)
+        sent += [(name, _users(url, name, value)) for name, value in users.headers if name.lower() not in names]
+        names.update(name.lower() for name, _ in users.headers)
+        secrets.extend(users.secrets)
     for _, value in sent:
         secrets.append(value)
         # The token behind "Bearer " or "Basic " alone is as secret as the whole value.
@@ -178,6 +227,17 @@ def _headers(artifact: Artifact, headers: Mapping[str, str], filler: _Filler) ->
         yield name, value
 
 
+def _users(url: Url, name: str, value: str) -> str:
+    """The value of a header from the user's configuration, checked."""
+    if not _NAME.match(name) or name.lower() in RESERVED_HEADERS or not _VALUE.match(value):
+        shown = repr(name[:40]) if not _NAME.match(name) else name
+        raise SettingsError(
+            f"the credentials for {url.netloc} hold the header {shown}, which cannot be sent so",
+            hint="look at hosts in your config.yaml, and at the helper command that it names",
+        )
+    return value.strip(" \t")
+
+
 def _names(text: str) -> str:
     found = REFERENCE.findall(text)
     return " and ".join(found) if found else "it"
@@ -201,11 +261,21 @@ def _unescaped(text: str, filler: _Filler) -> str:
     return "".join(pieces)
 
 
-def _basic(artifact: Artifact, login: tuple[str, str]) -> str:
-    """An Authorization value by RFC 7617, in UTF-8."""
-    user, password = login
+def _own_login(artifact: Artifact, login: tuple[str, str]) -> str:
+    try:
+        return basic(*login)
+    except ValueError as error:
+        raise UsageError(f"the user in its address {error}", resource=artifact.resource) from None
+
+
+def basic(user: str, password: str) -> str:
+    """An Authorization value by RFC 7617, in UTF-8.
+
+    Raises:
+        ValueError: the user cannot be sent; the message says what about it.
+    """
     if ":" in user:
-        raise UsageError("the user in its address holds a colon, which HTTP cannot send", resource=artifact.resource)
+        raise ValueError("holds a colon, which HTTP cannot send")
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 

@@ -37,7 +37,12 @@ class Reading:
         try:
             url = Url.parse(self._url)
             artifact = Artifact(resource="", filename=url.redacted, url=self._url, dest="")
-            order = Order(artifact=artifact, sources=sources(artifact, _NoVariables()))
+            order = Order(
+                artifact=artifact,
+                sources=sources(
+                    artifact, _NoVariables(), rewrite=self._bench.settings.rewrite, credentials=self._bench.credentials
+                ),
+            )
         except ValueError as error:
             self.result = UsageError(f"an address cannot be read: {error}")
             return

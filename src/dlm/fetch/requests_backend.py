@@ -15,6 +15,7 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import requests
@@ -28,7 +29,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from dlm.fetch.answers import is_public
 from dlm.fetch.dial import DialError, dial
 from dlm.fetch.head import MAX_BYTES, HeadTooLarge, MalformedHead, check_size, parse_head
-from dlm.fetch.trust import ca_bundle
+from dlm.fetch.trust import ca_bundle, load_client
+from dlm.model.hosts import ClientCertificate
 from dlm.model.settings import Settings
 from dlm.model.url import Url
 from dlm.model.wire import Ending, Failure, Head
@@ -56,22 +58,27 @@ class RequestsBackend:
         settings: timeouts, caps, certificates.
 
         Raises:
-            SettingsError: ``ca_file`` cannot be used.
+            SettingsError: ``ca_file`` or a client certificate cannot be used.
         """
         self._settings = settings
-        self._context = _context(ca_bundle(settings))
+        ca_file = ca_bundle(settings)
+        clients = {entry.client for entry in settings.hosts.values()}
+        self._contexts = {client: _context(ca_file, client) for client in (None, *clients)}
 
     def open(self) -> Wire:
         """Threads and a pool of connections of its own."""
-        return _RequestsWire(self._settings, self._context)
+        return _RequestsWire(self._settings, self._contexts)
 
 
 class _RequestsWire:
     """Threads that carry out exchanges, and the queue that brings their reports to whoever turns the wire."""
 
-    def __init__(self, settings: Settings, context: ssl.SSLContext) -> None:
+    def __init__(self, settings: Settings, contexts: Mapping[ClientCertificate | None, ssl.SSLContext]) -> None:
         self._timeout = settings.connect_timeout
-        self._adapter = _Adapter(context, max(16, settings.jobs_per_host))
+        # One for each certificate of ours: a connection that showed one must not serve who has to show another.
+        self._adapters = {
+            client: _Adapter(context, max(16, settings.jobs_per_host)) for client, context in contexts.items()
+        }
         self._todo: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[tuple[_Job, Head | Ending | BaseException]] = queue.SimpleQueue()
         self._jobs: dict[Exchange, _Job] = {}
@@ -80,7 +87,9 @@ class _RequestsWire:
 
     def start(self, exchange: Exchange) -> None:
         """Hand an exchange to a thread that has nothing to do, or to a new one."""
-        job = self._jobs[exchange] = _Job(exchange, self._adapter, self._timeout, self._reports)
+        job = self._jobs[exchange] = _Job(
+            exchange, self._adapters[exchange.request.client], self._timeout, self._reports
+        )
         self._busy += 1
         if self._busy > self._workers:
             self._workers += 1
@@ -112,7 +121,8 @@ class _RequestsWire:
         for _ in range(self._workers):
             self._todo.put(None)
         self._workers = 0
-        self._adapter.close()
+        for adapter in self._adapters.values():
+            adapter.close()
 
     def _pass_on(self, job: _Job, report: Head | Ending | BaseException) -> None:
         if not isinstance(report, Head):
@@ -334,11 +344,13 @@ class _StrictContext(ssl.SSLContext):
         return super().wrap_socket(sock, server_side, do_handshake_on_connect, False, server_hostname, session)
 
 
-def _context(ca_file: str) -> ssl.SSLContext:
+def _context(ca_file: str, client: ClientCertificate | None) -> ssl.SSLContext:
     context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cafile=ca_file)
     context.set_alpn_protocols(["http/1.1"])
+    if client is not None:
+        load_client(context, client)
     if hasattr(ssl, "OP_IGNORE_UNEXPECTED_EOF"):
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context

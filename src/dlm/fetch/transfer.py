@@ -13,6 +13,7 @@ from dlm.fetch.proxies import proxy_for
 from dlm.model.artifact import Artifact, Validators
 from dlm.model.digest import Digests, Hash
 from dlm.model.events import Note, Progress
+from dlm.model.hosts import client_certificate
 from dlm.model.settings import Settings
 from dlm.model.wire import Ending, Failure, Head, Request
 from dlm.ports import Clock, Reporter
@@ -217,6 +218,7 @@ class Transfer:
             body=command.body,
             proxy=proxy,
             public_only=command.public_only and proxy is None,
+            client=client_certificate(command.url, self._settings.hosts),
         )
         exchange = Exchange(self._loop, self, command.attempt, request)
         self._live[command.attempt] = exchange

@@ -1,13 +1,15 @@
-"""Which certificates both backends trust: the user's file, else the system's, else those of certifi."""
+"""Which certificates both backends trust (the user's file, else the system's, else those of certifi), and show."""
 
 from __future__ import annotations
 
 import os
+import ssl
 
 from dlm.errors import SettingsError
+from dlm.model.hosts import ClientCertificate
 from dlm.model.settings import Settings
 
-__all__ = ["ca_bundle"]
+__all__ = ["ca_bundle", "load_client"]
 
 # Where distributions keep the bundle of their trust store; macOS has the last but one.
 _SYSTEM = (
@@ -48,3 +50,24 @@ def _checked(path: str) -> str:
     if b"-----BEGIN CERTIFICATE-----" not in held and b"-----BEGIN TRUSTED CERTIFICATE-----" not in held:
         raise SettingsError(f"ca_file {path} holds no certificate", hint=hint)
     return path
+
+
+def load_client(context: ssl.SSLContext, client: ClientCertificate) -> None:
+    """Have ``context`` show ``client`` to servers that ask for a certificate.
+
+    Raises:
+        SettingsError: its files cannot be used; a key behind a passphrase is one of these, since nobody can be asked.
+    """
+    hint = "look at client_cert and client_key below hosts: PEM files, the key without a passphrase"
+    for path in filter(None, (client.certificate, client.key)):
+        if not os.path.isfile(path):
+            raise SettingsError(f"the client certificate {path} is not there", hint=hint)
+    try:
+        # A passphrase is not asked for: that would wait for a terminal which may not be there.
+        context.load_cert_chain(client.certificate, client.key, password=bytes)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise SettingsError(
+            f"the client certificate {client.certificate} cannot be used: {reason or 'not a certificate with its key'}",
+            hint=hint,
+        ) from None

@@ -9,7 +9,7 @@ from dlm.fetch.transfer import Owner, Transfer
 from dlm.model.artifact import Artifact
 from dlm.model.settings import Settings
 from dlm.model.transfer import Order
-from dlm.ports import Clock, Reporter
+from dlm.ports import Clock, Credentials, Reporter
 
 __all__ = ["Workbench"]
 
@@ -17,8 +17,16 @@ __all__ = ["Workbench"]
 class Workbench:
     """Settings, clock and reporter, and what follows from them."""
 
-    def __init__(self, settings: Settings, clock: Clock, reporter: Reporter, version: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        reporter: Reporter,
+        version: str,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.settings = settings
+        self.credentials = credentials
         self.clock = clock
         self.reporter = reporter
         self.limits = Limits.of(settings)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from dlm.model.evidence import EvidencePolicy, SigstoreWish
+from dlm.model.hosts import HostSettings
+from dlm.model.rewrite import RewriteRule
 
 __all__ = ["DEFAULT_PYTHON_ORG", "Settings"]
 
@@ -47,7 +49,8 @@ class Settings:
         openpgp_keys: files of public keys that OpenPGP signatures may be checked by.
         sigstore_trusted_root: a file with another root of trust for Sigstore, None for that of its public instance.
         python_identities: who signs which release line of CPython, beyond and above what dlm knows.
-        variables: per host, names beyond ``DLM_AUTH_*`` that ``${NAME}`` may take from the environment.
+        hosts: by host, credentials, client certificates, and the variables that a manifest may use.
+        rewrite: where to go instead of some addresses; the first rule that matches counts.
         proxies: what the environment says about proxies, read once at the border.
     """
 
@@ -77,5 +80,21 @@ class Settings:
     openpgp_keys: tuple[str, ...] = ()
     sigstore_trusted_root: str | None = None
     python_identities: Mapping[str, SigstoreWish] = field(default_factory=lambda: MappingProxyType({}))
-    variables: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    hosts: Mapping[str, HostSettings] = field(default_factory=lambda: MappingProxyType({}))
+    rewrite: tuple[RewriteRule, ...] = ()
     proxies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    @property
+    def variables(self) -> Mapping[str, tuple[str, ...]]:
+        """Per host or ``*.DOMAIN``, names beyond ``DLM_AUTH_*`` that ``${NAME}`` may take from the environment."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key, entry in self.hosts.items():
+            host = _bare(key)
+            found[host] = (*found.get(host, ()), *entry.variables)
+        return found
+
+
+def _bare(key: str) -> str:
+    """The host of an origin, without scheme, port and brackets."""
+    netloc = key.rpartition("//")[2]
+    return netloc[1:].partition("]")[0] if netloc.startswith("[") else netloc.partition(":")[0]

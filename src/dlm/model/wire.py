@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dlm.model.hosts import ClientCertificate
 from dlm.model.url import Url
 
 __all__ = ["Ending", "Failure", "Head", "Request"]
@@ -63,6 +64,7 @@ class Request:
         proxy: the proxy to go through, with its credentials, or None for none.
         public_only: end with :attr:`Failure.PRIVATE`, before anything is sent, where the connected address is not
             a public one.
+        client: what to show to a server that asks who we are.
     """
 
     url: Url = field(repr=False)
@@ -71,6 +73,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     proxy: Url | None = field(default=None, repr=False)
     public_only: bool = False
+    client: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

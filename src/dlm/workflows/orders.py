@@ -101,9 +101,13 @@ def _order(run: Run, artifact: Artifact, most: int | None) -> Order:
 def sources_of(run: Run, artifact: Artifact) -> tuple[Source, ...]:
     """Where an artifact is asked for. A site that the user set in python.org's place takes all of its requests."""
     if not _replaced(run, artifact):
-        return sources(artifact, run.variables)
+        return _sources(run, artifact)
     there = replace(artifact, url=run.settings.python_org_url + artifact.url.removeprefix(DEFAULT_PYTHON_ORG))
-    return tuple(replace(source, origin=False) for source in sources(there, run.variables))
+    return tuple(replace(source, origin=False) for source in _sources(run, there))
+
+
+def _sources(run: Run, artifact: Artifact) -> tuple[Source, ...]:
+    return sources(artifact, run.variables, rewrite=run.settings.rewrite, credentials=run.credentials)
 
 
 def artifact_of(resource: Resource, locked: LockedArtifact) -> Artifact:

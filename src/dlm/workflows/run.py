@@ -13,7 +13,7 @@ from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Manifest
 from dlm.model.selector import Grammar
 from dlm.model.settings import Settings
-from dlm.ports import Cache, Clock, Fetcher, ProjectFiles, Reporter, Resolver, Variables
+from dlm.ports import Cache, Clock, Credentials, Fetcher, ProjectFiles, Reporter, Resolver, Variables
 from dlm.state.ownership import ProjectState
 from dlm.workflows.stamping import Stamp
 
@@ -43,6 +43,7 @@ class Run:
         platform: this machine, as ``os-arch``.
         stamp: where a sync notes that all is in sync, for projects that have a stamp.
         version: of dlm itself.
+        credentials: what the user's configuration sends to an origin, None for nothing.
         fold_case: whether this machine's file systems take ``A`` and ``a`` for one name.
     """
 
@@ -61,6 +62,7 @@ class Run:
     verifiers: Callable[[], Verifiers] = _verifiers
     grammars: Mapping[str, Grammar] = field(default_factory=dict)
     fold_case: bool = False
+    credentials: Credentials | None = None
 
     def manifest(self) -> Manifest:
         """Read and check the manifest; its warnings are reported."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,28 @@ def test_a_file_may_be_json_and_begin_with_a_mark(world: World) -> None:
         ("5: x", "unknown key '5'"),
         ("hosts: {example.org: {vars: [A]}}", "unknown key 'vars' below example.org"),
         ("hosts: {example.org: 5}", "expected a mapping below example.org"),
+        ("hosts: {example.org: {tokn: a}}", "unknown key 'tokn' below example.org; did you mean 'token'?"),
+        ("hosts: {example.org: {user: a, token: b}}", "user or token below example.org, not both"),
+        ("hosts: {example.org: {password: b}}", "a user beside the password"),
+        ("hosts: {example.org: {token: 5}}", "expected text below example.org.token"),
+        ("hosts: {example.org: {client_key: k}}", "client_cert beside client_key"),
+        ("hosts: {example.org: {headers: [a]}}", "expected names with texts below example.org.headers"),
+        ("hosts: {example.org: {token: a, headers: {authorization: b}}}", "one Authorization below example.org"),
+        ('hosts: {example.org: {helper: "a \'"}}', "example.org.helper"),
+        ("hosts: {example.org: {helper: []}}", "expected a command"),
+        ("hosts: {https://example.org/path: {}}", "expected a host, with a port or scheme at most"),
+        ("hosts: {'*.example.org:80': {}}", "expected a host, with a port or scheme at most"),
+        ("hosts: {'a b': {}}", "'a b' is no host"),
+        ("rewrite: {match: x}", "expected a list of rules"),
+        ("rewrite: [x]", "rule 1: expected match, to and origin"),
+        ('rewrite: [{match: "*", to: "https://m/{hots}"}]', "rule 1: {hots} has no meaning"),
+        ("rewrite: [{match: '*', too: https://m/}]", "rule 1: unknown key 'too'; did you mean 'to'?"),
+        ("rewrite: [{match: '*', to: https://m/, origin: first}]", "rule 1: expected allow, last or block"),
+        ("rewrite: [{to: https://m/}]", "rule 1: expected a pattern below match"),
+        ("rewrite: [{match: '*', to: {}}]", "rule 1: expected a list of addresses below to"),
         ("hosts: {example.org: {variables: A}}", "expected a list of names below example.org.variables"),
         ("hosts: {example.org: {variables: ['A B']}}", "expected a list of names"),
-        ("hosts: x", "expected hosts with what is allowed for each"),
+        ("hosts: x", "expected hosts with what is set for each"),
         ("jobs: 0", "jobs '0': expected at least 1"),
         ("jobs: true", "expected a whole number"),
         ("jobs: -1", "expected a whole number"),
@@ -248,3 +268,46 @@ def test_the_table_speaks_of_every_setting_once() -> None:
     variables = [one.variable for one in TABLE if one.variable]
     assert sorted(variables) == sorted(set(variables))
     assert all(one.startswith("DLM_") for one in variables)
+
+
+def test_what_is_set_for_hosts(world: World) -> None:
+    world.write_user(
+        "hosts:\n"
+        "  Example.org: {user: me, password: '${P}', headers: {X-A: b}, helper: 'tool --flag', client_cert: ~/c.pem}\n"
+        "  http://example.org:80: {token: t}\n"
+        "  '*.Example.net': {helper: [a b, c]}\n"
+        "  ::1: {token: u}\n"
+    )
+    hosts = world.load().hosts
+    assert set(hosts) == {"example.org", "http://example.org", "*.example.net", "[::1]"}
+    entry = hosts["example.org"]
+    assert (entry.user, entry.password, entry.helper) == ("me", "${P}", ("tool", "--flag"))
+    assert entry.client is not None
+    assert (entry.client.certificate, entry.client.key) == (os.path.expanduser("~/c.pem"), None)
+    assert hosts["*.example.net"].helper == ("a b", "c")
+
+
+def test_the_hosts_of_two_files_count_together(world: World) -> None:
+    world.write_system(
+        "hosts: {a.example: {token: s}, b.example: {token: s}}\nenforce: {hosts: {c.example: {token: e}}}"
+    )
+    world.write_user("hosts: {b.example: {token: u}, c.example: {token: u}}")
+    found = {host: entry.token for host, entry in world.load().hosts.items()}
+    assert found == {"a.example": "s", "b.example": "u", "c.example": "e"}
+
+
+def test_no_error_shows_what_hosts_hold(world: World) -> None:
+    world.write_user("hosts: {example.org: {password: hunter2}}")
+    assert "hunter2" not in str(world.refusal())
+
+
+def test_rules_keep_their_order(world: World) -> None:
+    world.write_user(
+        "rewrite:\n"
+        "  - {match: 'https://example.org/', to: 'https://m.corp/{path}', origin: block}\n"
+        "  - {match: '*', to: ['https://n.corp/{sha256:2}/{sha256}', 'https://o.corp/{host}/{path}']}\n"
+    )
+    assert [(rule.match, len(rule.to), rule.origin) for rule in world.load().rewrite] == [
+        ("https://example.org/", 1, "block"),
+        ("*", 2, "last"),
+    ]

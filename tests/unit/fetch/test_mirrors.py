@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from dlm.errors import PolicyError, UsageError
+from dlm.cli.credentials import UserCredentials
+from dlm.errors import PolicyError, SettingsError, UsageError
 from dlm.fetch.mirrors import RESERVED_HEADERS, sources
 from dlm.model.artifact import Artifact
+from dlm.model.digest import Digest, Digests
+from dlm.model.hosts import HostSettings
+from dlm.model.rewrite import RewriteRule
+from dlm.model.settings import Settings
 from dlm.model.transfer import Source
+from dlm.ports import Credentials
+from tests.support.clocks import LeapClock
 from tests.support.fetching import Values
 
 OWN = "https://example.org/tool.zip"
+PIN = Digests((Digest("sha256", "ab" * 32),))
+
+
+def users_of(hosts: Mapping[str, HostSettings], **environment: str) -> UserCredentials:
+    return UserCredentials(Settings(hosts=hosts), environment, LeapClock())
 
 
 def made(
@@ -19,13 +33,21 @@ def made(
     mirrors: tuple[str, ...] = (),
     headers: dict[str, str] | None = None,
     preferred: tuple[str, ...] = (),
-    logins: dict[str, tuple[str, str]] | None = None,
+    credentials: Credentials | None = None,
+    rewrite: tuple[RewriteRule, ...] = (),
+    digests: Digests | None = None,
     **values: str,
 ) -> tuple[Source, ...]:
     artifact = Artifact(
-        resource="tool", filename="tool.zip", url=url, dest="tool.zip", mirrors=mirrors, headers=headers or {}
+        resource="tool",
+        filename="tool.zip",
+        url=url,
+        dest="tool.zip",
+        mirrors=mirrors,
+        headers=headers or {},
+        digests=digests or Digests(),
     )
-    return sources(artifact, Values(values), preferred=preferred, logins=logins or {})
+    return sources(artifact, Values(values), preferred=preferred, rewrite=rewrite, credentials=credentials)
 
 
 class TestOrder:
@@ -142,11 +164,16 @@ class TestLogins:
 
     @pytest.mark.fault("T08")
     def test_configured_logins_serve_hosts_without_credentials(self) -> None:
-        logins = {"example.org": ("me", "word"), "m.example": ("you", "else")}
-        found = made(mirrors=("https://a:b@m.example/x",), logins=logins)
+        users = users_of(
+            {
+                "example.org": HostSettings(user="me", password="word"),
+                "m.example": HostSettings(user="you", password="else"),
+            }
+        )
+        found = made(mirrors=("https://a:b@m.example/x",), credentials=users)
         assert found[0].headers == (("Authorization", "Basic bWU6d29yZA=="),)
         assert found[1].headers == (("Authorization", "Basic YTpi"),)
-        [own] = made(headers={"authorization": "Bearer x"}, logins=logins)
+        [own] = made(headers={"authorization": "Bearer x"}, credentials=users)
         assert own.headers == (("authorization", "Bearer x"),)
 
     def test_a_colon_in_a_user_is_refused(self) -> None:
@@ -170,3 +197,90 @@ class TestSecrets:
         for text in (repr(source), source.shown):
             assert "token-value" not in text
             assert "pass" not in text
+
+
+class TestConfiguredCredentials:
+    def test_headers_of_one_name_come_from_the_nearest(self) -> None:
+        users = users_of({"example.org": HostSettings(token="conf-token", headers={"X-A": "conf", "X-B": "conf"})})
+        [source] = made("https://u:p@example.org/x", headers={"x-a": "own"}, credentials=users)
+        assert source.headers == (("x-a", "own"), ("Authorization", "Basic dTpw"), ("X-B", "conf"))
+
+    @pytest.mark.promise(7)
+    def test_every_value_is_known_as_a_secret(self) -> None:
+        users = users_of({"example.org": HostSettings(token="${ANY_NAME}", headers={"X-A": "a ${OTHER}"})},
+                         ANY_NAME="s3cret", OTHER="0ther")  # fmt: skip
+        [source] = made(credentials=users)
+        assert dict(source.headers) == {"Authorization": "Bearer s3cret", "X-A": "a 0ther"}
+        assert {"s3cret", "0ther", "Bearer s3cret"} <= set(source.secrets)
+        assert "s3cret" not in repr(source)
+
+    @pytest.mark.promise(7)
+    @pytest.mark.parametrize("url", ["http://example.org/x", "https://example.org:8443/x", "https://sub.example.org/x"])
+    def test_another_origin_gets_none(self, url: str) -> None:
+        [source] = made(url, credentials=users_of({"example.org": HostSettings(token="conf-token")}))
+        assert source.headers == ()
+
+    @pytest.mark.parametrize("headers", [{"Range": "x"}, {"a b": "x"}, {"X-A": "a\nb"}])
+    def test_what_cannot_be_sent_is_a_setting_to_mend(self, headers: dict[str, str]) -> None:
+        with pytest.raises(SettingsError, match=r"the credentials for example\.org"):
+            made(credentials=users_of({"example.org": HostSettings(headers=headers)}))
+
+    def test_a_variable_that_is_not_set(self) -> None:
+        with pytest.raises(SettingsError, match="GONE is not set"):
+            made(credentials=users_of({"example.org": HostSettings(token="${GONE}")}))
+
+
+class TestRewriting:
+    def rules(self, origin: str = "last", *to: str) -> tuple[RewriteRule, ...]:
+        return (RewriteRule.of("https://example.org/", to or ("https://m.corp/{host}/{path}",), origin),)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("origin", "order"),
+        [
+            ("allow", ["https://m.corp/example.org/tool.zip", OWN, "https://other.example/t"]),
+            ("last", ["https://m.corp/example.org/tool.zip", "https://other.example/t", OWN]),
+            ("block", ["https://m.corp/example.org/tool.zip", "https://other.example/t"]),
+        ],
+    )
+    def test_the_origins_place(self, origin: str, order: list[str]) -> None:
+        found = made(rewrite=self.rules(origin), mirrors=("https://other.example/t",))
+        assert [str(source.url) for source in found] == order
+        assert [source.origin for source in found] == [url == OWN for url in order]
+
+    def test_mirrors_are_rewritten_too(self) -> None:
+        rules = (RewriteRule.of("https://m1.example/", ("https://m.corp/{path}",), "block"),)
+        found = made(rewrite=rules, mirrors=("https://m1.example/t",))
+        assert [str(source.url) for source in found] == [OWN, "https://m.corp/t"]
+
+    def test_nothing_left_to_ask(self) -> None:
+        rules = (RewriteRule.of("https://example.org/", (), "block"),)
+        with pytest.raises(PolicyError, match=r"leave no address to ask for https://example\.org/tool\.zip") as caught:
+            made(rewrite=rules)
+        assert caught.value.code == 6
+
+    def test_what_needs_a_digest_waits_for_one(self) -> None:
+        rules = self.rules("last", "https://cas.corp/{sha256:2}/{sha256}")
+        assert [str(one.url) for one in made(rewrite=rules)] == [OWN]
+        found = made(rewrite=rules, digests=PIN)
+        assert [str(one.url) for one in found] == [f"https://cas.corp/ab/{'ab' * 32}", OWN]
+        with pytest.raises(PolicyError):
+            made(rewrite=self.rules("block", "https://cas.corp/{sha256}"))
+
+    @pytest.mark.promise(7)
+    def test_the_manifests_headers_stay_at_home_and_the_mirror_gets_its_own(self) -> None:
+        users = users_of({"m.corp": HostSettings(token="mirror-token"), "example.org": HostSettings(token="own-token")})
+        found = made(rewrite=self.rules(), headers={"X-Key": "x"}, credentials=users)
+        assert found[0].headers == (("Authorization", "Bearer mirror-token"),)
+        assert found[1].headers == (("X-Key", "x"), ("Authorization", "Bearer own-token"))
+
+    @pytest.mark.promise(7)
+    def test_a_value_of_the_environment_goes_to_no_mirror(self) -> None:
+        rules = (
+            RewriteRule.of("https://example.org/", ("https://m.corp/{path}", "https://n.corp/{filename}"), "last"),
+        )
+        found = made("https://example.org/${DLM_AUTH_T}/x", rewrite=rules, DLM_AUTH_T="token-value")
+        assert [str(one.url) for one in found] == ["https://n.corp/x", "https://example.org/token-value/x"]
+
+    def test_a_rule_that_makes_no_address(self) -> None:
+        with pytest.raises(SettingsError, match="rule 1 makes an address that cannot be used"):
+            made(rewrite=self.rules("last", "https://{filename}:port/x"))
