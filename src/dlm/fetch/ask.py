@@ -58,14 +58,16 @@ class Asking:
     def failed(self, error: DlmError) -> None:
         """Another answer, or none."""
         if isinstance(error, _Begun):
-            self._answer(_judge(self._order.known, error.validators, error.total))
+            self._answer(_judge(self._order.known, error.validators, error.total), size=error.total)
         elif isinstance(error, RefusedError) and error.status in _GONE:
             self._answer("gone", error=error)
         else:
             self._answer("unknown", error=error)
 
-    def _answer(self, standing: Standing, *, moved: str | None = None, error: DlmError | None = None) -> None:
-        self.result = Answered(order=self._asked, standing=standing, moved=moved, error=error)
+    def _answer(
+        self, standing: Standing, *, moved: str | None = None, error: DlmError | None = None, size: int | None = None
+    ) -> None:
+        self.result = Answered(order=self._asked, standing=standing, moved=moved, error=error, size=size)
 
 
 class _Begun(DlmError):  # noqa: N818 - it ends what nobody wants more of

@@ -445,7 +445,7 @@ class Download:
         status = head.status
         if status in _REDIRECTS:
             return self._redirect(attempt, head)
-        if status == 200:
+        if status == 200 or (self._order.lenient and status in {201, 203}):
             return self._whole_answer(attempt, head)
         if status == 206 and not attempt.span.whole:
             return self._piece(attempt, head)
@@ -668,14 +668,14 @@ class Download:
             return self._ask()
         if attempt.method != "GET" and failure not in _NOT_SENT and status not in {429, 503}:
             # Nobody knows whether the server did what was asked; to ask twice may do it twice (RFC 9110 9.2.2).
-            return self._give_up(index, f"{reason}; a {attempt.method} is not sent twice", "network")
+            return self._give_up(index, f"{reason}; a {attempt.method} is not sent twice", "network", status=status)
         self._tries[index] += 1
         self._last[index] = reason
         # A name that does not exist rarely begins to: one more try, whatever the settings say.
         allowed = min(1, self._policy.retries) if failure is Failure.DNS else self._policy.retries
         if self._tries[index] > allowed:
             many = f", {self._tries[index]} times" if self._tries[index] > 1 else ""
-            return self._give_up(index, reason + many, "network")
+            return self._give_up(index, reason + many, "network", status=status)
         if failure in _ELSEWHERE and len(self._queue) > 1:
             # Another source may answer right now; this one comes up again behind it.
             self._queue.rotate(-1)
@@ -721,8 +721,8 @@ class Download:
         refused = all(reason.kind == "refused" for reason in reasons)
         kind = _ERRORS[gravest.kind] if gravest.kind != "refused" else (RefusedError if refused else NetworkError)
         hint = gravest.hint or next((reason.hint for reason in reasons if reason.hint), None) or _HINTS[gravest.kind]
-        if len(reasons) == 1 and kind is RefusedError:
-            return RefusedError(
+        if len(reasons) == 1 and issubclass(kind, NetworkError):
+            return kind(
                 f"{gravest.shown}: {gravest.text}",
                 resource=self._artifact.resource or None,
                 hint=hint,

@@ -41,7 +41,7 @@ class Flight:
         self._recorded = False
         self._over = False
         limit = bench.size_limit if order.most is None else Limit(order.most, "the limit for such a file", None)
-        self._machine = bench.machine(order, limit)
+        self._machine = bench.machine(order, limit, empty_allowed=order.lenient)
         self._transfer = bench.transfer(self._machine, self, order.artifact, loop)
 
     def launch(self) -> None:
@@ -152,6 +152,7 @@ class Flight:
             seconds=transfer.seconds,
             attempts=machine.attempts,
             complete=machine.complete,
+            status=machine.head.status if machine.head is not None else 0,
         )
         self._compare(blob)
         try:

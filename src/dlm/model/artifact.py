@@ -146,6 +146,7 @@ class Receipt:
         seconds: from the first request to the last byte.
         attempts: how many requests it took.
         complete: whether the answer said how long it would be, so that a cut could be seen.
+        status: of the answer; 0 where none was asked for.
     """
 
     source: str
@@ -156,6 +157,7 @@ class Receipt:
     seconds: float = 0.0
     attempts: int = 1
     complete: bool = True
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,8 @@ class Order:
             return f"sha256:{sha256}"
         names = ",".join(sorted(name.lower() for name in self.artifact.headers))
         asked = self.artifact.ask.key()
-        return f"url:{self.artifact.url}#{names}" + (f"#{asked}" if asked else "")
+        key = f"url:{self.artifact.url}#{names}" + (f"#{asked}" if asked else "")
+        return f"{key}#={self.variant}" if self.variant else key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +126,14 @@ class Answered:
     Attributes:
         moved: where permanent redirects led, as in ``Receipt.final_url``; known only of what is the same.
         error: why it is gone, or why nothing is known.
+        size: of what is there now, where the origin began to send it and said how long it is.
     """
 
     order: Order
     standing: Standing
     moved: str | None = None
     error: DlmError | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ __all__ = ["Cachedir", "CachedirEntry", "Value", "cachedir_key", "local_stamp"]
 #: A value of an attribute: a text, a number, or what JSON can hold; one level of mappings is a namespace.
 Value = str | int | float | Sequence[Any] | Mapping[str, Any]
 
-_READY, _FAILED = 3, 2
+_READY, _FAILED, _DELETED = 3, 2, -2
 _WAIT_SECONDS = 30.0
 _EXTENSION = re.compile(r"[A-Za-z0-9_]{1,32}\Z")
 _TYPES = {"varchar": "VARCHAR", "int": "INT", "datetime": "DATETIME", "float": "FLOAT", "text": "TEXT"}
@@ -49,13 +49,13 @@ _MAIN = (
     " file_name VARCHAR, label VARCHAR, date DATETIME, ext VARCHAR, last_read DATETIME, last_search DATETIME,"
     " read_count INT, search_count INT"
 )
-_ROW = "id, item_id, version, file_name, ext, date"
+_ROW = "id, item_id, version, file_name, ext, date, status, last_read, read_count"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedirEntry:
-    """One version of one item, READY.
+    """One version of one item: READY, unless records of all were asked for.
 
     Attributes:
         row: its number in the registry.
@@ -66,6 +66,9 @@ class CachedirEntry:
         uri: what was asked for.
         sha256: of its bytes, as noted; None where it was not.
         attrs: all its attributes; those of a namespace as a mapping below its name.
+        params: of its request, likewise.
+        status: 3 is READY, 2 is FAILED; ``path`` is ``""`` where there is no file.
+        last_read: as ``date``, ``""`` for never.
     """
 
     row: int
@@ -77,6 +80,10 @@ class CachedirEntry:
     uri: str
     sha256: str | None
     attrs: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    params: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    status: int = _READY
+    last_read: str = ""
+    read_count: int = 0
 
 
 def cachedir_key(uri: str, params: Mapping[str, Any]) -> str:
@@ -115,12 +122,19 @@ class Cachedir:
         return self._folder
 
     def lookup(
-        self, uri: str, params: Mapping[str, Any], *, newer_than: str | None = None, older_than: str | None = None
+        self,
+        uri: str,
+        params: Mapping[str, Any],
+        *,
+        newer_than: str | None = None,
+        older_than: str | None = None,
+        read: bool = True,
     ) -> CachedirEntry | None:
         """The newest version of an item that is READY and whose bytes have the digest that was noted.
 
         Args:
             newer_than, older_than: bounds of its date, written as dates are.
+            read: whether this counts as a reading.
 
         Raises:
             LocalError: registry or file cannot be read.
@@ -131,7 +145,8 @@ class Cachedir:
                 where, values = f"{where} AND date {sign} ?", [*values, bound]
         for entry in self._entries(where, values):
             if self.is_good(entry):
-                self._read(entry)
+                if read:
+                    self.read(entry)
                 return entry
         return None
 
@@ -143,6 +158,21 @@ class Cachedir:
     def records(self) -> Iterator[CachedirEntry]:
         """Every entry that is READY; its bytes are not looked at. Raises LocalError."""
         yield from self._entries("1 = 1", [])
+
+    def everything(self) -> Iterator[CachedirEntry]:
+        """Every version of every item, whatever became of it. Raises LocalError."""
+        yield from self._entries("1 = 1", [], ready=False)
+
+    def by_key(self, key: str) -> Iterator[CachedirEntry]:
+        """The READY versions of one item, newest first; their bytes are not looked at. Raises LocalError."""
+        yield from self._entries("item_id = ?", [key])
+
+    def trash(self, entry: CachedirEntry) -> None:
+        """Remove a version: its file, and what the registry says of it but that there was one. Raises LocalError."""
+        with self._session(write=True) as connection:
+            connection.execute("UPDATE main SET status = ? WHERE id = ?", (_DELETED, entry.row))
+        with contextlib.suppress(OSError):
+            os.unlink(entry.path)
 
     def is_good(self, entry: CachedirEntry, *, anew: bool = False) -> bool:
         """Whether an entry's file has the bytes that were noted; hashed once, and again when the file changes.
@@ -184,6 +214,7 @@ class Cachedir:
         *,
         sha256: str,
         file_name: str = "",
+        shown: Mapping[str, Any] | None = None,
     ) -> CachedirEntry:
         """Make a file the newest version of an item; it is moved.
 
@@ -191,6 +222,8 @@ class Cachedir:
             source: a finished file on the file system of the folder, with the digest ``sha256``.
             attrs: what is noted of it beside ``sha256``; None and true or false have no place there.
             file_name: how people know it; its extension is that of the file.
+            shown: what is noted of the request in place of ``params`` and ``uri`` (as ``_uri``), where these hold what
+                nobody else should read. The key is made of ``params`` and ``uri`` all the same.
 
         Raises:
             LocalError: the disk refuses, or the registry cannot be written; the file stays where it is.
@@ -205,15 +238,9 @@ class Cachedir:
                 version = self._next_version(connection, key, ext)
                 path = self._file(key, version, ext)
                 now = local_stamp(self._clock.time())
-                row = connection.execute(
-                    "INSERT INTO main (item_id, version_id, version, status, file_name, label, date, ext, last_read,"
-                    " last_search, read_count, search_count) VALUES (?, ?, ?, ?, ?, NULL, ?, ?, NULL, ?, 0, 0)",
-                    (key, f"{key}-{version}", version, _READY, name or None, now, ext or None, now),
-                ).lastrowid
-                assert row is not None
                 noted: dict[str, Value] = {**attrs, "sha256": sha256}
-                for keyvar, values in enumerate((noted, {**params, "_uri": uri})):
-                    _insert_attributes(connection, row, keyvar, values)
+                asked = {**params, "_uri": uri} if shown is None else shown
+                row = _insert(connection, key, version, _READY, now, name, ext, noted, asked)
                 # The last step before the commit: a registry that refuses leaves the file where it was.
                 os.replace(source, path)
                 failed = flush_files((), (self._folder,))
@@ -233,7 +260,28 @@ class Cachedir:
             uri=uri,
             sha256=sha256,
             attrs=noted,
+            params=asked,
         )
+
+    def note_failure(
+        self,
+        uri: str,
+        params: Mapping[str, Any],
+        attrs: Mapping[str, Value],
+        *,
+        file_name: str = "",
+        shown: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note a request that failed, as a version without a file; arguments as for :meth:`publish`.
+
+        Raises:
+            LocalError: the registry cannot be written.
+        """
+        key = cachedir_key(uri, params)
+        asked = {**params, "_uri": uri} if shown is None else shown
+        with self._session(write=True) as connection:
+            version, now = self._next_version(connection, key, ""), local_stamp(self._clock.time())
+            _insert(connection, key, version, _FAILED, now, file_name, "", attrs, asked)
 
     # The registry
 
@@ -245,33 +293,39 @@ class Cachedir:
             version += 1
         return version
 
-    def _entries(self, where: str, values: list[Any]) -> Iterator[CachedirEntry]:
-        """READY entries, newest version first."""
+    def _entries(self, where: str, values: list[Any], *, ready: bool = True) -> Iterator[CachedirEntry]:
+        """Entries, newest version first; READY ones alone unless told otherwise."""
         if not os.path.exists(self._registry):
             return
         with self._session(write=False) as connection:
             if not _has_tables(connection):
                 return
+            if ready:
+                where = f"status = {_READY} AND {where}"
             rows = connection.execute(
-                f"SELECT {_ROW} FROM main WHERE status = {_READY} AND {where} ORDER BY version DESC, id DESC",  # noqa: S608 - our own words
+                f"SELECT {_ROW} FROM main WHERE {where} ORDER BY version DESC, id DESC",  # noqa: S608 - our own words
                 values,
             ).fetchall()
             found = [(row, _attributes(connection, row[0])) for row in rows]
-        for (row, key, version, file_name, ext, date), (attrs, params) in found:
+        for (row, key, version, file_name, ext, date, status, last_read, read_count), (attrs, params) in found:
             path = self._existing(str(key), version, ext)
-            if path is None:
+            if path is None and ready:
                 continue
             sha256 = attrs.get("sha256")
             yield CachedirEntry(
                 row=row,
                 key=str(key),
                 version=version,
-                path=path,
+                path=path or "",
                 file_name=str(file_name or ""),
                 date=str(date or ""),
                 uri=str(params.get("_uri", "")),
                 sha256=sha256 if isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256) else None,
                 attrs=attrs,
+                params=params,
+                status=status if isinstance(status, int) else 0,
+                last_read=str(last_read or ""),
+                read_count=read_count if isinstance(read_count, int) else 0,
             )
 
     def _file(self, key: str, version: int, ext: str | None) -> str:
@@ -290,7 +344,7 @@ class Cachedir:
                     return os.path.join(self._folder, name)
         return None
 
-    def _read(self, entry: CachedirEntry) -> None:
+    def read(self, entry: CachedirEntry) -> None:
         """Count the reading, where that can be done."""
         with contextlib.suppress(LocalError), self._session(write=True, wait=0.0) as connection:
             connection.execute(
@@ -366,6 +420,29 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 def _has_tables(connection: sqlite3.Connection) -> bool:
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     return {"main", *(f"attr_{name}" for name in _TYPES)} <= names
+
+
+def _insert(  # noqa: PLR0917 - a row has many columns
+    connection: sqlite3.Connection,
+    key: str,
+    version: int,
+    status: int,
+    now: str,
+    name: str,
+    ext: str,
+    attrs: Mapping[str, Any],
+    params: Mapping[str, Any],
+) -> int:
+    """A version of an item with its attributes; the number of its row."""
+    row = connection.execute(
+        "INSERT INTO main (item_id, version_id, version, status, file_name, label, date, ext, last_read,"
+        " last_search, read_count, search_count) VALUES (?, ?, ?, ?, ?, NULL, ?, ?, NULL, ?, 0, 0)",
+        (key, f"{key}-{version}", version, status, name or None, now, ext or None, now),
+    ).lastrowid
+    assert row is not None
+    for keyvar, values in enumerate((attrs, params)):
+        _insert_attributes(connection, row, keyvar, values)
+    return row
 
 
 def _insert_attributes(connection: sqlite3.Connection, row: int, keyvar: int, values: Mapping[str, Any]) -> None:
