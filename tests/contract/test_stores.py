@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dlm.errors import IntegrityError
-from dlm.model.artifact import Validators
+from dlm.model.artifact import Artifact, Blob, Receipt, Validators
 from dlm.model.digest import EMPTY, Digest, Digests
-from dlm.model.transfer import Known
+from dlm.model.transfer import Arrived, Known, Order
 from dlm.ports import Notebook, Store
-from tests.support.stores import a_store
+from dlm.store.cachedir_store import CachedirStore
+from dlm.store.local import LocalStore
+from tests.support.stores import Heard, StillClock, a_store, put
 
 BODY = bytes(range(256)) * 5000
 PIN = Digests.sha256_of(BODY)
@@ -28,7 +31,25 @@ def sha512(data: bytes) -> Digest:
 Maker = Callable[[Path], Store]
 
 
-@pytest.fixture(params=[a_store], ids=["local"])
+def over_another(root: Path) -> LocalStore:
+    """A store with a read-only cache below that has nothing of what is asked for."""
+    lower = root.with_name("lower")
+    put(a_store(lower), b"something else")
+    return LocalStore(str(root), StillClock(), Heard(), layers=[str(lower)])
+
+
+def of_a_group(root: Path) -> LocalStore:
+    return LocalStore(str(root), StillClock(), Heard(), shared=True)
+
+
+def of_cachedir(root: Path) -> CachedirStore:
+    return CachedirStore(str(root), StillClock(), Heard())
+
+
+MAKERS = [a_store, over_another, of_a_group, of_cachedir]
+
+
+@pytest.fixture(params=MAKERS, ids=["local", "layered", "shared", "cachedir"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     maker: Maker = request.param
     return maker(tmp_path / "cache")
@@ -242,7 +263,84 @@ def writer_path(store: Store) -> str:
     return blob.path
 
 
-@pytest.fixture(params=[a_store], ids=["local"])
+def test_what_is_settled_is_there_for_the_next_process(store: Store, tmp_path: Path) -> None:
+    writer = store.writer(KEY, PIN, len(BODY))
+    writer.begin(Validators(), len(BODY))
+    writer.write(BODY, 0)
+    told: list[tuple[Digests, int]] = []
+    blob = writer.commit(PIN, len(BODY), lambda digests, size: told.append((digests, size)))
+    assert told == [(PIN, len(BODY))]
+    store.settle()
+    store.settle()
+    assert store.get(PIN) == blob
+
+
+def test_nothing_is_announced_of_what_is_not_right(store: Store) -> None:
+    writer = store.writer(KEY, PIN, None)
+    writer.begin(Validators(), None)
+    writer.write(b"wrong", 0)
+    with pytest.raises(IntegrityError):
+        writer.commit(PIN, None, lambda *_: pytest.fail("it was announced"))
+
+
+def arrived(name: str, blob: Blob) -> Arrived:
+    artifact = Artifact(resource=name, filename=name, url=f"https://example.org/{name}", dest=name)
+    receipt = Receipt(source="https://example.org", from_origin=True, headers={"etag": '"v"'})
+    return Arrived(order=Order(artifact=artifact, sources=()), blob=blob, receipt=receipt)
+
+
+def test_what_has_arrived_is_still_there(store: Store) -> None:
+    writer = store.writer("url:https://example.org/a.bin#", Digests(), None)
+    writer.begin(Validators(), None)
+    writer.write(BODY, 0)
+    outcome = store.arrived(arrived("a.bin", writer.commit(Digests(), None)))
+    store.settle()
+    assert Path(outcome.blob.path).read_bytes() == BODY
+    assert store.get(PIN) == outcome.blob
+    assert store.arrived(outcome).blob == outcome.blob
+
+
+@pytest.mark.promise(1)
+def test_a_folder_of_cachedir_serves_what_it_holds(tmp_path: Path) -> None:
+    first = of_cachedir(tmp_path)
+    writer = first.writer("url:https://example.org/a.bin#", Digests(), None)
+    writer.begin(Validators(), None)
+    writer.write(BODY, 0)
+    path = first.arrived(arrived("a.bin", writer.commit(Digests(), None))).blob.path
+    first.close()
+    assert os.path.dirname(path) == str(tmp_path)
+    assert path.endswith("-1.bin")
+    second = of_cachedir(tmp_path)
+    known = second.known("url:https://example.org/a.bin#")
+    assert known is not None
+    assert (known.digests, known.validators.etag, known.size) == (PIN, '"v"', len(BODY))
+    blob = second.get(PIN.joined(Digests.of([sha512(BODY)])))
+    assert blob is not None
+    assert blob.path == path == second.path_of(blob.sha256)
+    assert second.get(PIN.joined(Digests.of([sha512(b"other")]))) is None
+    with open(path, "r+b") as file:
+        file.write(b"rot")
+    assert dict(second.verify_all()) == {blob.sha256: False}
+    assert second.get(PIN) is None
+    assert second.known("url:https://example.org/a.bin#") is None
+
+
+@pytest.mark.promise(7)
+def test_a_folder_of_cachedir_never_learns_of_headers(tmp_path: Path) -> None:
+    store = of_cachedir(tmp_path)
+    key = "url:https://example.org/a.bin#authorization"
+    writer = store.writer(key, Digests(), None)
+    writer.begin(Validators(), None)
+    writer.write(BODY, 0)
+    outcome = arrived("a.bin", writer.commit(Digests(), None))
+    artifact = replace(outcome.order.artifact, headers={"Authorization": "Bearer ${DLM_AUTH_A}"})
+    told = store.arrived(replace(outcome, order=replace(outcome.order, artifact=artifact)))
+    assert ".dlm" in told.blob.path
+    assert not (tmp_path / "cache.sqlite").exists()
+    assert store.get(PIN) is not None
+
+
+@pytest.fixture(params=MAKERS, ids=["local", "layered", "shared", "cachedir"])
 def notebook(request: pytest.FixtureRequest, tmp_path: Path) -> Notebook:
     made: Notebook = request.param(tmp_path / "cache")
     return made

@@ -1,7 +1,7 @@
 """What the package ``cachedir`` 0.1.3 says of one of its folders: run by an interpreter that has it installed.
 
-``predecessor.py make FOLDER`` makes entries with the package, ``predecessor.py find FOLDER`` tells as JSON what it finds
-of those made by dlm. See ``tests/interop/with_cachedir.py``.
+``predecessor.py make FOLDER`` makes entries with the package, ``predecessor.py find FOLDER`` tells as JSON what it
+finds of those made by dlm. See ``tests/interop/with_cachedir.py``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import hashlib
 import json
 import os
 import sys
+from typing import Any
 
 URI = "https://example.org/data/iris.csv"
 QUERY = {"dl_params": {"query": {"a": "1", "b": "ü"}, "headers": ["Accept: text/csv", "X-Id: 7"]}}
-PLAIN = {"dl_params": {"headers": []}}
+PLAIN: dict[str, dict[str, list[str]]] = {"dl_params": {"headers": []}}
 BODY = b"sepal_length\n5.1\n"
 
 
-def make(cache, uri, params, body, status, attrs):  # type: ignore[no-untyped-def]
+def make(cache: Any, uri: str, params: Any, body: bytes, *, status: int, attrs: bool) -> Any:
     """An entry as the package's downloader leaves it."""
     item = cache.best_or_new(uri=uri, params=params, attrs={"kind": "test"})
     with open(item.path, "wb") as file:
@@ -30,7 +31,7 @@ def make(cache, uri, params, body, status, attrs):  # type: ignore[no-untyped-de
 
 def main() -> None:
     """Do what the arguments say."""
-    import cachedir
+    import cachedir  # type: ignore[import-not-found]
 
     what, folder = sys.argv[1:]
     cache = cachedir.Cache(folder)
@@ -44,7 +45,7 @@ def main() -> None:
             ("without digest", URI + ".n", PLAIN, 3, False),
             ("no extension", "https://example.org/plain", PLAIN, 3, True),
         ):
-            item = make(cache, uri, json.loads(json.dumps(params)), BODY + name.encode(), status, attrs)
+            item = make(cache, uri, json.loads(json.dumps(params)), BODY + name.encode(), status=status, attrs=attrs)
             told[name] = {"path": item.path, "key": item.key}
     else:
         for name, uri, params in (

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from dlm.cli.command import Border, Result, command
 from dlm.cli.console import human_size
+from dlm.errors import UsageError
 from dlm.model.events import Note
+
+if TYPE_CHECKING:
+    from dlm.store.local import LocalStore
 
 __all__ = ["cache"]
 
@@ -27,6 +32,18 @@ def cache() -> None:
       dlm cache verify
       dlm cache clean
     """
+
+
+def _store(border: Border) -> LocalStore:
+    """The cache in dlm's own format."""
+    if border.settings.cache_format != "dlm":
+        raise UsageError(
+            f"{border.settings.cache_dir} has the layout of cachedir, which its own tool looks after",
+            hint="without DLM_CACHE_FORMAT and cache.format, this command is about dlm's own cache",
+        )
+    from dlm.cli.host import build_store
+
+    return build_store(border.settings, border.console)
 
 
 @command("dir")
@@ -50,9 +67,7 @@ def size(border: Border) -> Result:
     Example:
       dlm cache size
     """
-    from dlm.cli.host import build_store
-
-    total = build_store(border.settings, border.console).size()
+    total = _store(border).size()
     border.console.data(human_size(total))
     return Result(document={"bytes": total})
 
@@ -65,10 +80,9 @@ def ls(border: Border) -> Result:
     Example:
       dlm cache ls
     """
-    from dlm.cli.host import build_store
     from dlm.workflows.prune import blob_names
 
-    blobs = list(build_store(border.settings, border.console).blobs())
+    blobs = list(_store(border).blobs())
     if any(not blob.name for blob in blobs):
         # The index was lost, or an older dlm wrote them: lockfiles know the names, too.
         names = blob_names(border.settings.state_dir)
@@ -91,9 +105,7 @@ def ls(border: Border) -> Result:
 @click.option(
     "--max-size", "size_limit", metavar="SIZE", help="Remove as much as it takes for the rest to fit, such as 20GiB."
 )
-@click.option(
-    "--max-age", "age_limit", metavar="AGE", help="Remove what was not used for so long, such as 30d."
-)
+@click.option("--max-age", "age_limit", metavar="AGE", help="Remove what was not used for so long, such as 30d.")
 @click.option(
     "--keep-locked",
     metavar="PATH",
@@ -121,7 +133,6 @@ def prune(
       dlm cache prune --max-size 20GiB
       dlm cache prune --max-age 30d --keep-locked ../other-machine/downloads.lock
     """
-    from dlm.cli.host import build_store
     from dlm.cli.settings import parse_age, parse_size
     from dlm.workflows.prune import PruneWish
     from dlm.workflows.prune import prune as prune_workflow
@@ -134,7 +145,7 @@ def prune(
         dry_run=dry_run,
     )
     console = border.console
-    done = prune_workflow(build_store(border.settings, console), border.settings.state_dir, wish)
+    done = prune_workflow(_store(border), border.settings.state_dir, wish)
     for blob in done.removed:
         console.emit(Note(f"{'would remove' if dry_run else 'removed'} {blob.name or blob.sha256}"))
     count = f"{len(done.removed)} blob{'' if len(done.removed) == 1 else 's'}"
@@ -165,9 +176,7 @@ def verify(border: Border) -> Result:
     Example:
       dlm cache verify
     """
-    from dlm.cli.host import build_store
-
-    store = build_store(border.settings, border.console)
+    store = _store(border)
     names = {blob.sha256: blob.name for blob in store.blobs()}
     found = dict(store.verify_all())
     store.close()
@@ -193,9 +202,7 @@ def clean(border: Border) -> Result:
     Example:
       dlm cache clean
     """
-    from dlm.cli.host import build_store
-
-    blobs, total = build_store(border.settings, border.console).clean()
+    blobs, total = _store(border).clean()
     if blobs or total:
         count = f"{blobs} blob{'' if blobs == 1 else 's'}"
         border.console.say(
