@@ -125,7 +125,11 @@ class Writer(Protocol):
         ...
 
     def begin(self, validators: Validators, total: int | None) -> None:
-        """A whole body begins: drop what is at hand and remember what its pieces must match."""
+        """A whole body begins: drop what is at hand and remember what its pieces must match.
+
+        Raises:
+            LocalError: there is no room for ``total`` bytes.
+        """
         ...
 
     def write(self, data: bytes, at: int) -> None:
@@ -175,7 +179,11 @@ class Store(Protocol):
         ...
 
     def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
-        """A writer for what ``key`` names, holding what an earlier run left of it. The caller holds the claim."""
+        """A writer for what ``key`` names, holding what an earlier run left of it. The caller holds the claim.
+
+        Raises:
+            LocalError: the disk refuses, or has no room for what is missing of ``size`` bytes.
+        """
         ...
 
     def known(self, key: str) -> Known | None:

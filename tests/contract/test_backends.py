@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlm.errors import DlmError, IntegrityError, NetworkError, PolicyError, RefusedError
+from dlm.errors import DlmError, IntegrityError, LocalError, NetworkError, PolicyError, RefusedError
 from dlm.model.artifact import Validators
 from dlm.model.digest import EMPTY
 from dlm.model.events import Fetched, Fetching, Progress, Retrying, SourceFailed, Waiting, Warned
@@ -284,6 +284,38 @@ class TestSources:
         stale = wire.origin.route("/stale.bin", Static(b"other bytes"))
         good = wire.origin.route("/good.bin", Static(BODY))
         assert wire.arrive(order(stale, mirrors=(good,), digests=sha256(BODY))).receipt.source == good
+
+
+class TestRoom:
+    #: More than any disk has.
+    HUGE = 2**60
+
+    def test_what_does_not_fit_is_refused_at_its_head(self, wire: Kit) -> None:
+        gate = wire.origin.gate()
+        url = wire.origin.route("/data.bin", Response(200, (), [BODY[:1000], Hold(gate)], length=self.HUGE))
+        error = wire.lose(order(url, mirrors=(url + "?again",)))
+        gate.set()
+        assert isinstance(error, LocalError)
+        assert "1.0 EiB are needed" in error.message
+        assert " free" in error.message
+        assert len(wire.origin.requests) == 1
+
+    def test_what_is_pinned_to_be_too_large_is_not_even_asked_for(self, wire: Kit) -> None:
+        url = wire.origin.route("/data.bin", Static(BODY))
+        error = wire.lose(order(url, digests=WRONG, size=self.HUGE))
+        assert isinstance(error, LocalError)
+        assert wire.origin.requests == []
+
+    def test_what_is_at_hand_outlasts_it(self, wire: Kit) -> None:
+        one = order(f"{wire.origin.url}/data.bin", digests=WRONG, size=self.HUGE)
+        wire.seed(order(one.artifact.url, digests=WRONG), BODY)
+        assert isinstance(wire.lose(one), LocalError)
+        claim = wire.store.claim(one.key)
+        assert claim is not None
+        with claim:
+            writer = wire.store.writer(one.key, one.artifact.digests, len(BODY))
+            assert writer.offset == len(BODY)
+            writer.discard()
 
 
 class TestResuming:

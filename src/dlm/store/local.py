@@ -197,7 +197,9 @@ class LocalStore:
             publish=self._publish,
             mode=0o660 if self._shared else 0o600,
         )
-        return FileWriter(name, expected, rooms)
+        writer = FileWriter(name, expected, rooms)
+        writer.prepare(size)
+        return writer
 
     def known(self, key: str) -> Known | None:
         """What was recorded for ``key``, as long as the blob it speaks of is there. The blob itself is not checked."""

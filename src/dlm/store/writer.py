@@ -31,6 +31,7 @@ from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digest, Digests, Hash, new_hash
 from dlm.store.flush import flush_file, flushes_at_once
+from dlm.store.space import require_space
 
 __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error"]
 
@@ -126,7 +127,11 @@ class FileWriter:
         return self._total
 
     def begin(self, validators: Validators, total: int | None) -> None:
-        """Drop what is at hand; a whole body begins, with these validators and this size."""
+        """Drop what is at hand; a whole body begins, with these validators and this size.
+
+        Raises:
+            LocalError: there is no room for that much.
+        """
         self._live()
         self._forget()
         self._validators = validators
@@ -138,6 +143,22 @@ class FileWriter:
                 os.ftruncate(self._descriptor, 0)
             except OSError as error:
                 raise disk_error("write to", self._path, error) from error
+        if total is not None:
+            require_space(self._rooms.temporary, total)
+
+    def prepare(self, size: int | None) -> None:
+        """See that the rest of a body of ``size`` bytes, or of the one that is at hand in part, finds room.
+
+        Raises:
+            LocalError: it does not; what is at hand stays for a later run.
+        """
+        total = self._total if size is None else size
+        try:
+            if total is not None:
+                require_space(self._rooms.temporary, total - self.offset)
+        except LocalError:
+            self.suspend()
+            raise
 
     def write(self, data: bytes, at: int) -> None:
         """Take a piece that belongs at byte ``at``. Of bytes that are at hand already, the first ones stay."""
