@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeGuard, TypeVar
 
@@ -42,6 +42,8 @@ _MAYBE_IN_SOURCES = tuple(
 # After the first, second … folder that had nothing suitable, ever more at once: two requests where the newest release
 # has the file, and few round trips where the hundredth has.
 _LARGEST_GROUP = 32
+#: Of very many pages, so many are read before they are looked at: a few rounds at the cap per host.
+_MOST_AT_ONCE = 64
 _RACY_SECONDS = 120
 _LARGEST_NOTE = 1024 * 1024
 _NOTE_FORMAT = 2
@@ -242,21 +244,39 @@ class PythonOrg:
 
     def _read_folders(self, folders: Sequence[str]) -> list[tuple[Candidate, ...] | DlmError]:
         root = self._root()
-        urls = {folder: f"{self._root_text}{folder}/" for folder in folders}
         listed: dict[str, tuple[Candidate, ...] | DlmError] = {}
         missing: list[str] = []
-        for folder, url in urls.items():
-            noted = None if self._refresh else self._recall(url)
+        for folder in folders:
+            noted = None if self._refresh else self._recall(f"{self._root_text}{folder}/")
             if noted is not None and self._still_good(noted, root[folder].modified):
                 listed[folder] = self._candidates_of(folder, noted.entries)
             else:
                 missing.append(folder)
-        if missing:
-            read_at = self._clock.time()
-            answers = self._pages.read([urls[folder] for folder in missing])
-            for folder, answer in zip(missing, answers, strict=True):
-                listed[folder] = self._take(folder, urls[folder], answer, read_at, root[folder].modified)
+        groups = [missing[start : start + _MOST_AT_ONCE] for start in range(0, len(missing), _MOST_AT_ONCE)]
+        if len(groups) == 1:
+            listed.update(self._take_all(missing, *self._ask(missing)))
+        elif groups:
+            # What has come is looked at aside, so that the network need not wait for that; and read here, so that an
+            # interrupt ends it.
+            with ThreadPoolExecutor(1, "dlm-listings") as aside:
+                taken = [aside.submit(self._take_all, group, *self._ask(group)) for group in groups]
+                for one in taken:
+                    listed.update(one.result())
         return [listed[folder] for folder in folders]
+
+    def _ask(self, folders: Sequence[str]) -> tuple[float, list[Page | DlmError]]:
+        """When the listings of some folders were asked for, and what came."""
+        read_at = self._clock.time()
+        return read_at, self._pages.read([f"{self._root_text}{folder}/" for folder in folders])
+
+    def _take_all(
+        self, folders: Sequence[str], read_at: float, answers: Sequence[Page | DlmError]
+    ) -> dict[str, tuple[Candidate, ...] | DlmError]:
+        root = self._root()
+        return {
+            folder: self._take(folder, f"{self._root_text}{folder}/", answer, read_at, root[folder].modified)
+            for folder, answer in zip(folders, answers, strict=True)
+        }
 
     def _take(
         self, folder: str, url: str, answer: Page | DlmError, read_at: float, date: int | None
