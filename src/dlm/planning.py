@@ -28,12 +28,13 @@ def make_plan(
         wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256.
         survey: what is here.
         asked: every path that the whole manifest asks for on this platform, however narrow the run.
-        pinned: for each path, the sha256 that old and new lockfile know for it.
+        pinned: for each path, the sha256 and tree digests that old and new lockfile know for it.
         force: change paths that are not dlm's, too.
         prune: remove what dlm placed and nothing asks for any more.
     """
     keep: list[Wanted] = []
     adopt: list[Wanted] = []
+    grown: list[Wanted] = []
     place: list[Wanted] = []
     fetch: dict[str, Artifact] = {}
     conflicts: list[Conflict] = []
@@ -45,6 +46,9 @@ def make_plan(
         if shows(found, want):
             (keep if dest in survey.owned else adopt).append(want)
             continue
+        if not force and _only_grown(found, want, survey.owned.get(dest)):
+            grown.append(want)
+            continue
         if sha256 not in survey.blobs:
             fetch.setdefault(sha256, want.artifact)
         conflict = _in_the_way(found, ours, want, placed=dest in survey.owned, force=force)
@@ -54,8 +58,9 @@ def make_plan(
             place.append(want)
     remove, left = _removals(survey, set(asked), pinned, force=force) if prune else ([], [])
     return Plan(
-        keep=(*keep, *adopt),
+        keep=(*keep, *adopt, *grown),
         adopt=tuple(adopt),
+        grown=tuple(grown),
         place=tuple(place),
         fetch=tuple(fetch.values()),
         remove=tuple(remove),
@@ -66,11 +71,19 @@ def make_plan(
 
 def shows(found: Found, want: Wanted) -> bool:
     """Whether a path shows what it should, in a way that its link mode allows."""
-    if found.problem is not None or found.sha256 is None or found.sha256 != want.artifact.digests.sha256:
+    if found.problem is not None or found.sha256 is None or found.sha256 != want.artifact.shown:
         return False
+    if want.artifact.is_folder:
+        return found.kind == "directory"
     if found.kind == "symlink":
         return want.link in {"symlink", "auto"} and found.placement is not None
-    return found.kind == "file" and found.executable == want.artifact.executable and want.link != "symlink"
+    return found.kind == "file" and found.executable == want.artifact.program and want.link != "symlink"
+
+
+def _only_grown(found: Found, want: Wanted, known: Owned | None) -> bool:
+    """Whether a folder holds all that it should, and files of others beside that."""
+    placed = known.placement if known is not None else None
+    return found.only_added and want.artifact.is_folder and placed is not None and placed.sha256 == want.artifact.shown
 
 
 def _ours(dest: str, owned: Mapping[str, Owned], pinned: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -85,7 +98,7 @@ def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: boo
     if found.kind == "absent":
         return None
     if found.kind == "directory":
-        return Conflict(dest=dest, resource=resource, reason="a folder stands there")
+        return _folder_in_the_way(found, ours, want, placed=placed, force=force)
     if found.kind == "other":
         return Conflict(dest=dest, resource=resource, reason="a device, a FIFO or a socket stands there")
     if force or (found.sha256 is not None and found.sha256 in ours):
@@ -93,6 +106,19 @@ def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: boo
     # A lockfile's word makes bytes dlm's own, and says nothing of who put other bytes there.
     reason = "the file was edited since dlm placed it" if placed else "a file stands there that dlm did not place"
     return Conflict(dest=dest, resource=resource, reason=reason, forcible=True)
+
+
+def _folder_in_the_way(
+    found: Found, ours: frozenset[str], want: Wanted, *, placed: bool, force: bool
+) -> Conflict | None:
+    resource, dest = want.artifact.resource, found.dest
+    looked_into = found.empty or found.sha256 is not None
+    if not want.artifact.is_folder and not looked_into:
+        return Conflict(dest=dest, resource=resource, reason="a folder stands there")
+    if force or found.empty or found.sha256 in ours:
+        return None
+    reason = "the folder was edited since dlm unpacked it" if placed else "a folder stands there that dlm did not make"
+    return Conflict(dest=dest, resource=resource, reason=reason, forcible=True, details=found.edits)
 
 
 def _removals(
@@ -105,10 +131,14 @@ def _removals(
         if dest in asked:
             continue
         ours = _ours(dest, survey.owned, pinned)
-        if not ours or found.kind in {"absent", "directory", "other"} or found.problem is not None:
+        folder = found.kind == "directory"
+        if not ours or found.kind in {"absent", "other"} or found.problem is not None:
             continue
-        if force or found.sha256 in ours:
-            remove.append(Removal(dest=dest, sha256=found.sha256))
+        if folder and found.sha256 is None and not found.empty:
+            continue  # never dlm's
+        if force or found.sha256 in ours or (folder and found.empty):
+            remove.append(Removal(dest=dest, sha256=found.sha256, folder=folder))
         else:
-            left.append(Conflict(dest=dest, resource=None, reason="it was edited since dlm placed it", forcible=True))
+            reason = "it was edited since dlm placed it"
+            left.append(Conflict(dest=dest, resource=None, reason=reason, forcible=True, details=found.edits))
     return remove, left

@@ -42,6 +42,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlite3": ("store/index.py", "store/cachedir.py"),
     "sigstore": ("verify/sigstore.py",),
     "obstore": ("store/remote_object.py",),
+    "zstandard": ("place/streams.py",),
 }
 #: Loaded in a child process by nothing that a quick command does.
 HEAVY = ("pydantic", "pydantic_core", "yaml", "requests", "urllib3", "pycurl", "rich", "sqlite3", "importlib.metadata")

@@ -11,6 +11,7 @@ from dlm.cli.console import human_size
 from dlm.cli.lock import step_of
 from dlm.cli.names import complete_names
 from dlm.model.evidence import Provenance
+from dlm.model.lockfile import LockedArtifact
 from dlm.workflows.look import Listed, list_resources, locate, one_resource
 
 __all__ = ["list_", "path", "show"]
@@ -69,6 +70,7 @@ def show(border: Border, *, name: str) -> Result:
             "size": f"{artifact.size} ({human_size(artifact.size)})",
             **artifact.digests.as_mapping(),
             **artifact.headers,
+            "extracted": _extracted(artifact),
         }
         for key, text in rows.items():
             if text:
@@ -99,6 +101,11 @@ def path(border: Border, *, name: str) -> Result:
     return Result(document={"paths": list(found)})
 
 
+def _extracted(artifact: LockedArtifact) -> str:
+    found = artifact.extracted
+    return "" if found is None else f"{found.files} file{'' if found.files == 1 else 's'}, tree {found.tree}"
+
+
 def _document(one: Listed) -> dict[str, object]:
     return {
         "name": one.name,
@@ -114,6 +121,7 @@ def _document(one: Listed) -> dict[str, object]:
                 "size": artifact.size,
                 "digests": artifact.digests.as_mapping(),
                 "verified": artifact.verified,
+                **({} if artifact.extracted is None else {"extracted": artifact.extracted.as_mapping()}),
                 "headers": dict(artifact.headers),
                 "step": Provenance.from_documents(artifact.evidence).strongest.word,
                 "evidence": [dict(step) for step in artifact.evidence],

@@ -9,6 +9,7 @@ from dlm.cli.console import Console, human_size
 from dlm.cli.lock import change_document, say_changes, say_fetched
 from dlm.cli.names import complete_groups
 from dlm.errors import Failures, gravest
+from dlm.model.plan import Conflict
 from dlm.workflows.lock import Change
 from dlm.workflows.settle import Modes
 from dlm.workflows.stamping import no_op_text
@@ -104,6 +105,8 @@ def _ci(border: Border) -> str | None:
 def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     for left in report.left:
         console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
+        for line in left.details:
+            console.say(f"  {line}")
     if not (report.placed or report.removed or report.changes or report.fetched or report.errors or report.differs):
         console.say(no_op_text(report.kept, report.passed_over).rstrip("\n"))
         return
@@ -123,11 +126,15 @@ def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     lines = [f" {'~' if one.replaced else '+'} {one.dest}" for one in report.placed]
     lines += [f" - {dest}" for dest in report.removed]
     if not report.errors:
-        lines += [f" ! {one.dest}: {one.reason}" for one in report.differs]
+        lines += [f" ! {one.dest}: {one.reason}{_edits(one)}" for one in report.differs]
     for line in lines[:_SHOWN]:
         console.say(line)
     if len(lines) > _SHOWN:
         console.say(f" … and {len(lines) - _SHOWN} more")
+
+
+def _edits(one: Conflict) -> str:
+    return f" ({', '.join(one.details)})" if one.details else ""
 
 
 def _counted(changes: tuple[Change, ...]) -> str:

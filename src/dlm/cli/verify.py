@@ -102,6 +102,7 @@ def _document(report: VerifyReport) -> dict[str, object]:
                 "subject": flaw.subject,
                 "expected": flaw.expected,
                 "actual": flaw.actual,
+                **({"details": list(flaw.details)} if flaw.details else {}),
             }
             for flaw in report.flaws
         ],

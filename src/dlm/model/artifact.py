@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dlm.model.digest import Digests
+from dlm.model.extract import Extract, Extracted
 from dlm.model.request import RequestWish
 
 __all__ = [
@@ -64,6 +65,8 @@ class Artifact:
         ask: method and body, where they are more than a plain GET; its query is part of ``url``.
         executable: whether the placed file may be run.
         sidecars: what to add to its name for the files beside it that vouch for it, where a listing told.
+        extract: what becomes of it where it is an archive; None places it as it is.
+        extracted: what comes out of it, as far as that is known.
     """
 
     resource: str
@@ -79,6 +82,25 @@ class Artifact:
     ask: RequestWish = field(default_factory=RequestWish)
     executable: bool = False
     sidecars: tuple[str, ...] = ()
+    extract: Extract | None = None
+    extracted: Extracted | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether its destination is a folder, with all that comes out of it."""
+        return self.extract is not None and self.extract.shape(self.filename) == "folder"
+
+    @property
+    def shown(self) -> str | None:
+        """The digest of what its destination shows: of its bytes, or of what comes out of it; None if unknown."""
+        if self.extract is None:
+            return self.digests.sha256
+        return None if self.extracted is None else self.extracted.tree
+
+    @property
+    def program(self) -> bool:
+        """Whether the file at its destination may be run: by the manifest's word or the archive's."""
+        return self.executable or (self.extracted is not None and self.extracted.executable)
 
     @property
     def label(self) -> str:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dlm.model.digest import Digests
+from dlm.model.extract import Extracted
 
 __all__ = ["REVISION", "VERSION", "LockEntry", "LockedArtifact", "Lockfile"]
 
@@ -24,6 +25,7 @@ class LockedArtifact:
 
     Attributes:
         verified: False while only the manifest vouches for ``digests`` and ``size`` and no byte was seen.
+        extracted: what came out of it, where it is unpacked and was at hand.
         extra: keys that a later dlm wrote; kept as they are.
     """
 
@@ -36,6 +38,7 @@ class LockedArtifact:
     version: str | None = None
     final_url: str | None = None
     verified: bool = True
+    extracted: Extracted | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     evidence: tuple[Mapping[str, Any], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)

@@ -13,6 +13,7 @@ from typing import Any
 
 from dlm.model.digest import Digests
 from dlm.model.evidence import EvidencePolicy, EvidenceWish
+from dlm.model.extract import Extract
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
 
@@ -35,7 +36,7 @@ IDENTITY = frozenset(
     {"base", "evidence", "files", "headers", "platforms", "request", "selector", "url", "vars", "version"}
 )
 #: The parts that say what is done with them: a change rewrites the entry without the network.
-PLACEMENT = frozenset({"dest", "executable", "groups", "mirrors", "mutable", "optional"})
+PLACEMENT = frozenset({"dest", "executable", "extract", "groups", "mirrors", "mutable", "optional"})
 
 #: What a resource may be called.
 NAME = re.compile(r"[^\s\x00-\x1f\x7f/\\-][^\x00-\x1f\x7f/\\]{0,199}\Z")
@@ -92,7 +93,9 @@ class Resource:
         ask: method, query and body, where they are more than a plain GET.
         evidence: what has to vouch for its bytes; addresses in it are templates as ``url`` is.
         userinfo: literal credentials of the URL; used, and stored nowhere.
-        dest: a folder with a final slash, ``""`` for the manifest's, or the file's own path.
+        dest: a folder with a final slash, ``""`` for the manifest's, or the file's own path. Where an archive is
+            unpacked into a folder, that very folder, with a final slash or without.
+        extract: what becomes of the artifacts where they are archives; None places them as they are.
         link: a link mode, or None for the user's setting.
     """
 
@@ -112,12 +115,26 @@ class Resource:
     evidence: EvidenceWish = field(default_factory=EvidenceWish)
     userinfo: str | None = field(default=None, repr=False)
     dest: str = ""
+    extract: Extract | None = None
     executable: bool = False
     link: str | None = None
     groups: tuple[str, ...] = ()
     optional: bool = False
     mutable: bool = False
     freeze: bool = False
+
+    def destination(self, filename: str) -> str:
+        """Where an artifact of that name goes, relative and POSIX; ``""`` for the manifest's own folder.
+
+        Args:
+            filename: its name; for a file below ``base`` its path there.
+        """
+        if self.extract is not None:
+            above, slash, last = filename.rpartition("/")
+            if self.extract.shape(last) == "folder":
+                return self.dest.removesuffix("/")
+            filename = above + slash + self.extract.file_name(last)
+        return self.dest + filename if self.dest == "" or self.dest.endswith("/") else self.dest
 
     def request(self) -> dict[str, Any]:
         """What the lockfile stores: normalised, sorted, defaults dropped, of headers the names alone."""
@@ -133,6 +150,8 @@ class Resource:
             out["evidence"] = self.evidence.request()
         if self.executable:
             out["executable"] = True
+        if self.extract is not None:
+            out["extract"] = self.extract.request()
         if self.groups:
             out["groups"] = sorted(set(self.groups))
         if self.headers:
@@ -199,6 +218,7 @@ class Resource:
                 evidence=_evidence(request.get("evidence")),
                 dest=request.get("dest", ""),
                 executable=request.get("executable", False),
+                extract=None if "extract" not in request else Extract.from_request(request["extract"]),
                 groups=tuple(request.get("groups", ())),
                 optional=request.get("optional", False),
                 mutable=request.get("mutable", False),

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dlm.model.artifact import Artifact, Blob, Placement
+from dlm.model.extract import Extract, Extracted
 
-__all__ = ["Conflict", "Found", "Owned", "Placing", "Plan", "Removal", "Survey", "Wanted", "temporary_name"]
+__all__ = [
+    "Conflict",
+    "Found",
+    "Owned",
+    "Placing",
+    "Plan",
+    "Removal",
+    "Survey",
+    "Wanted",
+    "aside_name",
+    "temporary_name",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +93,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A path that dlm placed and nothing asks for any more."""
+    """A path that dlm placed and nothing asks for any more. ``folder``: an archive was unpacked there."""
 
     dest: str
     sha256: str | None
+    folder: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +107,7 @@ class Conflict:
     Attributes:
         policy: because it leads out of the project.
         forcible: ``--force`` would change it all the same.
+        details: for a folder, what was edited in it, one line each.
     """
 
     dest: str
@@ -101,6 +115,7 @@ class Conflict:
     reason: str
     policy: bool = False
     forcible: bool = False
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +125,7 @@ class Plan:
     Attributes:
         keep: paths that already show what they should.
         adopt: those among them that dlm did not place, and from now on owns.
+        grown: folders among them that files of others came into; all that dlm put there is as it was.
         place: paths to change, in order.
         fetch: artifacts whose bytes are not in the store.
         remove: paths to remove.
@@ -119,6 +135,7 @@ class Plan:
 
     keep: tuple[Wanted, ...] = ()
     adopt: tuple[Wanted, ...] = ()
+    grown: tuple[Wanted, ...] = ()
     place: tuple[Wanted, ...] = ()
     fetch: tuple[Artifact, ...] = ()
     remove: tuple[Removal, ...] = ()
@@ -139,6 +156,9 @@ class Placing:
         resource: who asked for it.
         link: how, or ``auto``.
         found: what the survey saw there; if it is not that any more, the path is left alone.
+        filename: the artifact's, which tells what becomes of an archive.
+        extract: what becomes of the blob where it is an archive; None shows it as it is.
+        extracted: what comes out of it; always known where it is one.
     """
 
     dest: str
@@ -147,6 +167,25 @@ class Placing:
     found: Found
     link: str = "auto"
     executable: bool = False
+    filename: str = ""
+    extract: Extract | None = None
+    extracted: Extracted | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the path becomes a folder."""
+        return self.extract is not None and self.extract.shape(self.filename) == "folder"
+
+    @property
+    def swaps(self) -> bool:
+        """Whether a folder stands there before or afterwards, so that no single rename replaces it everywhere."""
+        looked_into = self.found.empty or self.found.sha256 is not None
+        return self.is_folder or (self.found.kind == "directory" and looked_into)
+
+    @property
+    def shown(self) -> str:
+        """The digest of what the path will show."""
+        return self.blob.sha256 if self.extracted is None else self.extracted.tree
 
 
 def temporary_name(token: str, number: int) -> str:
@@ -156,3 +195,9 @@ def temporary_name(token: str, number: int) -> str:
     token and how many there are, so the next run removes what a killed one left, and nothing else.
     """
     return f".dlm-{token}-{number}.tmp"
+
+
+def aside_name(token: str, placed: int, number: int) -> str:
+    """Another such name, for a folder that goes: of the ``number``-th change, counted over ``placed`` paths to show
+    and the paths to remove behind them."""
+    return temporary_name(token, placed + number)

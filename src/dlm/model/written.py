@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-__all__ = ["DefaultsForm", "EvidenceForm", "ManifestForm", "RequestForm", "ResourceForm"]
+__all__ = ["DefaultsForm", "EvidenceForm", "ExtractForm", "ManifestForm", "RequestForm", "ResourceForm"]
 
 # Read by pydantic where a manifest is checked; nothing here imports it.
 _STRICT: dict[str, Any] = {"strict": True, "extra": "forbid"}
@@ -33,6 +33,18 @@ class RequestForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractForm:
+    """How an archive is unpacked, where that is not all of it as it is."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    strip: int | None = None
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceForm:
     """One resource in long form."""
 
@@ -55,6 +67,7 @@ class ResourceForm:
     request: RequestForm | None = None
     evidence: EvidenceForm | None = None
     dest: str | None = None
+    extract: bool | ExtractForm | None = None
     executable: bool | None = None
     link: LinkChoice | None = None
     groups: list[str] | None = None

@@ -21,7 +21,7 @@ from dlm.model.extract import DEFAULT_LIMITS, Extract, Extracted, Limits
 from dlm.model.listing import Listing, difference
 from dlm.model.plan import Found
 from dlm.place.survey import certainly_before
-from dlm.place.tree import Folder, Tree, disk_error
+from dlm.place.tree import Folder, NotAFolderError, Tree, disk_error
 from dlm.place.treedigest import is_empty, remove_tree, signature_of, tree_of
 from dlm.place.unpack import unpack
 from dlm.ports import Clock
@@ -244,8 +244,8 @@ def remove_leftover_folders(root: str, leftovers: Iterable[str], allow_outside: 
                 if _TEMPORARY.match(name) and seen is not None and stat.S_ISDIR(seen.st_mode):
                     remove_tree(folder, name)
                     removed.append(path)
-            except FileNotFoundError:
-                continue
+            except (FileNotFoundError, NotAFolderError, PolicyError):
+                continue  # where it was there is another thing now, and it is not in that
             except OSError as error:
                 raise disk_error("remove", tree.shown(path), error) from error
     return tuple(removed)

@@ -18,14 +18,18 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dlm.errors import DlmError, LocalError, PolicyError
+from dlm.errors import DlmError, IntegrityError, LocalError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
-from dlm.model.plan import Conflict, Found, Placing, Removal, temporary_name
+from dlm.model.extract import DEFAULT_LIMITS, Extract, Limits
+from dlm.model.listing import Listing
+from dlm.model.plan import Conflict, Found, Placing, Removal, aside_name, temporary_name
 from dlm.place.flush import Flush
+from dlm.place.folders import drop_folder, make_folder, placement_of, remove_folder, still_as_found, swap_folder
 from dlm.place.link import Made, make_file
 from dlm.place.survey import hash_name, same_file
 from dlm.place.tree import Folder, NotAFolderError, Tree, disk_error
+from dlm.place.unpack import unpack_file
 from dlm.ports import Clock, Reporter
 
 __all__ = ["Done", "carry_out", "remove_leftovers"]
@@ -48,6 +52,7 @@ class Done:
         folders: the folders that were made, relative and POSIX.
         folders_removed: those among dlm's folders that are gone.
         errors: what could not be done, each with its path.
+        listings: what is in the folders among ``placements``.
     """
 
     placements: tuple[Placement, ...] = ()
@@ -56,6 +61,7 @@ class Done:
     folders: tuple[str, ...] = ()
     folders_removed: tuple[str, ...] = ()
     errors: tuple[DlmError, ...] = ()
+    listings: tuple[Listing, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,15 +80,18 @@ class _Work:
     folders_removed: list[str] = field(default_factory=list)
     errors: list[DlmError] = field(default_factory=list)
     fell_back: set[LinkFellBack] = field(default_factory=set)
+    listings: list[Listing] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A new file under its temporary name."""
+    """A new file or folder under its temporary name, and another such name for a folder that it takes the place of."""
 
     change: Placing
     temporary: str
+    aside: str
     made: Made
+    listing: Listing | None = None
 
 
 def carry_out(
@@ -97,6 +106,7 @@ def carry_out(
     clock: Clock,
     allow_outside: Iterable[str] = (),
     force: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Done:
     """Place and remove. What fails for one path alone is in ``errors``, and the others go on.
 
@@ -106,18 +116,20 @@ def carry_out(
         token: of the temporary names, from the journal.
         folders: those that dlm made; they go when they become empty.
         force: replace and remove also what is not what the survey saw.
+        limits: how much may come out of one archive.
 
     Raises:
         LocalError: a file cannot be made ready; then no destination has changed.
-        PolicyError: a link leads out of the project; likewise.
+        PolicyError: a link leads out of the project, or an archive is refused; likewise.
+        ArchiveError, IntegrityError: an archive cannot be unpacked, or to something else than expected; likewise.
     """
     with Tree(root, allow_outside) as tree:
         work = _Work(tree, reporter, clock, force, Flush(len(place) + len(remove)), set(folders))
         try:
-            for ready in _make_ready(work, place, token):
+            for ready in _make_ready(work, place, token, limits):
                 _show(work, ready)
-            for removal in remove:
-                _remove(work, removal, found.get(removal.dest))
+            for number, removal in enumerate(remove, start=len(place)):
+                _remove(work, removal, found.get(removal.dest), aside_name(token, len(place), number))
             changed = [change.dest for change in place] + [removal.dest for removal in remove]
             _flush_names(work, [*changed, *tree.made])
         finally:
@@ -130,6 +142,7 @@ def carry_out(
             folders=tuple(path for path in tree.made if path not in work.folders_removed),
             folders_removed=tuple(dict.fromkeys((*work.folders_removed, *gone))),
             errors=tuple(work.errors),
+            listings=tuple(work.listings),
         )
 
 
@@ -161,21 +174,25 @@ def remove_leftovers(root: str, leftovers: Iterable[str], allow_outside: Iterabl
 # Making ready
 
 
-def _make_ready(work: _Work, place: Sequence[Placing], token: str) -> list[_Ready]:
+def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limits) -> list[_Ready]:
     """All new files under temporary names, their data on the disk; none of them if one cannot be had."""
     ready: list[_Ready] = []
     path = ""
     try:
         for number, change in enumerate(place):
             path = work.tree.shown(change.dest)
-            temporary = temporary_name(token, number)
+            temporary, aside = temporary_name(token, number), aside_name(token, len(place), number)
             folder, name = work.tree.parent(change.dest, make=True)
             if len(os.fsencode(name)) > 255:  # said before a long body is copied for nothing
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+            if change.extract is not None:
+                listing = _unpack(work, change, change.extract, folder, temporary, limits=limits)
+                ready.append(_Ready(change, temporary, aside, Made("copy"), listing))
+                continue
             made = make_file(
                 change.blob, folder, temporary, change.link, executable=change.executable, flush=work.flush
             )
-            ready.append(_Ready(change, temporary, made))
+            ready.append(_Ready(change, temporary, aside, made))
         work.flush.data()
     except (OSError, DlmError) as error:
         for one in ready:
@@ -188,9 +205,47 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str) -> list[_Read
     return ready
 
 
+def _unpack(
+    work: _Work, change: Placing, wish: Extract, folder: Folder, temporary: str, *, limits: Limits
+) -> Listing | None:
+    """What comes out of an archive, under a temporary name; None for one file."""
+    shown = work.tree.shown(change.dest)
+    try:
+        if change.is_folder:
+            return make_folder(
+                change.blob, wish, folder, temporary, shown=shown, expected=change.extracted, limits=limits
+            )
+        made = unpack_file(
+            change.blob,
+            wish,
+            change.filename,
+            folder,
+            temporary,
+            shown=shown,
+            flush=work.flush,
+            executable=change.executable,
+            limits=limits,
+        )
+        if made.tree != change.shown:
+            with contextlib.suppress(OSError):  # the journal has the name; the next run tries again
+                os.unlink(folder.name(temporary), dir_fd=folder.descriptor)
+            raise IntegrityError(
+                "another file came out of the archive than the lockfile says",
+                hint="lock it anew: dlm lock --accept-hash NAME",
+                details=[f"expected sha256 {change.shown}", f"unpacked sha256 {made.tree}"],
+            )
+    except DlmError as error:
+        error.resource = error.resource or change.resource
+        raise
+    return None
+
+
 def _drop(work: _Work, ready: _Ready) -> None:
     with contextlib.suppress(OSError, DlmError):  # the journal has the name; the next run tries again
         folder, _ = work.tree.parent(ready.change.dest)
+        if ready.listing is not None:
+            drop_folder(folder, ready.temporary)
+            return
         os.unlink(folder.name(ready.temporary), dir_fd=folder.descriptor)
 
 
@@ -198,19 +253,27 @@ def _drop(work: _Work, ready: _Ready) -> None:
 
 
 def _show(work: _Work, ready: _Ready) -> None:
-    """One destination changes, by one rename."""
+    """One destination changes, by one rename, or by an exchange where a folder comes or goes."""
     change = ready.change
     path = work.tree.shown(change.dest)
     try:
         folder, name = work.tree.parent(change.dest)
         seen = folder.stat(name)
-        _refuse_others(seen, path)
-        if not work.force and not _as_found(change.found, seen):
+        if not change.swaps or seen is None or not stat.S_ISDIR(seen.st_mode):
+            _refuse_others(seen, path)
+        if not work.force and not _unchanged(change.found, folder, name, seen):
             _drop(work, ready)
             work.left.append(_left(change.dest, change.resource))
             return
         placement = _placement(ready, folder)
-        _replace(work, folder, ready.temporary, name)
+        if change.swaps:
+            problem = swap_folder(folder, ready.temporary, name, ready.aside, clock=work.clock)
+            if problem is not None:
+                work.errors.append(_of_resource(problem, change))
+        else:
+            _replace(work, folder, ready.temporary, name)
+        if ready.listing is not None:
+            work.listings.append(ready.listing)
         work.placements.append(_settled(placement, folder.stat(name)))
     except OSError as error:
         _drop(work, ready)
@@ -257,10 +320,12 @@ def _replace(work: _Work, folder: Folder, temporary: str, name: str) -> None:
 
 def _placement(ready: _Ready, folder: Folder) -> Placement:
     """How the new file looks. Taken from the temporary name: what somebody writes after the rename is not ours."""
+    if ready.listing is not None:
+        return placement_of(folder, ready.temporary, ready.change.dest, ready.listing)
     seen = os.stat(folder.name(ready.temporary), dir_fd=folder.descriptor, follow_symlinks=False)
     return Placement(
         dest=ready.change.dest,
-        sha256=ready.change.blob.sha256,
+        sha256=ready.change.shown,
         mode=ready.made.mode,
         size=seen.st_size,
         mtime_ns=seen.st_mtime_ns,
@@ -271,7 +336,12 @@ def _placement(ready: _Ready, folder: Folder) -> Placement:
 
 def _settled(placement: Placement, seen: os.stat_result | None) -> Placement:
     """With the ctime that the rename gave the file, for the modes in which it means something."""
-    if seen is None or placement.mode not in {"copy", "reflink"} or not same_file(placement, seen):
+    if (
+        seen is None
+        or placement.signature
+        or placement.mode not in {"copy", "reflink"}
+        or not same_file(placement, seen)
+    ):
         return placement
     return replace(placement, ctime_ns=seen.st_ctime_ns)
 
@@ -286,19 +356,27 @@ def _tell(work: _Work, ready: _Ready) -> None:
     work.reporter.emit(Placed(change.resource, change.dest, made.mode, change.blob.size))
 
 
-def _remove(work: _Work, removal: Removal, found: Found | None) -> None:
-    """One file goes, if it is still what dlm placed; and the folders that dlm made for it, if they are empty now."""
+def _remove(work: _Work, removal: Removal, found: Found | None, aside: str) -> None:
+    """One file or folder goes, if it is still what dlm placed; and the folders that dlm made for it, if they
+    are empty now."""
     dest = removal.dest
     path = work.tree.shown(dest)
     try:
         folder, name = work.tree.parent(dest)
         seen = folder.stat(name)
         if seen is not None:
-            _refuse_others(seen, path)
+            folder_goes = removal.folder and stat.S_ISDIR(seen.st_mode)
+            if not folder_goes:
+                _refuse_others(seen, path)
             if not work.force and not _removable(removal, found, folder, name, seen):
                 work.left.append(_left(dest, None))
                 return
-            os.unlink(folder.name(name), dir_fd=folder.descriptor)
+            if folder_goes:
+                problem = remove_folder(folder, name, aside, clock=work.clock)
+                if problem is not None:
+                    work.errors.append(problem)
+            else:
+                os.unlink(folder.name(name), dir_fd=folder.descriptor)
             work.reporter.emit(Removed(dest))
     except FileNotFoundError:
         pass  # gone already, which is all that was asked
@@ -316,7 +394,7 @@ def _remove(work: _Work, removal: Removal, found: Found | None) -> None:
 
 
 def _removable(removal: Removal, found: Found | None, folder: Folder, name: str, seen: os.stat_result) -> bool:
-    if found is not None and _as_found(found, seen):
+    if found is not None and _unchanged(found, folder, name, seen):
         return True
     return stat.S_ISREG(seen.st_mode) and hash_name(folder, name) == removal.sha256
 
@@ -329,6 +407,13 @@ def _remove_folder(work: _Work, path: str) -> bool:
     except (OSError, DlmError):
         return False  # not empty: somebody put something of their own there
     return True
+
+
+def _unchanged(found: Found, folder: Folder, name: str, seen: os.stat_result | None) -> bool:
+    """Whether a path still is what the survey saw there, whatever that is."""
+    if found.kind == "directory":
+        return still_as_found(folder, name, found)
+    return _as_found(found, seen)
 
 
 def _as_found(found: Found, seen: os.stat_result | None) -> bool:

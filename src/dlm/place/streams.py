@@ -102,7 +102,7 @@ class Meter:
         if problem is not None:
             raise PolicyError(
                 f"the archive is refused: {problem}",
-                hint="if it is what you want, raise the limits of extraction in your config.yaml",
+                hint="unpack it yourself: leave extract: out to place the archive as it is",
             )
 
 

@@ -27,7 +27,7 @@ from dlm.errors import LocalError
 from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
-from dlm.model.plan import Owned, Placing, Removal, temporary_name
+from dlm.model.plan import Owned, Placing, Removal, aside_name, temporary_name
 from dlm.ports import Reporter
 from dlm.state.journal import Journal, is_inside, journal_text, read_digests, read_journal
 from dlm.state.projects import register
@@ -151,7 +151,7 @@ class ProjectState:
 
         Returns:
             the token of the temporary names: the ``n``-th of ``place`` is made ready under
-            ``temporary_name(token, n)`` beside its destination.
+            ``temporary_name(token, n)`` beside its destination; a folder that goes may stand under ``aside_name``.
 
         Raises:
             LocalError: the disk refuses; then nothing may change.
@@ -162,9 +162,13 @@ class ProjectState:
         digests = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):
-            digests[change.dest] = _digests(owned, change.dest) | {change.blob.sha256}
-            above = change.dest.rpartition("/")
-            temporaries.append(f"{above[0]}{above[1]}{temporary_name(token, number)}")
+            digests[change.dest] = _digests(owned, change.dest) | {change.shown}
+            temporaries.append(_beside(change.dest, temporary_name(token, number)))
+            if change.swaps:
+                temporaries.append(_beside(change.dest, aside_name(token, len(place), number)))
+        for number, removal in enumerate(remove, start=len(place)):
+            if removal.folder:
+                temporaries.append(_beside(removal.dest, aside_name(token, len(place), number)))
         journal = Journal(token=token, digests=digests, folders=frozenset(folders), temporaries=tuple(temporaries))
         replace_file(self._path("journal.json"), journal_text(journal))
         self._load().journal = journal
@@ -272,13 +276,20 @@ class ProjectState:
             "project": self._project,
             "folders": sorted(held.folders),
             "uncertain": {dest: sorted(digests) for dest, digests in sorted(held.uncertain.items())},
-            "placements": {
-                dest: [one.sha256, one.mode, one.size, one.mtime_ns, one.ctime_ns, one.inode, one.executable]
-                for dest, one in sorted(held.placements.items())
-            },
+            "placements": {dest: _placement_out(one) for dest, one in sorted(held.placements.items())},
         }
         path = self._path("ownership.json")
         held.written_ns = replace_file(path, json.dumps(document).encode())
+
+
+def _beside(dest: str, name: str) -> str:
+    above, slash, _ = dest.rpartition("/")
+    return above + slash + name
+
+
+def _placement_out(one: Placement) -> list[Any]:
+    values = [one.sha256, one.mode, one.size, one.mtime_ns, one.ctime_ns, one.inode, one.executable]
+    return [*values, one.signature] if one.signature else values
 
 
 def _owned(dest: str, placement: Placement) -> Owned:
@@ -310,7 +321,9 @@ def _read_ownership(data: bytes, written_ns: int, held: _Held) -> None:
 
 
 def _read_placement(dest: str, values: list[Any]) -> Placement:
-    sha256, mode, size, mtime_ns, ctime_ns, inode, executable = values
+    sha256, mode, size, mtime_ns, ctime_ns, inode, executable, *rest = values
+    if len(rest) > 1 or not all(isinstance(one, str) for one in rest):
+        raise ValueError("no placement")
     known = next((one for one in LINK_MODES if one == mode), None)
     if known is None or not all(type(number) is int for number in (size, mtime_ns, ctime_ns, inode)):
         raise ValueError("no placement")
@@ -323,4 +336,5 @@ def _read_placement(dest: str, values: list[Any]) -> Placement:
         ctime_ns=ctime_ns,
         inode=inode,
         executable=bool(executable),
+        signature=rest[0] if rest else "",
     )

@@ -80,7 +80,7 @@ class Downloads:
         entry = self._load(kept.key, kept.version)
         if entry is None:
             return kept
-        now = replace(entry.kept, last_read=self._clock.time(), read_count=entry.kept.read_count + 1)
+        now = replace(entry.kept, last_read=self._now(), read_count=entry.kept.read_count + 1)
         with contextlib.suppress(OSError):
             self._write(replace(entry, kept=now))
         return now
@@ -98,7 +98,7 @@ class Downloads:
             same = None
         version = same.kept.version if same is not None else self._next(ask.key, entries)
         name = same.name if same is not None else ask.artifact.dest
-        now = self._clock.time()
+        now = self._now()
         kept = Kept(
             key=ask.key,
             version=version,
@@ -131,7 +131,7 @@ class Downloads:
         entry = self._load(kept.key, kept.version)
         if entry is None:
             return kept
-        renewed = replace(entry.kept, checked=self._clock.time(), attrs={**entry.kept.attrs, **attrs})
+        renewed = replace(entry.kept, checked=self._now(), attrs={**entry.kept.attrs, **attrs})
         try:
             self._write(replace(entry, kept=renewed))
         except OSError as error:
@@ -142,7 +142,7 @@ class Downloads:
         """Note that a request failed; the last failure alone is kept."""
         entries = list(self._entries(ask.key))
         version = self._next(ask.key, entries)
-        now = self._clock.time()
+        now = self._now()
         kept = Kept(
             key=ask.key,
             version=version,
@@ -168,6 +168,10 @@ class Downloads:
         for key in sorted(self._names(self._folder)):
             if _KEY.match(key):
                 yield from (entry.kept for entry in self._entries(key))
+
+    def _now(self) -> float:
+        """Whole microseconds, as dates are shown: a bound that is taken from a record then is that record's own."""
+        return round(self._clock.time(), 6)
 
     # Files
 

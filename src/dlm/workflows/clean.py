@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from dlm.errors import DlmError
 from dlm.model.plan import Conflict, Plan, Survey
+from dlm.place.folders import remove_leftover_folders
 from dlm.place.place import carry_out, remove_leftovers
-from dlm.place.survey import look
 from dlm.planning import make_plan
+from dlm.workflows.extraction import notes, survey
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import alone
 
@@ -36,8 +37,9 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
         run.state.reload()
         root, outside = run.files.root, run.settings.allow_outside
         remove_leftovers(root, run.state.leftovers, outside)
-        plan, survey = _plan(run, force=force)
-        gone = [dest for dest, found in survey.found.items() if found.kind == "absent"]
+        remove_leftover_folders(root, run.state.leftovers, outside)
+        plan, here = _plan(run, force=force)
+        gone = [dest for dest, found in here.found.items() if found.kind == "absent"]
         forgotten = [*gone, *(conflict.dest for conflict in plan.left)]
         if not plan.remove:
             run.state.finish((), forgotten)
@@ -47,7 +49,7 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
             root,
             (),
             plan.remove,
-            survey.found,
+            here.found,
             token=token,
             folders=run.state.folders,
             reporter=run.reporter,
@@ -56,6 +58,7 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
             force=force,
         )
         run.state.finish((), (*forgotten, *done.removed), folders_removed=done.folders_removed)
+        notes(run).keep(digest for one in run.state.owned().values() for digest in one.digests)
         failure: DlmError | None = one_or_all(done.errors)
         if failure is not None:
             raise failure
@@ -64,13 +67,6 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
 
 def _plan(run: Run, *, force: bool) -> tuple[Plan, Survey]:
     owned = run.state.owned()
-    found = look(
-        run.files.root,
-        owned,
-        owned,
-        written_ns=run.state.written_ns,
-        blob_path=run.store.path_of,
-        allow_outside=run.settings.allow_outside,
-    )
-    survey = Survey(blobs={}, found=found, owned=owned)
-    return make_plan((), survey, asked=(), pinned={}, force=force), survey
+    found = survey(run, owned, owned, folders=())
+    here = Survey(blobs={}, found=found, owned=owned)
+    return make_plan((), here, asked=(), pinned={}, force=force), here

@@ -116,6 +116,7 @@ def _fields(one: LockedArtifact | None) -> Mapping[str, str]:
         **one.digests.as_mapping(),
         **one.headers,
         "verified": None if one.verified else "no",
+        "extracted": None if one.extracted is None else f"{one.extracted.files} files, tree {one.extracted.tree}",
         "evidence": ", ".join(str(step.get("kind")) for step in one.evidence) or None,
     }
     return {key: value for key, value in found.items() if value is not None}

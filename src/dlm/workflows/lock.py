@@ -31,6 +31,7 @@ from dlm.resolve import direct
 from dlm.resolve.choose import choose
 from dlm.staleness import Stale, differences, stale_entries
 from dlm.workflows.evidence import Case, Inquiry, fallen, host_of, meets, policy_of, refusals
+from dlm.workflows.extraction import Inspector, is_folder
 from dlm.workflows.orders import Haul
 from dlm.workflows.run import ListingAge, Run, one_or_all
 
@@ -214,6 +215,8 @@ class _Work:
         self._policy = policy_of(run, manifest)
         # What is locked stays locked wherever its URL turns up again, under another name too.
         self._pins = {one.url: one for _, one in old.artifacts()}
+        self._unpacked = {one.url: entry.request.get("extract") for entry, one in old.artifacts()}
+        self._inspector = Inspector()
 
     def sort_out(self) -> None:
         """Keep, move, or put on the list."""
@@ -225,7 +228,7 @@ class _Work:
             elif stale is None and entry is not None:
                 self._entries[resource.name] = entry
             elif entry is not None and stale is not None and stale.kind == "placement" and _movable(resource, entry):
-                self._entries[resource.name] = _moved(resource, entry)
+                self._move(resource, entry)
             else:
                 self._todo.append(resource)
 
@@ -278,6 +281,7 @@ class _Work:
                 if entry is not None:
                     self._entries[pending.resource.name] = entry
         self._check_destinations()
+        self._check_folders()
         lockfile = replace(self._old, entries=dict(sorted(self._entries.items())))
         return Relocked(
             lockfile=lockfile,
@@ -286,6 +290,36 @@ class _Work:
             fetched=self._fetched,
             transferred=self._transferred,
         )
+
+    def _move(self, resource: Resource, entry: LockEntry) -> None:
+        moved = _moved(resource, entry)
+        try:
+            artifacts = tuple(self._with_extracted(resource, one) for one in moved.artifacts)
+        except DlmError as error:
+            self._fail(resource, error)
+        else:
+            self._entries[resource.name] = replace(moved, artifacts=artifacts)
+
+    def _with_extracted(self, resource: Resource, one: LockedArtifact) -> LockedArtifact:
+        """With what comes out of it: as it was locked, else from the store; left out where it is not at hand.
+
+        Raises:
+            PolicyError: the archive is refused.
+            ArchiveError: it cannot be unpacked.
+        """
+        wish = resource.extract
+        if wish is None:
+            return one if one.extracted is None else replace(one, extracted=None)
+        old = self._pins.get(one.url)
+        if old is not None and old.extracted is not None and old.sha256 == one.sha256:
+            same = self._unpacked[one.url] == wish.request() and wish.shape(old.filename) == wish.shape(one.filename)
+            if same:
+                return replace(one, extracted=old.extracted)
+        blob = self._run.store.get(one.digests) if one.verified else None
+        if blob is None:
+            return replace(one, extracted=None)
+        found = self._inspector.look(blob, wish, filename=one.filename, resource=resource.name)
+        return replace(one, extracted=found)
 
     def _asked_anew(self, resource: Resource) -> bool:
         if resource.name in self._wish.accept:
@@ -327,6 +361,7 @@ class _Work:
                     dest=self._dest(resource, candidate.filename, many=len(choice.chosen) > 1),
                     version=candidate.version,
                     executable=resource.executable,
+                    extract=resource.extract,
                     sidecars=candidate.sidecars,
                 )
                 for candidate in choice.chosen
@@ -344,14 +379,17 @@ class _Work:
         return self._wish.upgrade or resource.name in self._wish.names
 
     def _dest(self, resource: Resource, filename: str, *, many: bool) -> str:
-        if resource.dest == "" or resource.dest.endswith("/"):
-            return resource.dest + filename
-        if many:
+        if many and resource.extract is not None and resource.extract.shape(filename) == "folder":
+            raise UsageError(
+                "the selector means several archives, which cannot become one folder",
+                hint=f"give each a resource of its own in {self._run.files.manifest_name}",
+            )
+        if many and resource.dest and not resource.dest.endswith("/"):
             raise UsageError(
                 f"the selector means several files, and dest {resource.dest!r} is one",
                 hint=f"write dest: {resource.dest}/ in {self._run.files.manifest_name}",
             )
-        return resource.dest
+        return resource.destination(filename)
 
     def _settle(self, resource: Resource, artifact: Artifact) -> tuple[LockedArtifact | None, Artifact]:
         """What is known of an artifact without a request, and the artifact with all that it must match."""
@@ -444,7 +482,11 @@ class _Work:
     def _entry(self, pending: _Pending) -> LockEntry | None:
         """The entry, or None where less vouches for it than for the one before."""
         resource = pending.resource
-        done = tuple(one for one in pending.done if one is not None)
+        try:
+            done = tuple(self._with_extracted(resource, one) for one in pending.done if one is not None)
+        except DlmError as error:
+            self._fail(resource, error)
+            return None
         old = self._old.entries.get(resource.name)
         if old is not None:
             # A header that changed alone is no reason to rewrite anything.
@@ -496,7 +538,7 @@ class _Work:
         taken: dict[tuple[str | None, str], str] = {}
         for name, entry in self._entries.items():
             for one in entry.artifacts:
-                key = collision_key(one.dest) if self._run.fold_case else one.dest
+                key = self._place(one.dest)
                 other = taken.setdefault((one.platform, key), name)
                 for platform in {one.platform, None}:
                     other = taken.get((platform, key), other)
@@ -508,6 +550,37 @@ class _Work:
                             hint=f"change the dest of one of them in {self._run.files.manifest_name}",
                         )
                     )
+
+    def _check_folders(self) -> None:
+        """A folder that an archive becomes is dlm's as a whole: nobody else's file has a place in it."""
+        folders = {
+            (one.platform, self._place(one.dest)): name
+            for name, entry in self._entries.items()
+            for one in entry.artifacts
+            if is_folder(entry, one)
+        }
+        if not folders:
+            return
+        platforms = {platform for platform, _ in folders}
+        for name, entry in self._entries.items():
+            for one in entry.artifacts:
+                parts = self._place(one.dest).split("/")
+                aboves = ["/".join(parts[:count]) for count in range(1, len(parts))]
+                near = platforms if one.platform is None else {one.platform, None}
+                owner = next(
+                    (folders[at] for above in aboves for at in ((here, above) for here in near) if at in folders), ""
+                )
+                if owner:
+                    self._errors.append(
+                        UsageError(
+                            f"{one.dest!r} lies in the folder that {owner!r} is unpacked into",
+                            resource=name,
+                            hint=f"change the dest of one of them in {self._run.files.manifest_name}",
+                        )
+                    )
+
+    def _place(self, dest: str) -> str:
+        return collision_key(dest) if self._run.fold_case else dest
 
     def _changes(self) -> tuple[Change, ...]:
         changes: list[Change] = []
@@ -547,7 +620,9 @@ def _pinned_by_hand(resource: Resource) -> bool:
 
 def _movable(resource: Resource, entry: LockEntry) -> bool:
     """Whether each locked artifact's new place can be told from the request alone."""
-    return resource.selector is None or resource.dest == "" or resource.dest.endswith("/") or len(entry.artifacts) == 1
+    if resource.selector is None or len(entry.artifacts) == 1:
+        return True
+    return resource.extract is None and (resource.dest == "" or resource.dest.endswith("/"))
 
 
 def _moved(resource: Resource, entry: LockEntry) -> LockEntry:
@@ -557,8 +632,7 @@ def _moved(resource: Resource, entry: LockEntry) -> LockEntry:
         places = {(one.platform, str(Url.parse(one.url))): one.dest for one in direct.artifacts(resource)}
     artifacts: list[LockedArtifact] = []
     for one in entry.artifacts:
-        folder = resource.dest == "" or resource.dest.endswith("/")
-        dest = places.get((one.platform, one.url)) or (resource.dest + one.filename if folder else resource.dest)
+        dest = places.get((one.platform, one.url)) or resource.destination(one.filename)
         artifacts.append(replace(one, dest=dest))
     return replace(entry, request=resource.request(), artifacts=tuple(artifacts))
 

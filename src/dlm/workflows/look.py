@@ -10,8 +10,8 @@ from dlm.errors import DriftError, StaleError, UsageError
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Manifest
 from dlm.model.selector import suggest
-from dlm.place.survey import look
 from dlm.staleness import differences
+from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import for_platform
 from dlm.workflows.run import Run
 
@@ -76,7 +76,7 @@ def locate(run: Run, name: str) -> tuple[str, ...]:
     here = for_platform(entries[name], run.platform)
     if not here:
         raise UsageError(f"nothing of it is meant for {run.platform}", resource=name, hint=f"run `dlm show {name}`")
-    shown = _shown(run, here)
+    shown = _shown(run, entries[name], here)
     wrong = [one.dest for one in here if not shown[one.dest]]
     if wrong:
         raise DriftError(f"{wrong[0]} is missing or was edited", resource=name, hint="run `dlm sync`")
@@ -108,23 +108,20 @@ def _in_tree(run: Run, entry: LockEntry) -> Standing:
     here = for_platform(entry, run.platform)
     if not here:
         return "elsewhere"
-    shown = _shown(run, here)
+    shown = _shown(run, entry, here)
     if all(shown.values()):
         return "placed"
     return "differs" if any(value is False for value in shown.values()) else "missing"
 
 
-def _shown(run: Run, artifacts: tuple[LockedArtifact, ...]) -> dict[str, bool | None]:
+def _shown(run: Run, entry: LockEntry, artifacts: tuple[LockedArtifact, ...]) -> dict[str, bool | None]:
     """For each destination whether it shows what is locked; None where nothing stands there."""
-    found = look(
-        run.files.root,
-        [one.dest for one in artifacts],
-        run.state.owned(),
-        written_ns=run.state.written_ns,
-        blob_path=run.store.path_of,
-        allow_outside=run.settings.allow_outside,
-    )
+    owned = run.state.owned()
+    folders = {one.dest for one in artifacts if is_folder(entry, one)}
+    found = survey(run, [one.dest for one in artifacts], owned, folders=folders)
     return {
-        one.dest: None if found[one.dest].kind == "absent" else found[one.dest].sha256 == one.sha256
+        one.dest: None
+        if found[one.dest].kind == "absent"
+        else found[one.dest].only_added or shows_locked(entry, one, found[one.dest], owned)
         for one in artifacts
     }

@@ -122,6 +122,8 @@ def artifact_of(resource: Resource, locked: LockedArtifact) -> Artifact:
         digests=locked.digests,
         size=locked.size,
         executable=resource.executable,
+        extract=resource.extract,
+        extracted=locked.extracted if resource.extract is not None else None,
     )
     if resource.selector is not None:
         return plain

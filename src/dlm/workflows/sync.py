@@ -16,10 +16,12 @@ from dlm.model.events import Note, Warned
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Resource
 from dlm.model.plan import Conflict, Found, Placing, Plan, Survey, Wanted
+from dlm.place.folders import remove_leftover_folders
 from dlm.place.place import Done, carry_out, remove_leftovers
-from dlm.place.survey import look, missing_folders
+from dlm.place.survey import missing_folders
 from dlm.planning import make_plan, shows
 from dlm.workflows.evidence import meets, policy_of, refusals
+from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
 from dlm.workflows.lock import Change, save
 from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
@@ -133,14 +135,14 @@ def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
     settled = settle(run, modes, dry=True)
     refuse_unknown_groups(settled, wish.groups)
     wants = _wants(run, settled, wish.groups)
-    plan, survey = _plan(run, settled, wants, wish)
+    plan, found, wants = _plan(run, settled, wants, wish, Inspector())
     conflicts = tuple(_conflict_error(conflict) for conflict in plan.conflicts)
     shown = tuple(
         Shown(
             resource=want.artifact.resource,
             dest=want.artifact.dest,
             mode=want.link,
-            replaced=survey.found[want.artifact.dest].kind != "absent",
+            replaced=found.found[want.artifact.dest].kind != "absent",
         )
         for want in plan.place
     )
@@ -183,7 +185,7 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
             continue
         if not here:
             passed_over.append(entry.name)
-        link = resource.link or run.settings.link
+        link = "copy" if resource.extract is not None else resource.link or run.settings.link
         wanted.extend(Wanted(artifact=artifact_of(resource, one), link=link) for one in here if meets(policy, one))
         refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
     for entry in settled.before.entries.values():
@@ -193,22 +195,61 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
     return _Wants(tuple(wanted), frozenset(asked), tuple(passed_over), tuple(refused), settled.resources)
 
 
-def _plan(run: Run, settled: Settled, wants: _Wants, wish: SyncWish) -> tuple[Plan, Survey]:
+def _plan(
+    run: Run, settled: Settled, wants: _Wants, wish: SyncWish, inspector: Inspector
+) -> tuple[Plan, Survey, _Wants]:
+    """The plan, what it goes by, and the wants with what can be known of archives before anything is fetched."""
+    wants = _inspected(run, wants, inspector)
     owned = run.state.owned()
     pinned = _pinned(run, settled.before, settled.lockfile)
     dests = dict.fromkeys((*(want.artifact.dest for want in wants.wanted), *owned, *pinned))
-    found = look(
-        run.files.root,
-        dests,
-        owned,
-        written_ns=run.state.written_ns,
-        blob_path=run.store.path_of,
-        allow_outside=run.settings.allow_outside,
-    )
+    folders = {want.artifact.dest for want in wants.wanted if want.artifact.is_folder}
+    folders |= _folders(run, settled.before, settled.lockfile)
+    found = survey(run, dests, owned, folders=folders)
     needed = [want.artifact for want in wants.wanted if not shows(found[want.artifact.dest], want)]
-    survey = Survey(blobs=blobs(run, needed), found=found, owned=owned)
-    plan = make_plan(wants.wanted, survey, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
-    return plan, survey
+    here = Survey(blobs=blobs(run, needed), found=found, owned=owned)
+    plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
+    return plan, here, wants
+
+
+def _inspected(run: Run, wants: _Wants, inspector: Inspector) -> _Wants:
+    """The wants, each archive with what comes out of it if the lockfile says so or the store holds it."""
+    wanted: list[Wanted] = []
+    refused = list(wants.refused)
+    for want in wants.wanted:
+        blob = run.store.get(want.artifact.digests) if _unknown(want) else None
+        if blob is not None and want.artifact.size not in {None, blob.size}:
+            blob = None
+        try:
+            wanted.append(want if blob is None else _with_extracted(want, blob, inspector))
+        except DlmError as error:
+            refused.append(error)
+    return replace(wants, wanted=tuple(wanted), refused=tuple(refused))
+
+
+def _unknown(want: Wanted) -> bool:
+    return want.artifact.extract is not None and want.artifact.extracted is None
+
+
+def _with_extracted(want: Wanted, blob: Blob, inspector: Inspector) -> Wanted:
+    """Raises DlmError: the archive is refused, or cannot be read."""
+    artifact = want.artifact
+    if artifact.extract is None:
+        return want
+    found = inspector.look(blob, artifact.extract, filename=artifact.filename, resource=artifact.resource)
+    return replace(want, artifact=replace(artifact, extracted=found))
+
+
+def _folders(run: Run, *lockfiles: Lockfile) -> set[str]:
+    """Where old and new lockfile have archives unpacked."""
+    return {
+        one.dest
+        for lockfile in lockfiles
+        for entry in lockfile.entries.values()
+        if "extract" in entry.request
+        for one in for_platform(entry, run.platform)
+        if is_folder(entry, one)
+    }
 
 
 def _pinned(run: Run, *lockfiles: Lockfile) -> dict[str, frozenset[str]]:
@@ -217,7 +258,8 @@ def _pinned(run: Run, *lockfiles: Lockfile) -> dict[str, frozenset[str]]:
     for lockfile in lockfiles:
         for entry in lockfile.entries.values():
             for one in for_platform(entry, run.platform):
-                pinned[one.dest] = pinned.get(one.dest, frozenset()) | {one.sha256}
+                digest = one.sha256 if one.extracted is None else one.extracted.tree
+                pinned[one.dest] = pinned.get(one.dest, frozenset()) | {digest}
     return pinned
 
 
@@ -233,6 +275,7 @@ class _Sync:
         self.lockfile = settled.lockfile
         self.wanted: tuple[Wanted, ...] = ()
         self.clean = False
+        self._inspector = Inspector()
 
     def carry_out(self) -> SyncReport:
         """Plan, fetch, place, write the lockfile, report."""
@@ -241,10 +284,13 @@ class _Sync:
         if run.state.interrupted:
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
-        wants = _wants(run, settled, self._wish.groups)
-        self.wanted = wants.wanted
+            remove_leftover_folders(run.files.root, run.state.leftovers, run.settings.allow_outside)
+        asked = _wants(run, settled, self._wish.groups)
+        plan, survey, wants = _plan(run, settled, asked, self._wish, self._inspector)
+        self.wanted = asked.wanted
         self._errors.extend(wants.refused)
-        plan, survey = _plan(run, settled, wants, self._wish)
+        for want in plan.grown:
+            run.reporter.emit(Warned(_grown(want, survey.found[want.artifact.dest]), want.artifact.resource))
         if plan.conflicts:
             self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)
             _stop_at(self._errors, self._wish)
@@ -254,11 +300,12 @@ class _Sync:
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
         held.update({one.blob.sha256: one.blob for one in haul.arrived.values()})
-        place = [want for want in plan.place if want.artifact.digests.sha256 in held]
+        place = self._inspect(plan.place, held)
+        _stop_at(self._errors, self._wish)
         done = self._place(plan, survey, place, held)
         written = self._write(held, haul)
         plain = not (self._wish.groups or self._wish.inexact or self._wish.force or plan.left or self._errors)
-        shown = len(plan.keep) + len(done.placements) == len(wants.wanted)
+        shown = len(plan.keep) + len(done.placements) == len(asked.wanted) and not plan.grown
         # What is optional and could not be locked is asked for again each time: it may be there by now.
         whole = all(name in settled.lockfile.entries for name in settled.resources)
         self.clean = plain and shown and whole and settled.manifest is not None and not settled.manifest.warnings
@@ -274,6 +321,19 @@ class _Sync:
             written=written,
             errors=tuple(self._errors),
         )
+
+    def _inspect(self, place: Iterable[Wanted], held: Mapping[str, Blob]) -> list[Wanted]:
+        """What can be placed; of every archive it is known what comes out of it, before anything changes."""
+        ready: list[Wanted] = []
+        for want in place:
+            blob = held.get(want.artifact.digests.sha256 or "")
+            if blob is None:
+                continue
+            try:
+                ready.append(_with_extracted(want, blob, self._inspector) if _unknown(want) else want)
+            except DlmError as error:
+                self._errors.append(error)
+        return ready
 
     def _sort_errors(self, plan: Plan, haul: Haul) -> None:
         """Failing to get what is optional is a warning."""
@@ -300,7 +360,10 @@ class _Sync:
                 resource=want.artifact.resource,
                 found=survey.found[want.artifact.dest],
                 link=want.link,
-                executable=want.artifact.executable,
+                executable=want.artifact.program,
+                filename=want.artifact.filename,
+                extract=want.artifact.extract,
+                extracted=want.artifact.extracted,
             )
             for want in place
         ]
@@ -319,12 +382,16 @@ class _Sync:
             allow_outside=run.settings.allow_outside,
             force=self._wish.force,
         )
+        trees = notes(run)
+        for listing in done.listings:
+            trees.write(listing)
         run.state.finish(
             (*known, *done.placements),
             (*gone, *done.removed),
             folders=done.folders,
             folders_removed=done.folders_removed,
         )
+        trees.keep(digest for one in run.state.owned().values() for digest in one.digests)
         self._errors.extend(done.errors)
         self._errors.extend(_conflict_error(conflict) for conflict in done.left)
         _stop_at(self._errors, self._wish)
@@ -334,7 +401,7 @@ class _Sync:
         """The lockfile, last; not where part of it is missing or the mode forbids it."""
         if not self._settled.writable or self._settled.errors:
             return False
-        self.lockfile = _verified(self._settled.lockfile, held, haul)
+        self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
 
 
@@ -343,13 +410,19 @@ def _conflict_error(conflict: Conflict) -> DlmError:
     hint = "move it away, or run `dlm sync --force` to overwrite it" if conflict.forcible else "move it away"
     if conflict.policy:
         hint = "remove the link, or name its target under allow_outside in your config.yaml"
-    return kind(f"{conflict.dest}: {conflict.reason}", resource=conflict.resource, hint=hint)
+    return kind(f"{conflict.dest}: {conflict.reason}", resource=conflict.resource, hint=hint, details=conflict.details)
+
+
+def _grown(want: Wanted, found: Found) -> str:
+    return f"{want.artifact.dest} holds what dlm did not unpack there; it stays: {', '.join(found.edits)}"
 
 
 def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
     """Paths that are right: adopted, or the same file with another signature, which the state should know."""
     known: list[Placement] = []
     for want in plan.keep:
+        if want in plan.grown:
+            continue  # what came in is not dlm's
         found: Found = survey.found[want.artifact.dest]
         owned = survey.owned.get(want.artifact.dest)
         if found.placement is not None and (owned is None or owned.placement != found.placement):
@@ -394,4 +467,21 @@ def _verified(lockfile: Lockfile, held: Mapping[str, Blob], haul: Haul) -> Lockf
             headers = receipt.headers if receipt is not None and receipt.from_origin else {}
             seen.append(replace(one, verified=True, headers=headers))
         entries[name] = replace(entry, artifacts=tuple(seen))
+    return replace(lockfile, entries=entries)
+
+
+def _unpacked(lockfile: Lockfile, inspector: Inspector) -> Lockfile:
+    """The lockfile with what came out of archives that were not at hand when they were locked."""
+    entries: dict[str, LockEntry] = {}
+    for name, entry in lockfile.entries.items():
+        wish = wish_of(entry)
+        if wish is None or all(one.extracted is not None for one in entry.artifacts):
+            entries[name] = entry
+            continue
+        artifacts: list[LockedArtifact] = []
+        for one in entry.artifacts:
+            found = inspector.known(one.sha256, wish, one.filename) if one.extracted is None else None
+            # Whose content was looked at, its bytes were seen.
+            artifacts.append(one if found is None else replace(one, verified=True, extracted=found))
+        entries[name] = replace(entry, artifacts=tuple(artifacts))
     return replace(lockfile, entries=entries)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dlm.errors import DlmError, StaleError
-from dlm.model.lockfile import LockedArtifact, Lockfile
+from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Resource
-from dlm.model.plan import Found
-from dlm.place.survey import look
+from dlm.model.plan import Found, Owned
+from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import artifact_of, for_platform, gather
 from dlm.workflows.run import Run
 from dlm.workflows.settle import Modes
@@ -27,6 +27,8 @@ class Flaw:
         where: ``tree`` or ``cache``.
         what: ``missing``, ``differs`` (in the tree) or ``rotted`` (in the cache).
         subject: the path in the tree, or the file's name and digest.
+        expected, actual: sha256 or tree digest.
+        details: for a folder that an archive was unpacked into, what differs, one line each.
     """
 
     resource: str
@@ -35,12 +37,15 @@ class Flaw:
     subject: str
     expected: str
     actual: str | None = None
+    details: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.what == "missing":
             return f"{self.resource}: {self.subject} is missing"
         if self.what == "rotted":
             return f"{self.resource}: {self.subject} rotted in the cache and was set aside"
+        if self.details:
+            return f"{self.resource}: {self.subject} differs: {', '.join(self.details)}"
         seen = f"sha256 {self.actual}" if self.actual else "no plain file"
         return f"{self.resource}: {self.subject} differs: expected sha256 {self.expected}, found {seen}"
 
@@ -110,31 +115,38 @@ def _resources(lockfile: Lockfile) -> Mapping[str, Resource]:
 
 
 def _verify_tree(run: Run, lockfile: Lockfile, resources: Mapping[str, Resource]) -> tuple[int, list[Flaw]]:
-    wanted = [(entry.name, one) for entry in lockfile.entries.values() for one in for_platform(entry, run.platform)]
-    found = look(
-        run.files.root,
-        [one.dest for _, one in wanted],
-        run.state.owned(),
-        blob_path=run.store.path_of,
-        allow_outside=run.settings.allow_outside,
-        rehash=True,
-    )
+    wanted = [(entry, one) for entry in lockfile.entries.values() for one in for_platform(entry, run.platform)]
+    owned = run.state.owned()
+    folders = {one.dest for entry, one in wanted if is_folder(entry, one)}
+    found = survey(run, [one.dest for _, one in wanted], owned, folders=folders, rehash=True)
     flaws = [
         flaw
-        for name, one in wanted
-        if (flaw := _tree_flaw(name, one, found[one.dest], optional=resources[name].optional)) is not None
+        for entry, one in wanted
+        if (flaw := _tree_flaw(entry, one, found[one.dest], owned, optional=resources[entry.name].optional)) is not None
     ]
     return sum(one.sha256 is not None for one in found.values()), flaws
 
 
-def _tree_flaw(name: str, one: LockedArtifact, found: Found, *, optional: bool) -> Flaw | None:
-    if found.sha256 == one.sha256:
+def _tree_flaw(
+    entry: LockEntry, one: LockedArtifact, found: Found, owned: Mapping[str, Owned], *, optional: bool
+) -> Flaw | None:
+    if shows_locked(entry, one, found, owned):
         return None
+    name = entry.name
+    expected = one.sha256 if one.extracted is None else one.extracted.tree
     if found.kind == "absent" and found.problem is None:
         if optional:
             return None
-        return Flaw(resource=name, where="tree", what="missing", subject=one.dest, expected=one.sha256)
-    return Flaw(resource=name, where="tree", what="differs", subject=one.dest, expected=one.sha256, actual=found.sha256)
+        return Flaw(resource=name, where="tree", what="missing", subject=one.dest, expected=expected)
+    return Flaw(
+        resource=name,
+        where="tree",
+        what="differs",
+        subject=one.dest,
+        expected=expected,
+        actual=found.sha256,
+        details=found.edits,
+    )
 
 
 def _verify_cache(run: Run, lockfile: Lockfile) -> tuple[int, list[Flaw]]:
