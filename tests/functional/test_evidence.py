@@ -283,7 +283,7 @@ def test_no_bundle_is_a_recorded_absence_unless_one_is_demanded(world: World, de
 
 def test_an_sbom_that_states_the_digest(world: World, desk: Desk) -> None:
     body = world.site.body(SOURCE)
-    package = {"packageFileName": "Python-3.13.15.tar.xz", "checksums": []}
+    package: dict[str, Any] = {"packageFileName": "Python-3.13.15.tar.xz", "checksums": []}
     for digest, code in ((sha256(body), 0), (sha256(TOOL), 4)):
         package["checksums"] = [{"algorithm": "SHA256", "checksumValue": digest}]
         document = {"spdxVersion": "SPDX-2.3", "packages": [package]}
