@@ -231,7 +231,7 @@ class DownloadManager:
     def download(
         self,
         url: str | Descriptor,
-        dest: Literal[True] | None = None,
+        dest: StrPath | bool | None = None,
         newer_than: When | None = None,
         older_than: When | None = None,
         check_freshness: bool = False,
