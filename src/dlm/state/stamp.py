@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TICK_NS", "compare", "forget", "signature", "stamp_path", "write"]
 
 _FORMAT = "dlm-stamp-1"
+_SUM = 8
 #: Two changes closer than this may leave one mtime: a tick of the clocks that file systems take their time from.
 TICK_NS = 20_000_000
 
@@ -45,7 +46,10 @@ def compare(
     """
     try:
         with open(path, "rb") as file:
-            form, by, where, variables, noted, text = marshal.loads(file.read())  # noqa: S302 - the user's own file
+            sum_, data = file.read(_SUM), file.read()
+        if sum_ != _sum(data):
+            return None  # marshal may not be shown bytes that nobody wrote: it may take them for any size of anything
+        form, by, where, variables, noted, text = marshal.loads(data)  # noqa: S302 - the user's own file
         if (form, by, where) != (_FORMAT, _maker(version), root) or variables != _variables(environment):
             return None
         lstat = os.lstat
@@ -82,7 +86,7 @@ def write(
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(private, "wb") as file:
-            file.write(data)
+            file.write(_sum(data) + data)
         os.replace(private, path)
     except OSError:
         forget(private)
@@ -118,6 +122,10 @@ def _variables(environment: "Mapping[str, str]") -> "list[tuple[str, str]]":
         or name in _PLACES
         or name.startswith("XDG_")
     )
+
+
+def _sum(data: bytes) -> bytes:
+    return b"%08x" % binascii.crc32(data)
 
 
 def _maker(version: str) -> str:
