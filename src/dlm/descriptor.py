@@ -62,8 +62,8 @@ class Descriptor(Mapping[str, Any]):
         given = {**(_read(fname) if fname is not None else {}), **params}
         for name in given:
             _refuse_unknown(name)
-        # The URL of another descriptor has its query already.
-        base = url or given.get("baseurl") or given.get("url")
+        # The URL of another descriptor, whose items these may be, has its query already.
+        base = given.get("baseurl") or url or given.get("url")
         if not isinstance(base, str) or not base:
             raise UsageError("a download needs a URL", hint="give it as the first argument")
         self._parts = _parts(given.get("multipart"))
