@@ -6,6 +6,7 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 
 import h2.config
 import h2.connection
@@ -29,6 +30,7 @@ class _Connection:
         self._h2 = h2.connection.H2Connection(config)
         self._changed = threading.Condition()
         self._over = False
+        self._asked: dict[int, tuple[Request, bytearray]] = {}
 
     def serve(self) -> None:
         with self._changed:
@@ -46,9 +48,13 @@ class _Connection:
         with self._changed:
             for event in self._h2.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
-                    self._origin.spawn(self._stream, event.stream_id, self._request(event))
+                    self._asked[event.stream_id] = (self._request(event), bytearray())
                 elif isinstance(event, h2.events.DataReceived):
+                    self._asked[event.stream_id][1].extend(event.data)
                     self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    request, body = self._asked.pop(event.stream_id)
+                    self._origin.spawn(self._stream, event.stream_id, replace(request, body=bytes(body)))
             self._flush()
             self._changed.notify_all()
 

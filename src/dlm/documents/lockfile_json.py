@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -204,12 +205,17 @@ class _Reader:
         def number(word: str) -> Any:
             self.damaged(f"{word[:40]} is no number that a lockfile holds")
 
+        def fraction(word: str) -> float:
+            # The JSON body of a request may hold one; 1e400 would become infinity, which JSON has no word for.
+            value = float(word)
+            return value if math.isfinite(value) else number(word)
+
         def integer(word: str) -> int:
             return int(word) if len(word.lstrip("-")) < 20 else number(word)
 
         try:
             document = json.loads(
-                text, object_pairs_hook=pairs, parse_constant=number, parse_float=number, parse_int=integer
+                text, object_pairs_hook=pairs, parse_constant=number, parse_float=fraction, parse_int=integer
             )
             text.encode()
             if "\\ud" in text.lower():

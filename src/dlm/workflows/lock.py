@@ -25,6 +25,7 @@ from dlm.model.evidence import Piece, Provenance, Step
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Manifest, Resource, Variant
 from dlm.model.paths import check_filename, collision_key
+from dlm.model.request import RequestWish
 from dlm.model.selector import Selector, suggest
 from dlm.model.url import Url
 from dlm.resolve import direct
@@ -214,8 +215,8 @@ class _Work:
         self._transferred = 0
         self._policy = policy_of(run, manifest)
         # What is locked stays locked wherever its URL turns up again, under another name too.
-        self._pins = {one.url: one for _, one in old.artifacts()}
-        self._unpacked = {one.url: entry.request.get("extract") for entry, one in old.artifacts()}
+        self._pins = {(one.url, _asked(entry)): one for entry, one in old.artifacts()}
+        self._unpacked = {(one.url, _asked(entry)): entry.request.get("extract") for entry, one in old.artifacts()}
         self._inspector = Inspector()
 
     def sort_out(self) -> None:
@@ -310,9 +311,10 @@ class _Work:
         wish = resource.extract
         if wish is None:
             return one if one.extracted is None else replace(one, extracted=None)
-        old = self._pins.get(one.url)
+        key = (one.url, resource.ask.key())
+        old = self._pins.get(key)
         if old is not None and old.extracted is not None and old.sha256 == one.sha256:
-            same = self._unpacked[one.url] == wish.request() and wish.shape(old.filename) == wish.shape(one.filename)
+            same = self._unpacked[key] == wish.request() and wish.shape(old.filename) == wish.shape(one.filename)
             if same:
                 return replace(one, extracted=old.extracted)
         blob = self._run.store.get(one.digests) if one.verified else None
@@ -394,7 +396,7 @@ class _Work:
     def _settle(self, resource: Resource, artifact: Artifact) -> tuple[LockedArtifact | None, Artifact]:
         """What is known of an artifact without a request, and the artifact with all that it must match."""
         wish = self._wish
-        pin = self._pins.get(str(Url.parse(artifact.url)))
+        pin = self._pins.get((str(Url.parse(artifact.url)), artifact.ask.key()))
         if resource.name in wish.accept:
             accepted = wish.accept[resource.name]
             return None, replace(artifact, digests=Digests((accepted,)) if accepted else artifact.digests, size=None)
@@ -616,6 +618,17 @@ def _pinned_by_hand(resource: Resource) -> bool:
     """Whether the manifest itself says what the bytes must be: then no flag makes others acceptable."""
     parts: tuple[Resource | Variant, ...] = (resource, *resource.platforms)
     return any(one.digests or one.size is not None for one in parts) or any(one.digests for one in resource.files)
+
+
+def _asked(entry: LockEntry) -> str:
+    """What two entries share beside a URL if they ask it the same; empty for a plain GET."""
+    document = entry.request.get("request")
+    if not isinstance(document, dict):
+        return ""
+    try:
+        return RequestWish.from_request(document).key()
+    except (TypeError, ValueError):
+        return "unknown"  # what nobody understands pins nothing but itself
 
 
 def _movable(resource: Resource, entry: LockEntry) -> bool:

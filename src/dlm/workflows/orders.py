@@ -34,13 +34,19 @@ class Haul:
 
 
 def gather(
-    run: Run, artifacts: Sequence[Artifact], *, offline: str | None = None, most: Mapping[int, int] | None = None
+    run: Run,
+    artifacts: Sequence[Artifact],
+    *,
+    offline: str | None = None,
+    most: Mapping[int, int] | None = None,
+    lenient: bool = False,
 ) -> Haul:
     """Fetch every artifact that the store does not hold.
 
     Args:
         most: the most bytes that some of them may have, by their place; the user's setting holds for the others.
         offline: the flag or variable that forbids the network, or None.
+        lenient: whether any whole answer will do, as in ``Order.lenient``.
     """
     haul = Haul()
     if offline is not None:
@@ -55,7 +61,7 @@ def gather(
     where: dict[int, int] = {}
     for index, artifact in enumerate(artifacts):
         try:
-            order = _order(run, artifact, (most or {}).get(index))
+            order = replace(_order(run, artifact, (most or {}).get(index)), lenient=lenient)
         except DlmError as error:
             error.resource = error.resource or artifact.resource
             haul.errors[index] = error
@@ -129,7 +135,9 @@ def artifact_of(resource: Resource, locked: LockedArtifact) -> Artifact:
         return plain
     for artifact in direct.artifacts(resource):
         if artifact.platform == locked.platform and str(Url.parse(artifact.url)) == locked.url:
-            return replace(plain, url=artifact.url, mirrors=artifact.mirrors, headers=artifact.headers)
+            return replace(
+                plain, url=artifact.url, mirrors=artifact.mirrors, headers=artifact.headers, ask=artifact.ask
+            )
     return plain
 
 

@@ -222,7 +222,7 @@ def test_a_later_version_is_refused_clearly() -> None:
         ('{"version": NaN}', "NaN is no number that a lockfile holds"),
         ('{"version": -Infinity}', "-Infinity is no number"),
         ('{"version": 1e400}', "1e400 is no number"),
-        ('{"version": 1.0}', "1.0 is no number"),
+        ('{"version": 1.0}', "no version"),
         ('{"version": ' + "9" * 6000 + "}", "9 is no number"),
         ('{"version": 1, "resources": {}, "x": "\\ud800"}', "it holds a lone surrogate"),
         ('{"version": 1, "resources": {}, "x": "\ud800"}', "not UTF-8"),
