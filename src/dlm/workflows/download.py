@@ -22,7 +22,7 @@ from dlm.model.url import Url
 from dlm.ports import Cache, Claim, Clock, Fetcher, Store, Variables
 from dlm.store.single import SingleStore
 
-__all__ = ["Brought", "Means", "Shelf", "ToCache", "obtain", "to_file", "to_memory"]
+__all__ = ["Brought", "Means", "Shelf", "ToCache", "obtain", "replacing", "to_file", "to_memory"]
 
 #: Seconds between two looks at a claim that another thread or process has.
 _FIRST_LOOK, _LONGEST_LOOK = 0.02, 0.5
@@ -125,15 +125,26 @@ def to_file(ask: Ask, path: str, fetcher: Fetcher, clock: Clock) -> Brought:
         LocalError: something else than a file stands there, or the disk refuses.
         DlmError: it could not be had; a file that was there is untouched.
     """
+    with replacing(path) as (file, draft):
+        return _single(ask, file, draft, fetcher, clock)
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[tuple[BinaryIO, str]]:
+    """A new file under a private name, and that name; it takes the place of ``path`` (absolute) if all goes well.
+
+    Raises:
+        LocalError: something else than a file stands there, or the disk refuses.
+    """
     target = os.path.realpath(path)
     if os.path.lexists(target) and not os.path.isfile(target):
-        raise LocalError(f"{path} is no plain file", hint="give the path of a file as dest")
+        raise LocalError(f"{path} is no plain file", hint="give the path of a file")
     folder, name = os.path.split(target)
     draft = os.path.join(folder, f".{name[:80]}.{secrets.token_hex(6)}.part")
     try:
         os.makedirs(folder, exist_ok=True)
         with open(draft, "x+b") as file:
-            brought = _single(ask, file, draft, fetcher, clock)
+            yield file, draft
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, target)
@@ -145,7 +156,6 @@ def to_file(ask: Ask, path: str, fetcher: Fetcher, clock: Clock) -> Brought:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(draft)
-    return brought
 
 
 def to_memory(ask: Ask, fetcher: Fetcher, clock: Clock) -> tuple[io.BytesIO, Brought]:

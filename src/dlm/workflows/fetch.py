@@ -6,21 +6,24 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from dlm.errors import DlmError, IntegrityError, LocalError, OfflineError, UsageError
 from dlm.model.artifact import Artifact, Blob
 from dlm.model.events import Warned
 from dlm.model.plan import Found, Placing
 from dlm.model.selector import suggest
+from dlm.model.transfer import Arrived, Order
 from dlm.place.place import carry_out
 from dlm.place.survey import look
+from dlm.store.single import SingleStore
 from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
+from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather, sources_of
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import Modes, Settled, alone, settle
 
-__all__ = ["FetchReport", "fetch", "fetch_alone", "put", "refuse_unfit"]
+__all__ = ["FetchReport", "fetch", "fetch_alone", "fetch_past_cache", "put", "refuse_unfit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +83,44 @@ def fetch_alone(run: Run, artifact: Artifact, modes: Modes) -> Blob:
         held = run.store.get(artifact.digests)
         if held is not None:
             return held
-    haul = gather(run, [artifact], offline=modes.offline)
+    # Whoever sends something asks a program, which may well say 201, or nothing at all.
+    haul = gather(run, [artifact], offline=modes.offline, lenient=artifact.ask.body is not None)
     failure: DlmError | None = one_or_all(haul.errors.values())
-    if isinstance(failure, IntegrityError):
-        failure.hint = "make sure of the address and of the digest that --sha256 gives"
-    elif isinstance(failure, OfflineError):
+    if isinstance(failure, OfflineError):
         failure.hint = "run it once without --offline" if artifact.digests else "give its --sha256, too"
     if failure is not None:
-        raise failure
+        raise _of_alone(failure)
     return haul.arrived[0].blob
+
+
+def fetch_past_cache(run: Run, artifact: Artifact, file: BinaryIO, path: str, modes: Modes) -> Blob:
+    """Fetch one artifact that stands in no manifest into ``file``, and neither ask nor fill the store.
+
+    Args:
+        path: where the file lies, ``""`` for memory.
+
+    Raises:
+        DlmError: it could not be had.
+    """
+    if modes.offline is not None:
+        raise OfflineError(
+            f"{artifact.filename} is to come past the cache, and {modes.offline} forbids the network",
+            resource=artifact.resource,
+            hint="leave one of them out",
+        )
+    order = Order(artifact=artifact, sources=sources_of(run, artifact), lenient=artifact.ask.body is not None)
+    for outcome in run.fetcher().fetch([order], SingleStore(file, path)):
+        if isinstance(outcome, Arrived):
+            return outcome.blob
+        raise _of_alone(outcome.error)
+    raise UsageError("nothing was asked for")
+
+
+def _of_alone(error: DlmError) -> DlmError:
+    """The error of a fetch that no manifest asked for, with the next step there."""
+    if isinstance(error, IntegrityError):
+        error.hint = "make sure of the address and of the digest that --sha256 gives"
+    return error
 
 
 def refuse_unfit(path: str) -> Found:

@@ -1,0 +1,173 @@
+"""``dlm fetch URL``: one file that stands in no manifest."""
+
+from __future__ import annotations
+
+import io
+import json
+import mimetypes
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlm.cli.command import Border, Result, mode
+from dlm.errors import UsageError
+from dlm.model.artifact import Artifact, Blob
+from dlm.model.digest import Digest, Digests
+from dlm.model.request import Body, Part, RequestWish, canonical_json
+from dlm.model.url import Url
+from dlm.workflows.download import replacing
+from dlm.workflows.fetch import fetch_alone, fetch_past_cache, put, refuse_unfit
+from dlm.workflows.run import Run
+from dlm.workflows.settle import Modes
+
+__all__ = ["UrlWish", "fetch_url"]
+
+_HELP = "run `dlm fetch --help`"
+_STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlWish:
+    """What the flags say of a URL."""
+
+    sha256: str | None = None
+    output: str | None = None
+    header: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    json_body: str | None = None
+    form: tuple[str, ...] = ()
+    no_cache: bool = False
+
+    def flags(self) -> dict[str, bool]:
+        """Which flags are given."""
+        return {
+            "--sha256": self.sha256 is not None,
+            "-o": self.output is not None,
+            "--header": bool(self.header),
+            "--data": bool(self.data),
+            "--json-body": self.json_body is not None,
+            "--form": bool(self.form),
+            "--no-cache": self.no_cache,
+        }
+
+
+def fetch_url(border: Border, text: str, wish: UrlWish) -> Result:
+    """Fetch it, and put it where it is wanted.
+
+    Raises:
+        UsageError: the flags do not go together, or make no request.
+        DlmError: it could not be had.
+    """
+    from dlm import __version__
+    from dlm.cli.files import DocumentFiles
+    from dlm.cli.host import build_run
+
+    artifact = _artifact(text, wish)
+    output = wish.output
+    if wish.no_cache and output is None:
+        raise UsageError("--no-cache keeps the file nowhere", hint="say with -o where it is to be")
+    if output == _STDOUT and border.console.json:
+        raise UsageError("-o - and --format json both want stdout", hint="give -o a file")
+    files = DocumentFiles(border.directory, None, os.path.join(border.directory, "downloads.lock"))
+    run = build_run(border.settings, files, border.console, border.environment, __version__)
+    modes = Modes(offline=mode("offline"))
+    if output == _STDOUT:
+        blob = _to_stdout(run, artifact, wish, modes)
+    elif output is None:
+        blob = fetch_alone(run, artifact, modes)
+        border.console.data(blob.path)
+    else:
+        target = os.path.normpath(os.path.join(border.directory, output))
+        refuse_unfit(target)
+        if wish.no_cache:
+            with replacing(target) as (file, draft):
+                blob = fetch_past_cache(run, artifact, file, draft, modes)
+        else:
+            blob = fetch_alone(run, artifact, modes)
+            put(run, blob, target)
+        border.console.say(f"{output}: {blob.size} bytes, sha256 {blob.sha256}")
+    return Result(document={"path": output or blob.path, "size": blob.size, "sha256": blob.sha256})
+
+
+def _to_stdout(run: Run, artifact: Artifact, wish: UrlWish, modes: Modes) -> Blob:
+    """Nothing is written before all of it is here and checked."""
+    out = sys.stdout.buffer
+    if wish.no_cache:
+        buffer = io.BytesIO()
+        blob = fetch_past_cache(run, artifact, buffer, "", modes)
+        out.write(buffer.getbuffer())
+    else:
+        blob = fetch_alone(run, artifact, modes)
+        with open(blob.path, "rb") as file:
+            while piece := file.read(1024 * 1024):
+                out.write(piece)
+    out.flush()
+    return blob
+
+
+def _artifact(text: str, wish: UrlWish) -> Artifact:
+    try:
+        url = Url.parse(text)
+        digests = Digests((Digest.parse(wish.sha256),)) if wish.sha256 is not None else Digests()
+    except ValueError as error:
+        raise UsageError(f"{'--sha256: ' if 'digest' in str(error) else ''}{error}", hint=_HELP) from error
+    name = url.filename or url.host
+    body = _body(wish)
+    return Artifact(
+        resource=name,
+        filename=name,
+        url=text,
+        dest="",
+        digests=digests,
+        headers=_headers(wish.header),
+        ask=RequestWish(method="GET" if body is None else "POST", body=body),
+    )
+
+
+def _headers(given: tuple[str, ...]) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for line in given:
+        name, colon, value = line.partition(":")
+        name = name.strip()
+        if not colon or not name:
+            raise UsageError("--header is written as 'Name: value'", hint=_HELP)
+        headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+    return headers
+
+
+def _body(wish: UrlWish) -> Body | None:
+    kinds = [flag for flag in ("--data", "--json-body", "--form") if wish.flags()[flag]]
+    if len(kinds) > 1:
+        raise UsageError(f"{' and '.join(kinds)} are different bodies", hint="give one of them")
+    if wish.data:
+        return Body(form=tuple(_fields("--data", wish.data)))
+    if wish.json_body is not None:
+        try:
+            return Body(json=canonical_json(json.loads(wish.json_body)))
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"--json-body is no JSON: {error}", hint=_HELP) from error
+    if wish.form:
+        return Body(parts=tuple(_part(name, value) for name, value in _fields("--form", wish.form)))
+    return None
+
+
+def _fields(flag: str, given: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for field in given:
+        name, equals, value = field.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{flag} is written as NAME=VALUE", hint=_HELP)
+        yield name, value
+
+
+def _part(name: str, value: str) -> Part:
+    if not value.startswith("@"):
+        return Part(name=name, text=value)
+    path = Path(value[1:])
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--form {name}: {path} cannot be read: {error.strerror}", hint=_HELP) from error
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return Part(name=name, data=data, filename=path.name, content_type=kind)
