@@ -32,12 +32,12 @@ from dlm.model.events import Event, Fetched, Progress
 from dlm.model.selector import suggest
 from dlm.model.settings import Settings
 from dlm.model.url import Url
-from dlm.workflows.download import Brought, Means, Shelf, ToCache, obtain, to_file, to_memory
+from dlm.workflows.download import Brought, Line, Means, Shelf, ToCache, obtain, to_file, to_memory
 
 if TYPE_CHECKING:
     from dlm.cli.progress import BarMeter
     from dlm.fetch.fetcher import HttpFetcher
-    from dlm.ports import Cache
+    from dlm.ports import Cache, Credentials
 
 __all__ = ["Descriptor", "Download", "DownloadManager", "cache_records"]
 
@@ -51,7 +51,7 @@ _CHECKS = ("auto", "etag", "modified", "size", "hash")
 _ALIASES = {"timeout": "stall_timeout", "connecttimeout": "connect_timeout", "cainfo": "ca_file"}
 _SETTINGS = (
     "backend", "connect_timeout", "stall_timeout", "stall_rate", "retry_backoff", "retry_budget", "max_size",
-    "ca_file", "proxy",
+    "ca_file", "proxy", "netrc",
 )  # fmt: skip
 _OPTIONS = ("path", "pkg", "cache", "progress", "retries", *_ALIASES, *_SETTINGS)
 #: The folder below a cache's own that holds blobs and locks.
@@ -144,7 +144,7 @@ class DownloadManager:
         timeout: seconds without enough progress before an attempt is given up, as the setting ``stall_timeout``.
         connecttimeout: seconds to reach a server, as the setting ``connect_timeout``.
         cainfo: certificates to trust instead of the system's, as the setting ``ca_file``.
-        **options: other settings of dlm that concern transfers, by name: ``proxy``, ``max_size``,
+        **options: other settings of dlm that concern transfers, by name: ``proxy``, ``netrc``, ``max_size``,
             ``retry_backoff``, ``retry_budget`` and so on. What is not given comes from the user's configuration.
 
     Attributes:
@@ -167,6 +167,7 @@ class DownloadManager:
         self._settings = _settings({name: value for name, value in given.items() if name not in {"path", "pkg"}})
         self._clock = SystemClock()
         self._reporter = _Reporter(given.get("progress", True))
+        self._credentials = _credentials(self._settings, self._clock)
         self._lock = threading.Lock()
         self._fetchers: dict[tuple[tuple[str, Any], ...], HttpFetcher] = {}
         self.cache_dir = _cache_dir(given)
@@ -313,18 +314,23 @@ class DownloadManager:
             force=bool(force_download),
             keep_old=bool(keep_old),
         )
-        fetcher = self._fetcher(desc)
+        line = Line(
+            fetcher=self._fetcher(desc),
+            clock=self._clock,
+            rewrite=self._settings.rewrite,
+            credentials=self._credentials,
+        )
         with self._reporter.showing():
             if dest is None or isinstance(dest, bool):
                 if dest is not False and self._shelf is not None and self._cache is not None:
-                    means = Means(shelf=self._shelf, store=self._cache, fetcher=fetcher, clock=self._clock)
+                    means = Means(shelf=self._shelf, store=self._cache, line=line)
                     brought = obtain(ask, wish, means)
                     assert brought.kept is not None, "what comes from the cache is kept there"
                     return _download(desc, brought.kept.path, ask, brought)
-                buffer, brought = to_memory(ask, fetcher, self._clock)
+                buffer, brought = to_memory(ask, line)
                 return _download(desc, buffer, ask, brought)
             path = os.path.abspath(os.fspath(dest))
-            return _download(desc, os.fspath(dest), ask, to_file(ask, path, fetcher, self._clock))
+            return _download(desc, os.fspath(dest), ask, to_file(ask, path, line))
 
     def records(self, uri: str | None = None) -> list[dict[str, Any]]:
         """What the cache tells of its downloads, as :func:`cache_records` does; empty where there is no cache."""
@@ -470,6 +476,15 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         flags["retries"] = _attempts(given["retries"])
     settings, _ = load_settings(dict(os.environ), {name: _plain(value) for name, value in flags.items()})
     return settings
+
+
+def _credentials(settings: Settings, clock: SystemClock) -> Credentials | None:
+    """What the user's configuration sends to origins; None where it says nothing."""
+    if not settings.hosts and not settings.netrc:
+        return None
+    from dlm.cli.credentials import UserCredentials
+
+    return UserCredentials(settings, dict(os.environ), clock)
 
 
 def _checked(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -503,6 +503,15 @@ class TestRequests:
         told = echoed(make().download(address, dest=False))
         assert told["headers"]["authorization"] == "Basic bWU6cGFzcw=="
 
+    def test_a_netrc_that_is_named(self, make: Make, origin: Origin, tmp_path: Path) -> None:
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password pass\n")
+        manager = make(netrc=tmp_path / "netrc")
+        told = echoed(manager.download(origin.url + "/echo", dest=False))
+        assert told["headers"]["authorization"] == "Basic bWU6cGFzcw=="
+        own = {"Authorization": "Bearer own"}
+        told = echoed(manager.download(origin.url + "/echo", dest=False, headers=own))
+        assert told["headers"]["authorization"] == "Bearer own"
+
     def test_redirects(self, cached: DownloadManager, origin: Origin) -> None:
         origin.route("/end", Response(200, (("ETag", '"end"'),), b"x"))
         found = cached.get(origin.route("/a", redirect("/end", 302, ("ETag", '"hop"'), ("X-Hop", "1"))))

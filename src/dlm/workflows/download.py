@@ -17,12 +17,13 @@ from dlm.model.artifact import Blob, Receipt, Validators
 from dlm.model.digest import Digest, Digests
 from dlm.model.disposition import disposition_name, safe_name
 from dlm.model.download import Ask, CheckMethod, Kept, shown_url
+from dlm.model.rewrite import RewriteRule
 from dlm.model.transfer import Arrived, Known, Order
 from dlm.model.url import Url
-from dlm.ports import Cache, Claim, Clock, Fetcher, Store, Variables
+from dlm.ports import Cache, Claim, Clock, Credentials, Fetcher, Store, Variables
 from dlm.store.single import SingleStore
 
-__all__ = ["Brought", "Means", "Shelf", "ToCache", "obtain", "replacing", "to_file", "to_memory"]
+__all__ = ["Brought", "Line", "Means", "Shelf", "ToCache", "obtain", "replacing", "to_file", "to_memory"]
 
 #: Seconds between two looks at a claim that another thread or process has.
 _FIRST_LOOK, _LONGEST_LOOK = 0.02, 0.5
@@ -42,13 +43,26 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The way to servers.
+
+    Attributes:
+        rewrite, credentials: what the user's configuration puts in place of addresses, and sends to origins.
+    """
+
+    fetcher: Fetcher
+    clock: Clock
+    rewrite: tuple[RewriteRule, ...] = ()
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What a request is answered with where there is a cache."""
 
     shelf: Shelf
     store: Cache
-    fetcher: Fetcher
-    clock: Clock
+    line: Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +123,7 @@ def obtain(ask: Ask, wish: ToCache, means: Means) -> Brought:
     shelf, plain = means.shelf, wish.check is None and not wish.force
     found = shelf.find(ask, newer_than=wish.newer_than, older_than=wish.older_than) if plain else None
     if found is None:
-        with _claimed(means.store, f"download:{ask.key}", means.clock):
+        with _claimed(means.store, f"download:{ask.key}", means.line.clock):
             # Somebody else may have fetched it while this one waited.
             found = shelf.find(ask, newer_than=wish.newer_than, older_than=wish.older_than)
             if not plain or found is None:
@@ -118,7 +132,7 @@ def obtain(ask: Ask, wish: ToCache, means: Means) -> Brought:
     return _brought(found, None)
 
 
-def to_file(ask: Ask, path: str, fetcher: Fetcher, clock: Clock) -> Brought:
+def to_file(ask: Ask, path: str, line: Line) -> Brought:
     """Fetch anew into the file ``path`` (absolute), which is replaced atomically; its folders are made.
 
     Raises:
@@ -126,7 +140,7 @@ def to_file(ask: Ask, path: str, fetcher: Fetcher, clock: Clock) -> Brought:
         DlmError: it could not be had; a file that was there is untouched.
     """
     with replacing(path) as (file, draft):
-        return _single(ask, file, draft, fetcher, clock)
+        return _single(ask, file, draft, line)
 
 
 @contextlib.contextmanager
@@ -158,21 +172,21 @@ def replacing(path: str) -> Iterator[tuple[BinaryIO, str]]:
             os.unlink(draft)
 
 
-def to_memory(ask: Ask, fetcher: Fetcher, clock: Clock) -> tuple[io.BytesIO, Brought]:
+def to_memory(ask: Ask, line: Line) -> tuple[io.BytesIO, Brought]:
     """Fetch anew into memory; the buffer stands at its beginning.
 
     Raises:
         DlmError: it could not be had.
     """
     buffer = io.BytesIO()
-    brought = _single(ask, buffer, "", fetcher, clock)
+    brought = _single(ask, buffer, "", line)
     buffer.seek(0)
     return buffer, brought
 
 
-def _single(ask: Ask, file: BinaryIO, path: str, fetcher: Fetcher, clock: Clock) -> Brought:
-    begun = clock.time()
-    arrived = _fetch(_order(ask), SingleStore(file, path), fetcher)
+def _single(ask: Ask, file: BinaryIO, path: str, line: Line) -> Brought:
+    begun = line.clock.time()
+    arrived = _fetch(_order(ask, line), SingleStore(file, path), line.fetcher)
     filename = _filename(ask, arrived.receipt)
     return Brought(
         kept=None,
@@ -180,7 +194,7 @@ def _single(ask: Ask, file: BinaryIO, path: str, fetcher: Fetcher, clock: Clock)
         sha256=arrived.blob.sha256,
         size=arrived.blob.size,
         filename=filename,
-        attrs=_attrs(ask, arrived, filename, begun, clock.time()),
+        attrs=_attrs(ask, arrived, filename, begun, line.clock.time()),
     )
 
 
@@ -197,14 +211,15 @@ def _claimed(store: Store, key: str, clock: Clock) -> Iterator[None]:
 
 
 def _obtain(ask: Ask, wish: ToCache, found: Kept | None, means: Means) -> Brought:
-    shelf, store, fetcher, clock = means.shelf, means.store, means.fetcher, means.clock
+    shelf, store, line = means.shelf, means.store, means.line
+    fetcher, clock = line.fetcher, line.clock
     begun = clock.time()
     try:
         known = None if wish.force else found or shelf.find(ask)
-        if known is not None and wish.check == "size" and ask.repeatable and _same_size(ask, known, fetcher):
+        if known is not None and wish.check == "size" and ask.repeatable and _same_size(ask, known, line):
             return _brought(_confirm(shelf, known, begun), None)
         for left in reversed(range(_TRIES)):
-            arrived = _fetch(_order(ask, _condition(ask, known, wish.check)), store, fetcher)
+            arrived = _fetch(_order(ask, line, _condition(ask, known, wish.check)), store, fetcher)
             store.settle()
             if known is not None and arrived.receipt.status == 304 and arrived.blob.sha256 == known.sha256:
                 return _brought(_confirm(shelf, known, begun), arrived.receipt)
@@ -238,10 +253,9 @@ def _confirm(shelf: Shelf, known: Kept, begun: float) -> Kept:
     return shelf.read(shelf.confirm(known, {"last_checked": _stamp(begun)}))
 
 
-def _order(ask: Ask, known: Known | None = None) -> Order:
-    return Order(
-        artifact=ask.artifact, sources=sources(ask.artifact, _VERBATIM), known=known, lenient=True, variant=ask.key
-    )
+def _order(ask: Ask, line: Line, known: Known | None = None) -> Order:
+    found = sources(ask.artifact, _VERBATIM, rewrite=line.rewrite, credentials=line.credentials)
+    return Order(artifact=ask.artifact, sources=found, known=known, lenient=True, variant=ask.key)
 
 
 def _fetch(order: Order, store: Store, fetcher: Fetcher) -> Arrived:
@@ -267,9 +281,9 @@ def _condition(ask: Ask, known: Kept | None, check: CheckMethod | None) -> Known
     return Known(digests=Digests((Digest("sha256", known.sha256),)), size=known.size, validators=validators)
 
 
-def _same_size(ask: Ask, known: Kept, fetcher: Fetcher) -> bool:
+def _same_size(ask: Ask, known: Kept, line: Line) -> bool:
     """Whether the server has as many bytes as are at hand; False also where it does not tell."""
-    [answer] = fetcher.ask([_order(ask)])
+    [answer] = line.fetcher.ask([_order(ask, line)])
     if answer.error is not None:
         raise answer.error
     return answer.size == known.size
