@@ -167,6 +167,9 @@ class Writer(Protocol):
 class Store(Protocol):
     """The content-addressed store. Every method may be called from any thread and any number of processes."""
 
+    #: Whether its writers take pieces in any order.
+    scatters: ClassVar[bool]
+
     def get(self, digests: Digests) -> Blob | None:
         """The blob that ``digests`` name, checked: re-hashed if its file changed since it was last known good.
 

@@ -79,6 +79,18 @@ def _seconds(minimum: float) -> Callable[[Any], float]:
     return parse
 
 
+def _split(value: Any) -> str:
+    """``auto``, ``off`` or a number."""
+    word = "off" if value is False else str(value).lower()  # YAML reads off as false
+    if word in {"auto", "off"}:
+        return word
+    try:
+        number = _integer(1)(value)
+    except ValueError:
+        raise ValueError("expected auto, off or a number of connections") from None
+    return "off" if number == 1 else str(number)
+
+
 def _shared(value: Any) -> bool:
     """``group``, or a word for yes or no."""
     word = str(value).lower()
@@ -330,6 +342,8 @@ TABLE: tuple[Setting, ...] = (
             "Seconds before the first further attempt; doubled for each after it."),
     Setting("retry_budget", "retry_budget", "DLM_RETRY_BUDGET", _seconds(0),
             "Most seconds spent waiting on one artifact."),
+    Setting("split", "split", "DLM_SPLIT", _split,
+            "Connections for one large file: auto (several where a server limits each), off, or how many."),
     Setting("max_size", "max_size", "DLM_MAX_SIZE", _size, "Most bytes that one artifact may have."),
     Setting("ca_file", "ca_file", "DLM_CA_FILE", _path,
             "Certificates to trust instead of the system's (PEM); SSL_CERT_FILE is taken too."),

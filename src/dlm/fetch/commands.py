@@ -25,6 +25,7 @@ __all__ = [
     "Span",
     "Start",
     "Tell",
+    "Trim",
     "Wait",
 ]
 
@@ -85,6 +86,14 @@ class Accept:
 
 
 @dataclass(frozen=True, slots=True)
+class Trim:
+    """The body of an attempt is wanted up to byte ``end`` of the file alone; then the attempt ends."""
+
+    attempt: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """The body of an attempt is not wanted; a small one may be read to keep the connection."""
 
@@ -128,4 +137,4 @@ class Tell:
     event: Event
 
 
-Command = Start | Cancel | Begin | Accept | Drop | Wait | Commit | Reuse | Fail | Tell
+Command = Start | Cancel | Begin | Accept | Trim | Drop | Wait | Commit | Reuse | Fail | Tell

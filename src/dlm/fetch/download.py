@@ -11,7 +11,7 @@ how long to wait and when to give up. Rules: RFC 9110 (semantics), RFC 9112 (fra
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,9 +27,10 @@ from dlm.fetch.answers import (
     phrase,
     resumable,
 )
-from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Span, Start, Tell, Wait
+from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Span, Start, Tell, Trim, Wait
 from dlm.fetch.retry import RetryPolicy, passing_failure, passing_status, retry_after
 from dlm.fetch.scrub import Scrubber
+from dlm.fetch.split import Split, SplitPolicy
 from dlm.model.artifact import Validators, kept_headers
 from dlm.model.digest import Digests, new_hash
 from dlm.model.events import Fetching, Retrying, SourceFailed, Warned
@@ -131,6 +132,7 @@ class _Attempt:
     head: Head | None = None
     at: int = 0
     length: int | None = None
+    beside: bool = False
 
 
 class Download:
@@ -150,6 +152,7 @@ class Download:
         common: Sequence[tuple[str, str]] = (),
         limit: Limit | None = None,
         empty_allowed: bool = False,
+        split: SplitPolicy | None = None,
     ) -> None:
         """Args:
         order: what to fetch, and from where.
@@ -158,6 +161,7 @@ class Download:
         common: headers of every request, unless the user has one of the same name.
         limit: most bytes that are accepted.
         empty_allowed: whether no bytes at all are a fine answer even where nothing pins them.
+        split: when several spans may be asked for at the same time; None where the writer takes them in order only.
         """
         if not order.sources:
             raise ValueError("an order without a source")
@@ -180,6 +184,9 @@ class Download:
         self._waited = 0.0
         self._asked = 0
         self._live: dict[int, _Attempt] = {}
+        self._split_policy = split or SplitPolicy()
+        self._split: Split | None = None
+        self._lead: _Attempt | None = None
         self._over = False
         self._announced = False
         # Sources that contradicted themselves about a piece: asked for the whole file only from then on.
@@ -206,6 +213,11 @@ class Download:
     def total(self) -> int | None:
         """The size of the file, as far as it is known."""
         return self._total if self._total is not None else self._artifact.size
+
+    @property
+    def splitting(self) -> bool:
+        """Whether several spans are under way or may be: :meth:`measured` is to be told once a second."""
+        return self._split is not None
 
     @property
     def complete(self) -> bool:
@@ -281,7 +293,7 @@ class Download:
         if attempt is None or attempt.head is not None or head.status < 200:
             return []
         attempt.head = head
-        judged = self._judge(attempt, head, now)
+        judged = self._judge_beside(attempt, head) if attempt.beside else self._judge(attempt, head, now)
         if not isinstance(judged, _Verdict):
             return judged
         attempt.verdict = judged
@@ -293,8 +305,10 @@ class Download:
         attempt = self._live.pop(number, None)
         if attempt is None or self._over:
             return []
-        if attempt.verdict is not None:
+        if attempt.verdict is not None and not attempt.beside:
             return self._act(attempt, attempt.verdict)
+        if self._split is not None and number in self._split:
+            return self._span_ended(self._split, attempt, ending, received)
         if attempt.head is None:
             return self._unanswered(attempt, ending.failure or Failure.CLOSED)
         self._held = attempt.at + received
@@ -309,6 +323,19 @@ class Download:
             # Every byte that was announced is here; how the connection ended then is no matter.
             return self._arrived(attempt)
         return self._again(attempt, self._sentence(attempt, ending.failure), failure=ending.failure)
+
+    def noted(self, taken: Mapping[int, int]) -> None:
+        """How many bytes each attempt has brought so far; tells where spans may be cut."""
+        if self._split is not None:
+            self._split.note(taken)
+            self._held = self._split.held
+
+    def measured(self, now: float, received: int) -> list[Command]:
+        """All attempts together have brought ``received`` bytes until ``now`` (monotonic seconds)."""
+        if self._split is None or self._over:
+            return []
+        self._split.measure(now, received)
+        return self._spread(self._split)
 
     def woke(self) -> list[Command]:
         """A wait is over."""
@@ -512,7 +539,8 @@ class Download:
         attempt.at, attempt.length = 0, total
         # Only validators of the origin are written down: what a later run finds has no other mark of its maker.
         noted = self._validators if self._sources[attempt.source].origin else Validators()
-        return [Begin(noted, total), *self._accept(attempt, self._limit(total))]
+        accepted = self._accept(attempt, self._limit(total))
+        return [Begin(noted, total), *accepted, *self._consider_split(attempt, head, ranges=False)]
 
     def _piece(self, attempt: _Attempt, head: Head) -> _Verdict | list[Command]:
         """Take a 206 only where it is what was asked for, of what the first answer announced."""
@@ -539,7 +567,7 @@ class Download:
         piece.pop("content-md5", None)
         self._kept = piece | self._kept
         attempt.at, attempt.length = start, end - start
-        return self._accept(attempt, end - start)
+        return [*self._accept(attempt, end - start), *self._consider_split(attempt, head, ranges=True)]
 
     def _accept(self, attempt: _Attempt, limit: int | None) -> list[Command]:
         accept = Accept(attempt.number, attempt.at, limit)
@@ -577,6 +605,79 @@ class Download:
         if self._pinned and whole == f"bytes */{self._held}" and expected in {None, self._held}:
             return _Verdict(means="commit")
         return _Verdict(means="restart", reason="the server has no such piece of the file")
+
+    # -- several spans at once -----------------------------------------------------------------------------------
+
+    def _consider_split(self, attempt: _Attempt, head: Head, *, ranges: bool) -> list[Command]:
+        """Whether the rest of what ``attempt`` brings may come over further connections too."""
+        policy, total = self._split_policy, self._total
+        offered = ranges or (head.get("accept-ranges") or "").strip().lower() == "bytes"
+        if (
+            policy.most < 2
+            or total is None
+            or total - attempt.at < policy.least
+            or not offered
+            or head.version != "1.1"  # streams of one HTTP/2 connection share what it gets
+            or attempt.method != "GET"
+            or attempt.source in self._whole_only
+            or self._validators.strong is None
+            or (attempt.span.end is not None and attempt.span.end < total)
+        ):
+            return []
+        self._split, self._lead = Split(policy, attempt.number, attempt.at, total), attempt
+        return self._spread(self._split)
+
+    def _spread(self, split: Split) -> list[Command]:
+        """Attempts for the spans that are to run beside those that do."""
+        lead = self._lead
+        assert lead is not None, "a split has a first attempt"
+        commands: list[Command] = []
+        while (claim := split.claim()) is not None:
+            if claim.victim is not None:
+                commands.append(Trim(claim.victim, claim.span.start))
+            # Where redirects led, which is where the validator is from.
+            attempt = replace(lead, span=claim.span, head=None, verdict=None, conditional=False, beside=True)
+            commands.append(self._start(attempt))
+            split.began(attempt.number, claim.span)
+        return commands
+
+    def _judge_beside(self, attempt: _Attempt, head: Head) -> _Verdict | list[Command]:
+        """Exactly the span that was asked for, of exactly the same representation, or nothing."""
+        span, length = attempt.span, body_length(head)
+        wrong = _Verdict(means="again", reason="another answer than to the same request before")
+        if head.status != 206 or not framed(head) or span.end is None:
+            return wrong
+        if content_range(head) != (span.start, span.end, self._total) or length not in {None, span.end - span.start}:
+            return wrong
+        if head.get("etag") != self._validators.strong:
+            return wrong
+        self._pieced = True
+        attempt.at, attempt.length = span.start, span.end - span.start
+        return self._accept(attempt, span.end - span.start)
+
+    def _span_ended(self, split: Split, attempt: _Attempt, ending: Ending, received: int) -> list[Command]:
+        lead = self._lead
+        assert lead is not None, "a split has a first attempt"
+        whole = split.ended(attempt.number, received)
+        self._held = split.held
+        if split.complete:
+            cancelled = self._unsplit()
+            self._held = self._total or 0
+            return [*cancelled, *self._arrived(lead)]
+        more = self._spread(split) if whole or split.running else []
+        if split.running:
+            return more
+        # Nobody is left who works: on from what has no gap before it, one request at a time and as patiently as ever.
+        self._unsplit()
+        self._split_policy = SplitPolicy()
+        failure = ending.failure or Failure.CUT
+        return self._again(lead, self._sentence(lead, failure), failure=failure)
+
+    def _unsplit(self) -> list[Command]:
+        cancelled: list[Command] = [Cancel(number) for number in self._live]
+        self._live.clear()
+        self._split = None
+        return cancelled
 
     # -- acting on a verdict -------------------------------------------------------------------------------------
 
@@ -804,6 +905,7 @@ class Download:
         self._validators = Validators()
         self._pieced = False
         self._kept = {}
+        self._split = None
 
     def _worth_keeping(self) -> bool:
         """Whether a later run can make use of what is held: with a pin always, else only what the origin sent."""

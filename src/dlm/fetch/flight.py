@@ -41,7 +41,9 @@ class Flight:
         self._recorded = False
         self._over = False
         limit = bench.size_limit if order.most is None else Limit(order.most, "the limit for such a file", None)
-        self._machine = bench.machine(order, limit, empty_allowed=order.lenient)
+        self._machine = bench.machine(
+            order, limit, empty_allowed=order.lenient, split=bench.split if store.scatters else None
+        )
         self._transfer = bench.transfer(self._machine, self, order.artifact, loop)
 
     def launch(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import Protocol
 
 from dlm.errors import DlmError, IntegrityError
-from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Start, Tell, Wait
+from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Start, Tell, Trim, Wait
 from dlm.fetch.download import Download
 from dlm.fetch.loop import Exchange, Loop, Sink
 from dlm.fetch.proxies import proxy_for
@@ -24,6 +25,8 @@ __all__ = ["Body", "Owner", "Transfer"]
 _PROGRESS = 0.1
 #: Bytes of an unwanted body that are read at most to keep its connection.
 _DRAIN = 16 * 1024
+#: Seconds between two measurements of the rate of what comes over several connections.
+_MEASURE = 0.5
 
 
 class Body(Protocol):
@@ -100,6 +103,10 @@ class Transfer:
         self._sinks: dict[int, _Intake | _Drain] = {}
         self._begun = clock.monotonic()
         self._over = False
+        self._measuring = False
+        self._offset = 0
+        #: Held while a piece is taken: a backend may have a thread for each attempt.
+        self.taking = threading.Lock()
         self._md5: Hash | None = None
         self._reported = self._begun
         self.transferred = 0
@@ -140,7 +147,11 @@ class Transfer:
         """The head of an attempt came."""
         if head.get("content-md5") is not None and head.status == 200:
             self._md5 = hashlib.new("md5", usedforsecurity=False)
+        self._note()
         self._obey(self._machine.answered(number, head, self._clock.time()))
+        if self._machine.splitting and not self._measuring:
+            self._measuring = True
+            self._measure()
         return self._sinks.get(number)
 
     def ended(self, number: int, ending: Ending) -> None:
@@ -148,6 +159,7 @@ class Transfer:
         self._live.pop(number, None)
         if self._over:
             return
+        self._note()
         sink = self._sinks.pop(number, None)
         if ending.failure is not None and ending.note:
             self._reporter.emit(Note(self._machine.clean(f"{self._artifact.label}: {ending.failure}: {ending.note}")))
@@ -157,13 +169,15 @@ class Transfer:
             if sink.error is not None:
                 self._obey(self._machine.broke(sink.error))
                 return
-            if sink.overrun:
+            if sink.overrun and not sink.trimmed:
                 ending = Ending(Failure.TOO_LONG)
         self._obey(self._machine.ended(number, ending, received))
 
     def took(self, data: bytes, received: int) -> None:
         """``data`` went into the body, which has ``received`` bytes from its beginning now."""
         self.transferred += len(data)
+        if self._machine.splitting:
+            received = self._offset + self.transferred
         if self._md5 is not None:
             self._md5.update(data)
         now = self._clock.monotonic()
@@ -183,6 +197,10 @@ class Transfer:
                     self._send(command)
                 case Accept():
                     self._accept(command)
+                case Trim():
+                    sink = self._sinks.get(command.attempt)
+                    if isinstance(sink, _Intake):
+                        sink.trim(command.end)
                 case Drop():
                     if command.small:
                         self._sinks[command.attempt] = _Drain()
@@ -235,7 +253,22 @@ class Transfer:
         assert self._body is not None, "accept comes after start"
         if command.at:
             self._md5 = None
+        if not any(isinstance(sink, _Intake) for sink in self._sinks.values()):
+            self._offset = command.at - self.transferred
         self._sinks[command.attempt] = _Intake(self, self._body, command.at, command.limit)
+
+    def _note(self) -> None:
+        if self._machine.splitting:
+            taken = {number: sink.taken for number, sink in self._sinks.items() if isinstance(sink, _Intake)}
+            self._machine.noted(taken)
+
+    def _measure(self) -> None:
+        if self._over or not self._machine.splitting:
+            self._measuring = False
+            return
+        self._note()
+        self._obey(self._machine.measured(self._clock.monotonic(), self.transferred))
+        self._loop.after(_MEASURE, self._measure)
 
     def _wake(self) -> None:
         if not self._over:
@@ -297,7 +330,7 @@ class _Drain:
 class _Intake:
     """Takes the body of one attempt into the transfer's body at its place."""
 
-    __slots__ = ("_at", "_body", "_limit", "_transfer", "error", "overrun", "taken")
+    __slots__ = ("_at", "_body", "_limit", "_transfer", "error", "overrun", "taken", "trimmed")
 
     def __init__(self, transfer: Transfer, body: Body, at: int, limit: int | None) -> None:
         self._transfer = transfer
@@ -306,13 +339,26 @@ class _Intake:
         self._limit = limit
         self.taken = 0
         self.overrun = False
+        self.trimmed = False
         self.error: DlmError | None = None
 
+    def trim(self, end: int) -> None:
+        """Take no more than comes before byte ``end`` of the file."""
+        with self._transfer.taking:
+            self._limit = end - self._at
+            self.trimmed = True
+
     def __call__(self, data: bytes) -> bool:
-        count = len(data)
-        if self._limit is not None and self.taken + count > self._limit:
+        with self._transfer.taking:
+            return self._take(data)
+
+    def _take(self, data: bytes) -> bool:
+        if self._limit is not None and self.taken + len(data) > self._limit:
             self.overrun = True
-            return False
+            if not self.trimmed:
+                return False
+            data = data[: max(0, self._limit - self.taken)]
+        count = len(data)
         try:
             self._body.write(data, self._at + self.taken)
         except DlmError as error:
@@ -320,4 +366,4 @@ class _Intake:
             return False
         self.taken += count
         self._transfer.took(data, self._at + self.taken)
-        return True
+        return not (self.trimmed and self._limit is not None and self.taken >= self._limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dlm.fetch.download import Download, Limit
 from dlm.fetch.loop import Limits, Loop
 from dlm.fetch.retry import RetryPolicy
+from dlm.fetch.split import SplitPolicy
 from dlm.fetch.transfer import Owner, Transfer
 from dlm.model.artifact import Artifact
 from dlm.model.settings import Settings
@@ -33,10 +34,13 @@ class Workbench:
         #: What the user allows an artifact to weigh.
         self.size_limit = None if settings.max_size is None else Limit(settings.max_size)
         self._policy = RetryPolicy.of(settings)
+        self.split = SplitPolicy.of(settings)
         # Neither the user nor the machine can be told from this.
         self._common = (("Accept", "*/*"), ("User-Agent", f"dlm/{version}"))
 
-    def machine(self, order: Order, limit: Limit | None, *, empty_allowed: bool = False) -> Download:
+    def machine(
+        self, order: Order, limit: Limit | None, *, empty_allowed: bool = False, split: SplitPolicy | None = None
+    ) -> Download:
         """The rules for one order."""
         return Download(
             order,
@@ -45,6 +49,7 @@ class Workbench:
             common=self._common,
             limit=limit,
             empty_allowed=empty_allowed,
+            split=split,
         )
 
     def transfer(self, machine: Download, owner: Owner, artifact: Artifact, loop: Loop) -> Transfer:

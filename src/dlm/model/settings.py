@@ -32,6 +32,8 @@ class Settings:
         retries: further attempts per source after the first, for failures that may pass.
         retry_backoff: seconds before the first further attempt; doubled for each one after, with jitter.
         retry_budget: most seconds spent waiting on one artifact.
+        split: whether a large file comes over several connections: ``auto`` (where that is measured to be a gain),
+            ``off``, or how many.
         max_size: most bytes that one artifact may have, None for no limit.
         ca_file: certificates to trust instead of the system's, a PEM file.
         proxy: address of a proxy for all requests; None takes ``HTTP(S)_PROXY`` and ``NO_PROXY``.
@@ -63,6 +65,7 @@ class Settings:
     retries: int = 4
     retry_backoff: float = 0.5
     retry_budget: float = 120.0
+    split: str = "auto"
     max_size: int | None = None
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, Validators
@@ -32,6 +33,8 @@ class CachedirStore:
         root: the folder, absolute.
         layers: folders of lower caches, in dlm's own format.
     """
+
+    scatters: ClassVar[bool] = True
 
     def __init__(self, root: str, clock: Clock, reporter: Reporter, *, layers: Sequence[str] = ()) -> None:
         self._entries = Cachedir(root, clock)

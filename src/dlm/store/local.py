@@ -39,6 +39,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
@@ -84,6 +85,8 @@ class LocalStore:
 
     Every method raises LocalError where the disk refuses, naming the path and the operation.
     """
+
+    scatters: ClassVar[bool] = True
 
     def __init__(
         self, root: str, clock: Clock, reporter: Reporter, *, layers: Sequence[str] = (), shared: bool = False

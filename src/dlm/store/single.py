@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from dlm.errors import IntegrityError
 from dlm.model.artifact import Blob, Validators
@@ -24,6 +24,8 @@ class SingleStore:
         file: empty, open for reading and writing; it belongs to the caller.
         path: where it lies, for messages and for the blob; ``""`` for memory.
     """
+
+    scatters: ClassVar[bool] = False
 
     def __init__(self, file: BinaryIO, path: str = "") -> None:
         self._file = file

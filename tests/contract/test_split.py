@@ -1,0 +1,152 @@
+"""One file over several connections, with every backend, from origins that are more and less helpful."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlm.errors import IntegrityError, NetworkError
+from tests.support.fetching import BACKENDS, WRONG, Kit, kit, order, sha256
+from tests.support.origin import Handler, Raw, Request, Reset, Response, Static
+
+BODY = bytes(range(256)) * 4096 * 8  # 8 MiB
+
+
+@pytest.fixture(params=BACKENDS)
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
+    with kit(tmp_path, request.param, split="4") as one:
+        yield one
+
+
+def beside(request: Request) -> bool:
+    """Whether a request asks for a span that another attempt does not reach."""
+    return request.range is not None and request.range[1] is not None
+
+
+def some_fail(answer: Handler | Response | Raw, times: int) -> Handler:
+    """An honest file, but for the first ``times`` spans that are asked for beside others."""
+    honest = Static(BODY)
+    left = [times]
+    lock = threading.Lock()
+
+    def handle(request: Request) -> Response | Raw:
+        with lock:
+            fails = beside(request) and left[0] > 0
+            left[0] -= fails
+        if not fails:
+            return honest(request)
+        return answer(request) if callable(answer) else answer
+
+    return handle
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_it_arrives_over_several(made: Kit, pinned: bool) -> None:
+    url = made.origin.route("/big.bin", Static(BODY))
+    found = made.arrive(order(url, digests=sha256(BODY) if pinned else None))
+    assert made.bytes_of(found) == BODY
+    assert found.receipt.headers["etag"] == '"v1"'
+    assert found.receipt.headers["content-length"] == str(len(BODY))
+    whole, *spans = made.origin.requests
+    assert whole.range is None
+    assert len(spans) >= 3
+    assert {one.get("if-range") for one in spans} == {'"v1"'}
+    assert all(one.range is not None and one.range[1] is not None for one in spans)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        Static(BODY, etag=None),
+        Static(BODY, etag='W/"v1"'),
+        Static(BODY, ranges=False),
+        Static(BODY[: 2 * 1024 * 1024]),
+    ],
+    ids=["no-etag", "weak-etag", "no-ranges", "small"],
+)
+def test_without_what_it_takes_one_request_is_all(made: Kit, handler: Static) -> None:
+    url = made.origin.route("/big.bin", handler)
+    assert made.bytes_of(made.arrive(order(url))) == handler.body
+    assert len(made.origin.requests) == 1
+
+
+@pytest.mark.parametrize("split", ["off", "auto"])
+def test_by_itself_only_what_is_large_and_slow(made: Kit, split: str) -> None:
+    url = made.origin.route("/big.bin", Static(BODY))
+    made.with_settings(split=split).arrive(order(url))
+    assert len(made.origin.requests) == 1
+
+
+def test_streams_of_one_connection_are_no_gain(tmp_path: Path) -> None:
+    with kit(tmp_path, "curl", "h2", split="4") as one:
+        assert one.bytes_of(one.arrive(order(one.origin.route("/big.bin", Static(BODY))))) == BODY
+        assert len(one.origin.requests) == 1
+
+
+def _other_span(request: Request) -> Response:
+    assert request.range is not None
+    start = request.range[0] + 1
+    headers = (("ETag", '"v1"'), ("Content-Range", f"bytes {start}-{start + 9}/{len(BODY)}"))
+    return Response(206, headers, BODY[start : start + 10])
+
+
+def _cut_span(request: Request) -> Response:
+    answer = Static(BODY)(request)
+    assert isinstance(answer.body, bytes)
+    return replace(answer, body=[answer.body[:300_000], Reset()], length=len(answer.body))
+
+
+@pytest.mark.fault("H15")
+@pytest.mark.fault("H18")
+@pytest.mark.parametrize("times", [1, 3, 50])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(503, (("Retry-After", "0"),)),
+        Response(404),
+        Raw([Reset()]),
+        Static(b"x" * len(BODY), etag='"v2"'),
+        _other_span,
+        _cut_span,
+    ],
+    ids=["503", "404", "reset", "changed", "other-span", "cut"],
+)
+def test_spans_that_fail_are_brought_by_others(made: Kit, answer: Handler | Response | Raw, times: int) -> None:
+    url = made.origin.route("/big.bin", some_fail(answer, times))
+    found = made.arrive(order(url))
+    assert made.bytes_of(found) == BODY
+
+
+@pytest.mark.promise(3)
+def test_a_later_run_goes_on_where_one_that_failed_has_no_gap(made: Kit) -> None:
+    impatient = made.with_settings(retries=0)
+    first = Response(
+        200,
+        (("ETag", '"v1"'), ("Accept-Ranges", "bytes")),
+        [BODY[: 512 * 1024], Reset()],
+        length=len(BODY),
+    )
+    url = made.origin.route("/big.bin", some_fail(Response(404), 99))
+    made.origin.route("/big.bin", lambda request: Response(404) if beside(request) else first)
+    assert isinstance(impatient.lose(order(url)), NetworkError)
+    before = len(made.origin.requests)
+    made.origin.route("/big.bin", Static(BODY))
+    found = made.arrive(order(url))
+    assert made.bytes_of(found) == BODY
+    resumed = made.origin.requests[before]
+    assert resumed.range is not None
+    assert 0 < resumed.range[0] <= 512 * 1024
+    assert found.receipt.transferred < len(BODY)
+
+
+@pytest.mark.fault("I01")
+def test_the_whole_is_held_against_its_pin(made: Kit) -> None:
+    url = made.origin.route("/big.bin", Static(BODY))
+    error = made.lose(order(url, digests=WRONG))
+    assert isinstance(error, IntegrityError)
+    assert str(sha256(BODY).sha256) in error.message
+    assert made.origin.requests[-1].range is None
