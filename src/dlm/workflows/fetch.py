@@ -19,7 +19,7 @@ from dlm.place.survey import look
 from dlm.store.single import SingleStore
 from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather, sources_of
+from dlm.workflows.orders import Haul, artifacts_of, blobs, for_platform, gather, sources_of
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import Modes, Settled, alone, settle
 
@@ -182,7 +182,7 @@ def _wanted(
         if not here:
             passed_over.append(entry.name)
         refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
-        wanted.extend(artifact_of(settled.resources[entry.name], one) for one in here if meets(policy, one))
+        wanted.extend(artifacts_of(settled.resources[entry.name], [one for one in here if meets(policy, one)]))
     return wanted, tuple(passed_over), refused
 
 

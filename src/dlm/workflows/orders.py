@@ -17,7 +17,7 @@ from dlm.model.url import Url
 from dlm.resolve import direct
 from dlm.workflows.run import Run
 
-__all__ = ["Haul", "artifact_of", "for_platform", "gather", "sources_of"]
+__all__ = ["Haul", "artifact_of", "artifacts_of", "for_platform", "gather", "sources_of"]
 
 
 @dataclass(slots=True)
@@ -117,28 +117,35 @@ def _sources(run: Run, artifact: Artifact) -> tuple[Source, ...]:
 
 
 def artifact_of(resource: Resource, locked: LockedArtifact) -> Artifact:
-    """A locked artifact as something to fetch and place: pins from the lockfile, the rest from the resource."""
-    plain = Artifact(
-        resource=resource.name,
-        filename=locked.filename,
-        url=locked.url,
-        dest=locked.dest,
-        version=locked.version,
-        platform=locked.platform,
-        digests=locked.digests,
-        size=locked.size,
-        executable=resource.executable,
-        extract=resource.extract,
-        extracted=locked.extracted if resource.extract is not None else None,
-    )
-    if resource.selector is not None:
-        return plain
-    for artifact in direct.artifacts(resource):
-        if artifact.platform == locked.platform and str(Url.parse(artifact.url)) == locked.url:
-            return replace(
-                plain, url=artifact.url, mirrors=artifact.mirrors, headers=artifact.headers, ask=artifact.ask
-            )
-    return plain
+    """A locked artifact as something to fetch and place; for many of one resource see :func:`artifacts_of`."""
+    return artifacts_of(resource, (locked,))[0]
+
+
+def artifacts_of(resource: Resource, locked: Iterable[LockedArtifact]) -> list[Artifact]:
+    """Locked artifacts as something to fetch and place: pins from the lockfile, the rest from the resource."""
+    written: dict[tuple[str | None, str], Artifact] = {}
+    if resource.selector is None:
+        written = {(one.platform, str(Url.parse(one.url))): one for one in direct.artifacts(resource)}
+    found: list[Artifact] = []
+    for one in locked:
+        plain = Artifact(
+            resource=resource.name,
+            filename=one.filename,
+            url=one.url,
+            dest=one.dest,
+            version=one.version,
+            platform=one.platform,
+            digests=one.digests,
+            size=one.size,
+            executable=resource.executable,
+            extract=resource.extract,
+            extracted=one.extracted if resource.extract is not None else None,
+        )
+        own = written.get((one.platform, one.url))
+        if own is not None:
+            plain = replace(plain, url=own.url, mirrors=own.mirrors, headers=own.headers, ask=own.ask)
+        found.append(plain)
+    return found
 
 
 def for_platform(entry: LockEntry, platform: str | None) -> tuple[LockedArtifact, ...]:

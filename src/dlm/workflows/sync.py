@@ -23,7 +23,7 @@ from dlm.planning import make_plan, shows
 from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
 from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifact_of, blobs, for_platform, gather
+from dlm.workflows.orders import Haul, artifacts_of, blobs, for_platform, gather
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import Modes, Settled, alone, refuse_unknown_groups, settle
 from dlm.workflows.stamping import no_op_text
@@ -186,7 +186,8 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
         if not here:
             passed_over.append(entry.name)
         link = "copy" if resource.extract is not None else resource.link or run.settings.link
-        wanted.extend(Wanted(artifact=artifact_of(resource, one), link=link) for one in here if meets(policy, one))
+        met = artifacts_of(resource, [one for one in here if meets(policy, one)])
+        wanted.extend(Wanted(artifact=artifact, link=link) for artifact in met)
         refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
     for entry in settled.before.entries.values():
         # What the manifest still asks for and could not be locked this time stays where it is.

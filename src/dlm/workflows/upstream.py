@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dlm.errors import DlmError, StaleError
-from dlm.model.artifact import Validators
+from dlm.model.artifact import Artifact, Validators
 from dlm.model.lockfile import LockedArtifact
 from dlm.model.manifest import Resource
 from dlm.model.transfer import Answered, Known, Order
-from dlm.workflows.orders import artifact_of, sources_of
+from dlm.workflows.orders import artifacts_of, sources_of
 from dlm.workflows.run import Run
 
 __all__ = ["Upstream", "UpstreamStanding", "ask", "ask_all"]
@@ -76,9 +76,10 @@ def ask(run: Run, pairs: Sequence[tuple[Resource, LockedArtifact]]) -> tuple[Ups
     found: dict[int, Upstream] = {}
     orders: list[Order] = []
     where: list[int] = []
+    artifacts = _artifacts(pairs)
     for number, (resource, locked) in enumerate(pairs):
         try:
-            orders.append(_order(run, resource, locked))
+            orders.append(_order(run, artifacts[number], locked))
             where.append(number)
         except DlmError as error:
             found[number] = Upstream(resource=resource.name, artifact=locked, standing="unknown", detail=error.message)
@@ -88,8 +89,21 @@ def ask(run: Run, pairs: Sequence[tuple[Resource, LockedArtifact]]) -> tuple[Ups
     return tuple(found[number] for number in range(len(pairs)))
 
 
-def _order(run: Run, resource: Resource, locked: LockedArtifact) -> Order:
-    artifact = artifact_of(resource, locked)
+def _artifacts(pairs: Sequence[tuple[Resource, LockedArtifact]]) -> dict[int, Artifact]:
+    """The artifact of each pair; those of one resource are made together."""
+    together: dict[str, list[int]] = {}
+    for number, (resource, _) in enumerate(pairs):
+        together.setdefault(resource.name, []).append(number)
+    return {
+        number: artifact
+        for numbers in together.values()
+        for number, artifact in zip(
+            numbers, artifacts_of(pairs[numbers[0]][0], [pairs[one][1] for one in numbers]), strict=True
+        )
+    }
+
+
+def _order(run: Run, artifact: Artifact, locked: LockedArtifact) -> Order:
     known = Known(
         digests=locked.digests,
         size=locked.size,

@@ -11,7 +11,7 @@ from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Resource
 from dlm.model.plan import Found, Owned
 from dlm.workflows.extraction import is_folder, shows_locked, survey
-from dlm.workflows.orders import artifact_of, for_platform, gather
+from dlm.workflows.orders import artifacts_of, for_platform, gather
 from dlm.workflows.run import Run
 from dlm.workflows.settle import Modes
 from dlm.workflows.sync import SyncReport, SyncWish, sync
@@ -102,7 +102,11 @@ def _refill(
 ) -> tuple[int, tuple[DlmError, ...]]:
     """Fetch what rotted in the store and was not needed for the tree."""
     rotted = {flaw.expected for flaw in flaws}
-    wanted = {one.sha256: artifact_of(resources[entry.name], one) for entry, one in lockfile.artifacts()}
+    wanted = {
+        one.sha256: artifact
+        for entry in lockfile.entries.values()
+        for one, artifact in zip(entry.artifacts, artifacts_of(resources[entry.name], entry.artifacts), strict=True)
+    }
     missing = [
         artifact for sha256, artifact in wanted.items() if sha256 in rotted and run.store.get(artifact.digests) is None
     ]
