@@ -14,10 +14,14 @@ from typing import Any
 
 from dlm.model.artifact import Blob
 from dlm.model.download import READY, Ask, Kept
-from dlm.store.cachedir import Cachedir, CachedirEntry, local_stamp
+from dlm.store.cachedir import Cachedir, CachedirEntry, cachedir_key
 from dlm.store.writer import disk_error
 
 __all__ = ["CachedirDownloads"]
+
+#: The attribute that tells requests apart whose keys there are the same: types, the order of lists, and what separates
+#: fields are lost in those, and of an uploaded file nothing but its name counts.
+_OWN_KEY = "dlm_key"
 
 
 class CachedirDownloads:
@@ -28,14 +32,21 @@ class CachedirDownloads:
 
     def find(self, ask: Ask, *, newer_than: float | None = None, older_than: float | None = None) -> Kept | None:
         """The newest version that is whole and lies within the bounds; dates there are whole seconds of local time."""
-        entry = self._cache.lookup(
-            ask.legacy_uri,
-            ask.legacy_params,
-            newer_than=None if newer_than is None else local_stamp(newer_than),
-            older_than=None if older_than is None else local_stamp(older_than),
-            read=False,
-        )
-        return None if entry is None else _kept(entry)
+        for entry in self._versions(ask):
+            date = _seconds(entry.date)
+            if newer_than is not None and date <= newer_than:
+                continue
+            if older_than is not None and date >= older_than:
+                continue
+            if self._cache.is_good(entry):
+                return _kept(entry)
+        return None
+
+    def _versions(self, ask: Ask) -> Iterator[CachedirEntry]:
+        """The versions of a request, newest first, without those of another request that has the same key there."""
+        for entry in self._cache.by_key(cachedir_key(ask.legacy_uri, ask.legacy_params)):
+            if entry.attrs.get(_OWN_KEY) in {None, ask.key}:
+                yield entry
 
     def read(self, kept: Kept) -> Kept:
         """Count a reading, where that can be done."""
@@ -61,13 +72,13 @@ class CachedirDownloads:
             source,
             ask.legacy_uri,
             ask.legacy_params,
-            attrs,
+            {**attrs, _OWN_KEY: ask.key},
             sha256=blob.sha256,
             file_name=ask.artifact.dest,
             shown=_shown(ask),
         )
         if not keep_old:
-            for older in self._cache.by_key(entry.key):
+            for older in list(self._versions(ask)):
                 if older.row != entry.row:
                     self._cache.trash(older)
         return _kept(entry)
