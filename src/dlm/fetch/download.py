@@ -216,7 +216,7 @@ class Download:
 
     @property
     def splitting(self) -> bool:
-        """Whether several spans are under way or may be: :meth:`measured` is to be told once a second."""
+        """Whether several spans are under way or may be: :meth:`measured` is to be told now and then."""
         return self._split is not None
 
     @property
@@ -653,7 +653,11 @@ class Download:
             return wrong
         self._pieced = True
         attempt.at, attempt.length = span.start, span.end - span.start
-        return self._accept(attempt, span.end - span.start)
+        accepted = self._accept(attempt, span.end - span.start)
+        if self._split is not None and self._split.end_of(attempt.number) < span.end:
+            # Another attempt took the rest before this one was answered.
+            accepted.append(Trim(attempt.number, self._split.end_of(attempt.number)))
+        return accepted
 
     def _span_ended(self, split: Split, attempt: _Attempt, ending: Ending, received: int) -> list[Command]:
         lead = self._lead

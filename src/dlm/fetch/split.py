@@ -117,6 +117,10 @@ class Split:
         """Whether all bytes are here."""
         return self.held >= self._total
 
+    def end_of(self, number: int) -> int:
+        """Where the span of attempt ``number`` ends by now."""
+        return self._parts[number].end
+
     def note(self, taken: Mapping[int, int]) -> None:
         """How many bytes each attempt has brought."""
         for number, count in taken.items():

@@ -45,7 +45,7 @@ class HostSettings:
     token: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     client: ClientCertificate | None = None
-    helper: tuple[str, ...] = ()
+    helper: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

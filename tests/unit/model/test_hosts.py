@@ -60,5 +60,7 @@ def test_where_nobody_reads_along() -> None:
 
 
 def test_no_secret_shows() -> None:
-    entry = HostSettings(user="s3cret", password="s3cret", token="s3cret", headers={"a": "s3cret"})
+    entry = HostSettings(
+        user="s3cret", password="s3cret", token="s3cret", headers={"a": "s3cret"}, helper=("x", "s3cret")
+    )
     assert "s3cret" not in repr(entry)
