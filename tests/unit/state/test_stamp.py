@@ -202,7 +202,9 @@ def test_two_projects_have_two_stamps() -> None:
 
 
 def test_importing_it_is_next_to_nothing() -> None:
-    code = "import os, sys; before = set(sys.modules); import dlm.cli.shortcut; print(sorted(set(sys.modules) - before))"
+    code = (
+        "import os, sys; before = set(sys.modules); import dlm.cli.shortcut; print(sorted(set(sys.modules) - before))"
+    )
     source = str(Path(__file__).resolve().parents[3] / "src")
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {source!r}); {code}"],
