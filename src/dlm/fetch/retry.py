@@ -14,7 +14,7 @@ __all__ = ["RetryPolicy", "http_date", "passing_failure", "passing_status", "ret
 
 #: Statuses that ask to come back: RFC 9110 15.5.9 (408), RFC 8470 (425), RFC 6585 (429).
 _PASSING = frozenset({408, 425, 429})
-#: Server errors that no waiting mends: not implemented, version, extension, network login.
+#: Server errors that no waiting mends: an unknown method, version, extension, network login.
 _LASTING = frozenset({501, 505, 510, 511})
 _FINAL_FAILURES = frozenset({Failure.TLS, Failure.PROXY_DENIED, Failure.PRIVATE, Failure.TOO_LONG, Failure.STOPPED})
 _FAR_FUTURE = 1e9
