@@ -1,0 +1,40 @@
+"""What a run from the lockfile does not load: an image that only syncs waits for no parser of manifests."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.support.cli import Desk
+from tests.support.world import World
+
+
+def loaded(desk: Desk, *arguments: str) -> set[str]:
+    """Every module that a command imports."""
+    ran = desk.dlm(*arguments, program=[sys.executable, "-X", "importtime", "-m", "dlm"]).ok()
+    return {line.rpartition("|")[2].strip() for line in ran.err.splitlines() if line.startswith("import time:")}
+
+
+def test_a_frozen_sync_loads_neither_pydantic_nor_yaml(world: World, either: Desk) -> None:
+    either.manifest(
+        "version: 1\nresources:\n"
+        f"  - {{name: data, url: '{world.file('/data.csv', b'one')}', dest: in/}}\n"
+        "  - {selector: 'python:3.12.*:source-release:xz', dest: in/}\n"
+    )
+    either.dlm("lock").ok()
+    either.dlm("cache", "clean").ok()
+    (either.root / "downloads.yaml").unlink()
+    fetched = loaded(either, "sync", "--frozen")
+    assert either.tree()["in/data.csv"] == b"one"
+    again = loaded(either, "sync", "--frozen", "--offline")
+    for modules in (fetched, again):
+        assert "dlm.workflows.sync" in modules, "the names are those of modules"
+        assert not modules & {"pydantic", "pydantic_core", "yaml", "rich", "sigstore", "cryptography"}
+    other = "pycurl" if either.variables["DLM_BACKEND"] == "requests" else "requests"
+    assert other not in fetched, "one backend is enough"
+    assert not again & {"pycurl", "requests"}, "nothing is fetched"
+
+
+def test_a_warm_fetch_loads_no_parser_either(world: World, desk: Desk) -> None:
+    desk.manifest(f"version: 1\nresources: ['{world.file('/data.csv', b'one')}']\n")
+    desk.dlm("lock").ok()
+    assert not loaded(desk, "fetch", "--frozen") & {"pydantic", "yaml", "pycurl", "requests"}
