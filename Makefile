@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format schemas docs snapshots example-lock clean
+.PHONY: demo test check format schemas docs interop snapshots example-lock clean
 
 demo: $(VENV)/.installed ## install, start a stand-in python.org on loopback, and walk through lock, sync and verify
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,9 @@ schemas: $(VENV)/.developed ## write schemas/ from the models
 
 docs: $(VENV)/.developed ## write the reference pages of docs/ from the settings and the commands
 	$(BIN)/python -m dlm.cli.reference docs
+
+interop: $(VENV)/.developed ## hold the layout of cachedir against the real package, in an environment of its own
+	$(BIN)/python -m tests.interop.with_cachedir
 
 snapshots: $(VENV)/.developed ## accept what the commands print now
 	$(BIN)/python -m pytest tests/functional --snapshot-update

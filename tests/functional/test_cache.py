@@ -144,6 +144,22 @@ def test_verify_finds_rot_and_repair_fetches_that_alone(world: World, desk: Desk
     desk.dlm("verify").ok()
 
 
+def test_repair_asks_for_nothing_that_is_not_broken(world: World, desk: Desk) -> None:
+    """What is optional and not there is no flaw, and is not fetched by the way."""
+    project(world, desk, ["f0.bin", "f1.bin"])
+    with (desk.root / "downloads.yaml").open("a") as file:
+        file.write(f"- {{url: '{world.url}/f2.bin', dest: data/, optional: true}}\n")
+    world.file("/f2.bin", FILES["f2.bin"])
+    desk.dlm("sync").ok()
+    for name in ("f0.bin", "f2.bin"):
+        (desk.root / "data" / name).unlink()
+        blob(desk, name).unlink()
+    count = world.count
+    desk.dlm("verify", "--repair").ok()
+    assert world.paths[count:] == ["/f0.bin"]
+    assert not (desk.root / "data" / "f2.bin").exists()
+
+
 @pytest.mark.fault("I07")
 def test_cache_verify_says_what_was_damaged(world: World, desk: Desk) -> None:
     project(world, desk)

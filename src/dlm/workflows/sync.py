@@ -42,6 +42,7 @@ class SyncWish:
         check: only look; the report's ``drift`` says whether anything differs.
         dry_run: only plan.
         keep_going: place what could be had though other things could not.
+        only: the paths that may be placed, None for all of them.
     """
 
     groups: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class SyncWish:
     check: bool = False
     dry_run: bool = False
     keep_going: bool = False
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ class _Wants:
     resources: Mapping[str, Resource] = field(default_factory=dict)
 
 
-def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
+def _wants(run: Run, settled: Settled, groups: tuple[str, ...], only: frozenset[str] | None = None) -> _Wants:
     wanted: list[Wanted] = []
     passed_over: list[str] = []
     asked: set[str] = set()
@@ -186,9 +188,10 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...]) -> _Wants:
         if not here:
             passed_over.append(entry.name)
         link = "copy" if resource.extract is not None else resource.link or run.settings.link
-        met = artifacts_of(resource, [one for one in here if meets(policy, one)])
+        chosen = [one for one in here if only is None or one.dest in only]
+        met = artifacts_of(resource, [one for one in chosen if meets(policy, one)])
         wanted.extend(Wanted(artifact=artifact, link=link) for artifact in met)
-        refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
+        refused.extend(refusals(policy, ((entry, one) for one in chosen), run.files.lockfile_name))
     for entry in settled.before.entries.values():
         # What the manifest still asks for and could not be locked this time stays where it is.
         if entry.name in settled.resources and entry.name not in settled.lockfile.entries:
@@ -286,7 +289,7 @@ class _Sync:
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
             remove_leftover_folders(run.files.root, run.state.leftovers, run.settings.allow_outside)
-        asked = _wants(run, settled, self._wish.groups)
+        asked = _wants(run, settled, self._wish.groups, self._wish.only)
         plan, survey, wants = _plan(run, settled, asked, self._wish, self._inspector)
         self.wanted = asked.wanted
         self._errors.extend(wants.refused)

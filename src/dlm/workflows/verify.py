@@ -92,7 +92,9 @@ def verify(run: Run, modes: Modes, *, repair: bool = False) -> VerifyReport:
     if not repair or not flaws:
         return report
     # The lockfile alone counts: a repair brings back what was locked, whatever the manifest says by now.
-    repaired = sync(run, Modes(frozen="--repair", offline=modes.offline), SyncWish(force=True, inexact=True))
+    broken = frozenset(flaw.subject for flaw in tree_flaws)
+    wish = SyncWish(force=True, inexact=True, only=broken)
+    repaired = sync(run, Modes(frozen="--repair", offline=modes.offline), wish)
     refilled, errors = _refill(run, read.lockfile, resources, cache_flaws, modes)
     return replace(report, repaired=repaired, refilled=refilled, errors=(*repaired.errors, *errors))
 
