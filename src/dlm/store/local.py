@@ -655,6 +655,9 @@ class LocalStore:
                 if _TEMPORARY.match(entry.name):
                     with contextlib.suppress(OSError):
                         os.unlink(entry.path)
+        with contextlib.suppress(OSError):
+            for _ in in_use(self._layout.at("using"), sweep=True):
+                pass  # only for what ended processes left
 
     # Talk
 

@@ -125,6 +125,16 @@ def test_what_a_running_process_uses_stays_until_it_ends(store: LocalStore, cloc
     assert os.listdir(tmp_path / "using") == []
 
 
+def test_what_a_killed_process_said_is_swept(tmp_path: Path) -> None:
+    with start(USER, tmp_path) as user:
+        assert user.line() == "got False"
+        user.kill()
+    assert len(os.listdir(tmp_path / "using")) == 1
+    with start(USER, tmp_path) as user:
+        assert user.line() == "got False"
+        assert len(os.listdir(tmp_path / "using")) == 1
+
+
 def test_two_stores_of_one_process_are_two_users(store: LocalStore, clock: StillClock, tmp_path: Path) -> None:
     blobs = filled(store, clock)
     other = a_store(tmp_path)
