@@ -138,7 +138,7 @@ def test_killed_while_it_fetches(world: World, desk: Desk) -> None:
             sizes = (
                 {one.stat().st_size for one in desk.cache.rglob("*") if one.is_file()} if desk.cache.exists() else set()
             )
-            if len(done) in sizes and any((1 << 20) <= size < len(large) for size in sizes):
+            if len(done) in sizes and any((1 << 19) <= size < len(large) for size in sizes):
                 break
         assert process.poll() is None
     finally:
