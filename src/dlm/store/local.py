@@ -655,6 +655,12 @@ class LocalStore:
                 if _TEMPORARY.match(entry.name):
                     with contextlib.suppress(OSError):
                         os.unlink(entry.path)
+        # A second name of a blob: its writer was killed when only this one was left to be removed. A second name in
+        # tmp/ is gone by now, so what was not yet a blob has one name and is kept.
+        for path, _ in self._layout.files_in(self._layout.at("partial")):
+            with contextlib.suppress(OSError):
+                if os.lstat(path).st_nlink > 1:
+                    _remove((f"{path}.json", path))
         with contextlib.suppress(OSError):
             for _ in in_use(self._layout.at("using"), sweep=True):
                 pass  # only for what ended processes left
