@@ -147,7 +147,8 @@ def test_killed_while_it_fetches(world: World, desk: Desk) -> None:
     assert not desk.lockfile.exists()
     desk.dlm("sync").ok()
     assert desk.tree() == {"done.bin": done, "large.bin": large}
-    assert len(world.origin.of("/large.bin")) == 2
+    # A third where what was at hand could not be proven to belong to what the origin has now.
+    assert len(world.origin.of("/large.bin")) in {2, 3}
     assert len(world.origin.of("/done.bin")) <= 2
 
 
