@@ -63,6 +63,8 @@ def test_a_no_op_loads_next_to_nothing(synced: Desk) -> None:
         "dlm.state.stamp",
     }
     heavy = {"click", "pydantic", "yaml", "json", "dataclasses", "typing", "re", "pycurl", "requests", "sqlite3"}
+    if "import re\n" in Path(console_script()).read_text(encoding="utf-8"):
+        heavy.discard("re")  # an older pip writes launchers that import it themselves
     assert not heavy & loaded(run)
 
 
