@@ -33,6 +33,7 @@ __all__ = [
     "Resolver",
     "ResolverPlugin",
     "Store",
+    "Tray",
     "Variables",
     "Verifier",
     "Wire",
@@ -201,12 +202,40 @@ class Store(Protocol):
         """Told of every artifact that has arrived; its blob may be kept under another path from now on."""
         ...
 
+    def tray(self) -> Tray | None:
+        """A short way into the store for small bodies; None where all have to take the ordinary one."""
+        ...
+
     def settle(self) -> None:
         """Wait until every blob that was written is on the disk; to be called before anything is written down that
         relies on them.
 
         Raises:
             LocalError: the disk did not take one, which is gone again.
+        """
+        ...
+
+
+class Tray(Protocol):
+    """Takes small bodies into a store whole, each under the sha256 that it was checked against. One thread uses it."""
+
+    def claim(self, sha256: str) -> Claim | None:
+        """The right to fetch a blob that the store has nothing of; None where it may have some, or another process the
+        claim: then the ordinary way finds out what is to be done.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def put(self, digests: Digests, pieces: Sequence[bytes], size: int, name: str) -> Blob:
+        """Publish ``size`` bytes that have ``digests``; the caller holds the claim.
+
+        Args:
+            name: by which people know the blob.
+
+        Raises:
+            LocalError: the disk refuses.
         """
         ...
 
@@ -269,6 +298,18 @@ class Exchange(Protocol):
     @property
     def request(self) -> Request: ...
 
+    @property
+    def patient(self) -> bool:
+        """Whether the answer may be kept back until it is complete, to be offered to :meth:`whole` then."""
+        ...
+
+    def whole(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
+        """The complete answer: the raw lines of its head or heads, and its body.
+
+        True: it was taken, and nothing else is told of the exchange. False: tell it as of any other.
+        """
+        ...
+
     def head(self, head: Head) -> bool:
         """The head of the answer is here. False: the body is not wanted, end the exchange."""
         ...
@@ -287,6 +328,9 @@ class Exchange(Protocol):
 
 class Wire(Protocol):
     """A running backend: connections, and the exchanges on them. One thread uses it."""
+
+    #: Whether it offers complete answers to patient exchanges.
+    keeps_back: ClassVar[bool]
 
     def start(self, exchange: Exchange) -> None:
         """Send the request of ``exchange``; what comes of it is told during :meth:`turn`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -253,10 +253,15 @@ class TestDowngrade:
 class _Probe:
     """An exchange that only remembers."""
 
+    patient = False
+
     def __init__(self, request: Request) -> None:
         self.request = request
         self.heads: list[Head] = []
         self.endings: list[Ending] = []
+
+    def whole(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
+        raise AssertionError(f"offered to one who does not wait: {lines!r} {len(pieces)}")
 
     def head(self, head: Head) -> bool:
         self.heads.append(head)

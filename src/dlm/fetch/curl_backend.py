@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pycurl
 
 from dlm.fetch.answers import is_public
-from dlm.fetch.head import HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.trust import ca_bundle, load_client
 from dlm.model.hosts import ClientCertificate
 from dlm.model.settings import Settings
@@ -32,6 +32,8 @@ _NAP = 0.005
 #: CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says to CONNECT is no answer.
 _SUPPRESS_CONNECT_HEADERS = 265
 
+#: Bytes of a body that are kept back at most.
+_KEPT_BACK = 1024 * 1024
 _TWO_LOCATIONS = "Multiple Location headers"
 _CLOSED_IN_HANDSHAKE = ("eof", "reset by peer", "ssl_error_syscall", "closed", "broken pipe")
 
@@ -63,7 +65,7 @@ class CurlBackend:
 class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
-    __slots__ = ("answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "seen", "stopped")
+    __slots__ = ("answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "seen", "shape", "stopped")
 
     def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
         self.handle = handle
@@ -71,7 +73,14 @@ class _Slot:
         self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
         self.exchange: Exchange | None = None
+        #: Of the last request, what the next one may have in common with it; the handle keeps that.
+        self.shape: tuple[object, ...] | None = None
         self.clear()
+
+    @property
+    def small(self) -> bool:
+        """Whether it costs nothing to keep what has come."""
+        return len(self.lines) <= MAX_FIELDS and sum(map(len, self.chunks)) <= _KEPT_BACK
 
     def clear(self) -> None:
         self.lines.clear()
@@ -85,6 +94,8 @@ class _Slot:
 
 class _CurlWire:
     """A multi handle and its easy handles."""
+
+    keeps_back: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, ca_file: str) -> None:
         self._settings = settings
@@ -138,8 +149,13 @@ class _CurlWire:
         slot = free.pop() if free else self._new_slot(client)
         slot.clear()
         slot.exchange = exchange
-        _aim(slot.handle, exchange.request)
-        slot.handle.setopt(pycurl.PIPEWAIT, int(exchange.request.url.origin in self._multiplexed))
+        request = exchange.request
+        shape = (request.headers, request.proxy, request.public_only) if request.method == "GET" else None
+        if shape is None or shape != slot.shape:
+            _aim(slot.handle, request)
+            slot.shape = shape
+        slot.handle.setopt(pycurl.URL, str(request.url))
+        slot.handle.setopt(pycurl.PIPEWAIT, int(request.url.origin in self._multiplexed))
         self._running[slot.handle] = slot
         self._slots[exchange] = slot
         self._multi.add_handle(slot.handle)
@@ -183,11 +199,6 @@ class _CurlWire:
         moved = False
         if self._scouts:
             self._follow_scouts()
-        for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
-            # Handing over may cancel other exchanges, so each is looked at anew.
-            if slot.exchange is not None:
-                self._hand_over(slot)
-                moved = True
         while True:
             left, done, failed = self._multi.info_read()
             for handle in done:
@@ -196,7 +207,14 @@ class _CurlWire:
                 self._finish(handle, code, text)
             moved = moved or bool(done or failed)
             if not left:
-                return moved
+                break
+        for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
+            # Handing over may cancel other exchanges, so each is looked at anew.
+            exchange = slot.exchange
+            if exchange is not None and not (exchange.patient and slot.small):
+                self._hand_over(slot)
+                moved = True
+        return moved
 
     def _finish(self, handle: Any, code: int, text: str) -> None:
         slot = self._running.get(handle)
@@ -205,6 +223,10 @@ class _CurlWire:
         if code == pycurl.E_FTP_WEIRD_SERVER_REPLY and text == _TWO_LOCATIONS:
             # libcurl stops before it hands over the second one; what it saw is for others to judge.
             slot.lines += [b"Location: ?\r\n", b"\r\n"]
+        exchange = slot.exchange
+        if code == 0 and exchange is not None and exchange.patient and exchange.whole(slot.lines, slot.chunks):
+            self._take_off(slot)
+            return
         self._hand_over(slot)
         exchange = slot.exchange
         if exchange is None:
@@ -317,8 +339,7 @@ class _CurlWire:
 
 
 def _aim(handle: Any, request: Request) -> None:
-    """Set on a handle what differs from one request to the next."""
-    handle.setopt(pycurl.URL, str(request.url))
+    """Set on a handle what a request has beside its address."""
     lines = [_line(name, value) for name, value in request.headers]
     if request.method == "GET":
         handle.setopt(pycurl.HTTPGET, 1)

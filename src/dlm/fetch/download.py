@@ -30,6 +30,7 @@ from dlm.fetch.answers import (
 from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Span, Start, Tell, Trim, Wait
 from dlm.fetch.retry import RetryPolicy, passing_failure, passing_status, retry_after
 from dlm.fetch.scrub import Scrubber
+from dlm.fetch.sent import sent_headers
 from dlm.fetch.split import Split, SplitPolicy
 from dlm.model.artifact import Validators, kept_headers
 from dlm.model.digest import Digests, new_hash
@@ -415,11 +416,7 @@ class Download:
 
     def _headers(self, attempt: _Attempt) -> tuple[tuple[str, str], ...]:
         users = self._sources[attempt.source].headers if attempt.own else ()
-        if attempt.body is None:
-            users = tuple((name, value) for name, value in users if name.lower() != "content-type")
-        taken = {name.lower() for name, _ in users}
-        sent = [(name, value) for name, value in self._common if name.lower() not in taken]
-        sent += [("Accept-Encoding", "identity"), *users]
+        sent = list(sent_headers(self._common, users, with_body=attempt.body is not None))
         if attempt.conditional and self._order.known is not None:
             validators = self._order.known.validators
             if validators.etag:

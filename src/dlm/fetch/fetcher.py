@@ -13,6 +13,7 @@ from dlm.fetch.ask import Asking
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Loop
 from dlm.fetch.page import Reading
+from dlm.fetch.parcel import Depot, Parcel
 from dlm.fetch.workbench import Workbench
 from dlm.model.settings import Settings
 from dlm.model.transfer import Answered, Arrived, Lost, Order, Outcome, Page
@@ -80,7 +81,7 @@ class HttpFetcher:
         An iteration that is given up, or interrupted, leaves what has arrived so far for a later run.
         """
         wire = self._borrow()
-        run = _Run(self._bench, self._loop(wire), iter(orders), store)
+        run = _Run(self._bench, wire, self._loop(wire), iter(orders), store)
         try:
             yield from run.outcomes()
         except BaseException:
@@ -146,12 +147,14 @@ class HttpFetcher:
 class _Run:
     """One call of :meth:`HttpFetcher.fetch`."""
 
-    def __init__(self, bench: Workbench, loop: Loop, orders: Iterator[Order], store: Store) -> None:
+    def __init__(self, bench: Workbench, wire: Wire, loop: Loop, orders: Iterator[Order], store: Store) -> None:
         self._bench = bench
         self._loop = loop
         self._orders = orders
         self._store = store
-        self._flights: dict[str, Flight] = {}
+        tray = store.tray() if wire.keeps_back else None
+        self._depot = None if tray is None else Depot(bench, loop, store, tray)
+        self._flights: dict[str, Flight | Parcel] = {}
         self._followers: dict[str, list[Order]] = {}
         self._settled: dict[str, Outcome] = {}
         self._ready: deque[Outcome] = deque()
@@ -189,7 +192,12 @@ class _Run:
             if outcome is not None:
                 self._ready.append(outcome)
                 return
-        flight = Flight(self._bench, self._loop, self._store, order, self._done)
+        depot = self._depot
+        flight = (
+            Parcel(depot, order, self._done)
+            if depot is not None and depot.accepts(order)
+            else Flight(self._bench, self._loop, self._store, order, self._done)
+        )
         self._flights[key] = flight
         flight.launch()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dlm.errors import DlmError, IntegrityError
 from dlm.fetch.download import Limit
-from dlm.fetch.loop import Loop
+from dlm.fetch.loop import Exchange, Handler, Loop
 from dlm.fetch.server_digests import disagreement
 from dlm.fetch.workbench import Workbench
 from dlm.model.artifact import Blob, Receipt
@@ -55,6 +55,15 @@ class Flight:
             self._try_claim()
         except DlmError as error:
             self.failed(error)
+
+    def carry_on(self, claim: Claim, exchange: Exchange, begun: float) -> Handler | None:
+        """Take over the claim and the exchange of somebody who began at ``begun`` (monotonic seconds) to fetch this.
+
+        Returns:
+            who handles the exchange from now on; None where it is of no use, and may end.
+        """
+        self._claim = claim
+        return self._transfer.carry_on(exchange, begun)
 
     def abandon(self) -> None:
         """Stop, and keep what has arrived."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,13 @@ __all__ = ["Exchange", "Handler", "Limits", "Loop", "Sink"]
 #: Takes a piece of a body; False where no more is wanted.
 Sink = Callable[[bytes], bool]
 
+#: Takes the lines of a complete head and the pieces of a complete body; False where it can do nothing with them.
+Taker = Callable[[Sequence[bytes], Sequence[bytes]], bool]
+
+#: Seconds within which an answer may be kept back until it is complete.
+_PATIENCE = 1.0
+#: Small files that share a connection at once in the place of each large one, where the connection allows it.
+_STREAMS = 8
 #: The longest that one turn waits, so that nothing depends on a wake-up that never comes.
 _LONGEST_TURN = 1.0
 #: A pause between two turns that is the consumer's doing and not a server's.
@@ -72,12 +79,19 @@ class Handler(Protocol):
 class Exchange:
     """One request on its way, as the backend sees it: counts, and passes on to its handler."""
 
-    __slots__ = ("_handler", "_loop", "_sink", "answered", "deadline", "host", "mark", "number", "received", "request")
+    __slots__ = (
+        "_handler", "_loop", "_sink", "_taker", "answered", "deadline", "host", "limit", "mark", "number", "received",
+        "request",
+    )  # fmt: skip
 
-    def __init__(self, loop: Loop, handler: Handler, number: int, request: Request) -> None:
+    def __init__(
+        self, loop: Loop, handler: Handler, number: int, request: Request, taker: Taker | None = None
+    ) -> None:
         self._loop = loop
         self._handler = handler
+        self._taker = taker
         self._sink: Sink | None = None
+        self.limit = 0.0
         self.number = number
         self.request = request
         self.host = request.url.origin
@@ -86,8 +100,30 @@ class Exchange:
         self.mark = 0
         self.deadline = 0.0
 
+    @property
+    def patient(self) -> bool:
+        return self._taker is not None
+
+    def whole(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
+        taker, self._taker = self._taker, None
+        if taker is None or not taker(lines, pieces):
+            return False
+        self._loop.release(self)
+        return True
+
+    def hurry(self) -> None:
+        """Keep nothing back any longer."""
+        self._taker = None
+
+    def hand_to(self, handler: Handler, number: int) -> None:
+        """Belong to another handler from now on, by the number that it gives."""
+        self._taker = None
+        self._handler = handler
+        self.number = number
+
     def head(self, head: Head) -> bool:
         self.answered = True
+        self._taker = None
         self._loop.watch_body(self)
         self._sink = self._handler.answered(self.number, head)
         return self._sink is not None
@@ -199,7 +235,8 @@ class Loop:
         self._queued -= 1
         self._active[exchange] = None
         self._per_host[exchange.host] = self._per_host.get(exchange.host, 0) + 1
-        self._set_deadline(exchange, now + self._limits.head_timeout)
+        exchange.limit = now + self._limits.head_timeout
+        self._set_deadline(exchange, min(exchange.limit, now + _PATIENCE) if exchange.patient else exchange.limit)
         self._wire.start(exchange)
 
     def _set_deadline(self, exchange: Exchange, deadline: float) -> None:
@@ -226,6 +263,11 @@ class Loop:
             self._next_check = min(self._next_check, exchange.deadline)
 
     def _judge(self, exchange: Exchange, now: float) -> None:
+        if exchange.patient:
+            # What has come so far is handed over during the next turn, and judged like that of any other.
+            exchange.hurry()
+            exchange.deadline = exchange.limit
+            return
         enough = self._limits.stall_rate * self._limits.stall_timeout
         if exchange.answered and exchange.received - exchange.mark >= enough:
             exchange.mark = exchange.received

@@ -73,6 +73,8 @@ class RequestsBackend:
 class _RequestsWire:
     """Threads that carry out exchanges, and the queue that brings their reports to whoever turns the wire."""
 
+    keeps_back: ClassVar[bool] = False
+
     def __init__(self, settings: Settings, contexts: Mapping[ClientCertificate | None, ssl.SSLContext]) -> None:
         self._timeout = settings.connect_timeout
         # One for each certificate of ours: a connection that showed one must not serve who has to show another.

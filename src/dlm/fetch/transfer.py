@@ -100,6 +100,7 @@ class Transfer:
         self._settings = settings
         self._body: Body | None = None
         self._live: dict[int, Exchange] = {}
+        self._under_way: Exchange | None = None
         self._sinks: dict[int, _Intake | _Drain] = {}
         self._begun = clock.monotonic()
         self._over = False
@@ -129,6 +130,17 @@ class Transfer:
             self._obey(self._machine.broke(error))
             return
         self._obey(self._machine.begin(body.offset, body.validators, body.total))
+
+    def carry_on(self, exchange: Exchange, begun: float) -> Transfer | None:
+        """As :meth:`start`, and with ``exchange``, which began at ``begun``, if it asks for what is asked for first.
+
+        Returns:
+            itself, where it does.
+        """
+        self._begun = begun
+        self._under_way = exchange
+        self.start()
+        return self if exchange in self._live.values() else None
 
     def abandon(self) -> None:
         """Stop at once, and keep what is at hand for a later run."""
@@ -238,6 +250,13 @@ class Transfer:
             public_only=command.public_only and proxy is None,
             client=client_certificate(command.url, self._settings.hosts),
         )
+        begun, self._under_way = self._under_way, None
+        if begun is not None and begun.request == request:
+            begun.hand_to(self, command.attempt)
+            self._live[command.attempt] = begun
+            return
+        if begun is not None:
+            self._loop.cancel(begun)
         exchange = Exchange(self._loop, self, command.attempt, request)
         self._live[command.attempt] = exchange
         self._loop.start(exchange)

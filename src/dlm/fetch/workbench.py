@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dlm.fetch.download import Download, Limit
 from dlm.fetch.loop import Limits, Loop
+from dlm.fetch.proxies import proxy_for
 from dlm.fetch.retry import RetryPolicy
+from dlm.fetch.sent import sent_headers
 from dlm.fetch.split import SplitPolicy
 from dlm.fetch.transfer import Owner, Transfer
 from dlm.model.artifact import Artifact
+from dlm.model.hosts import ClientCertificate, client_certificate
 from dlm.model.settings import Settings
-from dlm.model.transfer import Order
+from dlm.model.transfer import Order, Source
+from dlm.model.url import Url
+from dlm.model.wire import Request
 from dlm.ports import Clock, Credentials, Reporter
 
 __all__ = ["Workbench"]
@@ -37,6 +42,24 @@ class Workbench:
         self.split = SplitPolicy.of(settings)
         # Neither the user nor the machine can be told from this.
         self._common = (("Accept", "*/*"), ("User-Agent", f"dlm/{version}"))
+        # What follows from an origin, and from the headers of a source, is the same for thousands of files.
+        self._ways: dict[str, tuple[Url | None, ClientCertificate | None]] = {}
+        self._sent: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+
+    def request(self, source: Source) -> Request:
+        """The request for the whole of what ``source`` has.
+
+        Raises:
+            SettingsError: the address of the proxy is not one.
+        """
+        url = source.url
+        way = self._ways.get(url.origin)
+        if way is None:
+            way = self._ways[url.origin] = (proxy_for(url, self.settings), client_certificate(url, self.settings.hosts))
+        headers = self._sent.get(source.headers)
+        if headers is None:
+            headers = self._sent[source.headers] = sent_headers(self._common, source.headers, with_body=False)
+        return Request(url=url, headers=headers, proxy=way[0], client=way[1])
 
     def machine(
         self, order: Order, limit: Limit | None, *, empty_allowed: bool = False, split: SplitPolicy | None = None

@@ -59,6 +59,9 @@ class CachedirStore:
         """As :meth:`LocalStore.claim`."""
         return self._below.claim(key)
 
+    def tray(self) -> None:
+        """There is no short way."""
+
     def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
         """As :meth:`LocalStore.writer`."""
         return self._below.writer(key, expected, size)

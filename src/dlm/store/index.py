@@ -134,7 +134,7 @@ class Index:
     def set_blob(self, row: BlobRow) -> None:
         """Record a blob that was just hashed; it is written by :meth:`flush`, which comes after the blob's own."""
         with self._lock:
-            self._note(replace(row, used=self._clock.time()))
+            self._note(row if row.used else replace(row, used=self._clock.time()))
 
     def write_blob(self, row: BlobRow) -> None:
         """Write the row of a blob that is on the disk already."""

@@ -12,7 +12,7 @@ from dlm.errors import LocalError
 from dlm.model.digest import STRENGTH, Digest
 from dlm.store.writer import disk_error
 
-__all__ = ["LAYOUT", "Layout", "key_name"]
+__all__ = ["LAYOUT", "Layout", "key_name", "pin_name"]
 
 #: The version of the layout that this dlm reads and writes.
 LAYOUT = 1
@@ -42,6 +42,11 @@ def key_name(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
+def pin_name(sha256: str) -> bytes:
+    """The name of what belongs to a pinned blob, as :func:`key_name` has it of ``Order.key``, in binary."""
+    return hashlib.sha256(b"sha256:" + sha256.encode("ascii"), usedforsecurity=False).digest()
+
+
 class Layout:
     """The paths of one cache.
 
@@ -51,7 +56,7 @@ class Layout:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._cas = os.path.join(root, "cas")
+        self._cas = os.path.join(root, "cas", "")
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -64,7 +69,7 @@ class Layout:
 
     def blob(self, sha256: str) -> str:
         """Where the blob of that sha256 is, or would be."""
-        return os.path.join(self._cas, sha256[:2], sha256)
+        return f"{self._cas}{sha256[:2]}{os.sep}{sha256}"
 
     def alias(self, digest: Digest) -> str:
         """Where the sha256 of the blob with another digest is noted."""

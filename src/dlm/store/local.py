@@ -46,7 +46,7 @@ from dlm.model.artifact import Blob, kept_headers
 from dlm.model.digest import Digest, Digests
 from dlm.model.events import Note, Warned
 from dlm.model.transfer import Arrived, Known
-from dlm.ports import Claim, Clock, Reporter, Writer
+from dlm.ports import Claim, Clock, Reporter, Tray, Writer
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.index import BlobRow, Index, Signature
@@ -58,6 +58,7 @@ from dlm.store.prune import Pruned, StoredBlob, victims
 from dlm.store.reading import Contents, read_alias, read_contents
 from dlm.store.settling import Settling
 from dlm.store.sizes import total_size
+from dlm.store.tray import LocalTray
 from dlm.store.using import Uses, in_use
 from dlm.store.writer import FileWriter, Rooms, disk_error
 
@@ -203,6 +204,14 @@ class LocalStore:
         writer = FileWriter(name, expected, rooms)
         writer.prepare(size)
         return writer
+
+    def tray(self) -> Tray | None:
+        """A short way for small bodies; None where private names are all that keeps processes apart, or where lower
+        caches may hold what is asked for."""
+        self._make()
+        if self._layers or self._claims.unsupported or os.name == "nt":
+            return None
+        return LocalTray(self._layout, self._claims, self._uses, self._publish_new)
 
     def known(self, key: str) -> Known | None:
         """What was recorded for ``key``, as long as the blob it speaks of is there. The blob itself is not checked."""
@@ -518,6 +527,18 @@ class LocalStore:
                 self._note(BlobRow(digests=digests, signature=signature), path, new=there is None)
         except OSError as error:
             raise disk_error("write to", path, error) from error
+        return Blob(path=path, digests=digests, size=size)
+
+    def _publish_new(self, private: str, digests: Digests, size: int, name: str) -> Blob:
+        """Give a finished file that has these digests its final name, where nothing stood when it was claimed."""
+        path = self._layout.blob(digests.sha256 or "")
+        try:
+            self._rename(private, path)
+            signature = Signature.of(os.lstat(path))
+        except OSError as error:
+            raise disk_error("write to", path, error) from error
+        row = BlobRow(digests=digests, signature=signature, name=_shown(name), used=self._clock.time())
+        self._note(row, path, new=True)
         return Blob(path=path, digests=digests, size=size)
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:

@@ -38,20 +38,21 @@ class Uses:
         self._pid = 0
         self._lock = threading.Lock()
 
-    def say(self, sha256: str) -> None:
-        """Say that a blob is used from now on. Raises OSError."""
+    def say(self, *names: str) -> None:
+        """Say that blobs are used from now on, each by its sha256. Raises OSError."""
         with self._lock:
             if self._pid != os.getpid():
                 # A child says for itself what it uses; the descriptor and its lock are the parent's.
                 self._said, self._descriptor, self._pid = set(), None, os.getpid()
-            if sha256 in self._said:
+            unsaid = [name for name in names if name not in self._said]
+            if not unsaid:
                 return
             with self._claims.gate(alone=False):
                 if self._descriptor is None:
                     self._open()
                 assert self._descriptor is not None
-                os.write(self._descriptor, bytes.fromhex(sha256))
-            self._said.add(sha256)
+                os.write(self._descriptor, bytes.fromhex("".join(unsaid)))
+            self._said.update(unsaid)
 
     def close(self) -> None:
         """Nothing is used any more."""

@@ -24,7 +24,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dlm.errors import IntegrityError, LocalError
@@ -33,7 +33,7 @@ from dlm.model.digest import Digest, Digests, Hash, new_hash
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.space import require_space
 
-__all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error"]
+__all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
@@ -461,7 +461,8 @@ class FileWriter:
         self._open = False
         leftovers: tuple[str, ...] = ()
         if self._descriptor is None:
-            self._write_whole(private)
+            # A body that is still in memory, with its digest known.
+            write_whole(private, self._pieces, self._buffered)
         else:
             leftovers = (self._path + ".json", self._path)
             self._seal(private)
@@ -471,23 +472,6 @@ class FileWriter:
             with contextlib.suppress(OSError):
                 os.unlink(private)
             raise
-
-    def _write_whole(self, private: str) -> None:
-        """A body that is still in memory, with its digest known, goes to the disk."""
-        try:
-            descriptor = os.open(private, _NEW, 0o600)
-        except OSError as error:
-            raise disk_error("create", private, error) from error
-        try:
-            try:
-                _write_all(descriptor, b"".join(self._pieces), 0)
-                _finish(descriptor, self._buffered)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(private)
-            raise disk_error("write to", private, error) from error
 
     def _seal(self, private: str) -> None:
         """The file on the disk becomes final, and gets a name that only this writer knows."""
@@ -529,6 +513,30 @@ def _finish(descriptor: int, size: int) -> None:
         os.utime(descriptor, ns=(back, back))
     if flushes_at_once(size):
         flush_file(descriptor)
+
+
+def write_whole(path: str, pieces: Sequence[bytes], size: int) -> None:
+    """A new file with these ``size`` bytes, which are known to be right, ready to become a blob.
+
+    Raises:
+        LocalError: the disk refuses; no file is left.
+    """
+    try:
+        descriptor = os.open(path, _NEW, 0o600)
+    except OSError as error:
+        raise disk_error("create", path, error) from error
+    try:
+        try:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if os.write(descriptor, data) < size:
+                _write_all(descriptor, data, 0)
+            _finish(descriptor, size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise disk_error("write to", path, error) from error
 
 
 def _limit(total: int | None) -> int:

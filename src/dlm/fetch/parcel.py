@@ -1,0 +1,197 @@
+"""A small pinned artifact on its short way into a store: ``Parcel``.
+
+Most files of most projects are small, pinned, and come at the first request, whole and right. Nothing about such an
+answer is left to decide: its bytes have the digest or they have not. So a parcel asks as any transfer would, has the
+answer kept back until it is complete, and takes it in one step. Whatever is not ordinary, a claim that another process
+holds, bytes of an earlier run, any other status, any header that says something about the body's form, an answer that
+takes its time, goes its ordinary way as a :class:`Flight`, which carries on with the very exchange that is under way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dlm.errors import DlmError
+from dlm.fetch.flight import Flight
+from dlm.fetch.loop import Exchange, Handler, Loop, Sink
+from dlm.model.artifact import KEPT_HEADERS, Receipt, kept_headers
+from dlm.model.events import Fetched, Fetching
+from dlm.model.transfer import Arrived, Lost, Order, Outcome
+from dlm.model.wire import Ending, Head
+
+if TYPE_CHECKING:
+    from dlm.fetch.workbench import Workbench
+    from dlm.ports import Claim, Store, Tray
+
+__all__ = ["Depot", "Parcel"]
+
+#: Bytes of a body that is kept in memory until it is complete.
+_SMALL = 1024 * 1024
+#: The head of an ordinary answer to an ordinary request: one status line, plain fields, no word about how the body is
+#: framed, coded or cut but its length, and none that promises something about its bytes.
+_ORDINARY = re.compile(
+    rb"HTTP/(?:1\.1|2|3) 200(?: [^\0\r\n]*)?\r\n"
+    rb"(?:(?!(?i:transfer-encoding|content-encoding|content-range|content-md5|content-digest|repr-digest|digest):)"
+    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\0\r\n]*\r\n)*"
+    rb"\r\n\Z"
+)
+_LENGTH = re.compile(rb"(?i)^content-length:[ \t]*([0-9]{1,10})[ \t]*\r$", re.MULTILINE)
+_KEPT = re.compile(
+    rb"(?i)^(" + b"|".join(name.encode() for name in KEPT_HEADERS) + rb"):[ \t]*([^\r]*?)[ \t]*\r$", re.MULTILINE
+)
+#: No honest head of a small file is longer; a longer one is read with care.
+_HEAD = 8 * 1024
+
+
+class Depot:
+    """What the parcels of one run share."""
+
+    def __init__(self, bench: Workbench, loop: Loop, store: Store, tray: Tray) -> None:
+        self.bench = bench
+        self.loop = loop
+        self.store = store
+        self.tray = tray
+
+    def accepts(self, order: Order) -> bool:
+        """Whether an order is for a small pinned file, and asks for it in no special way."""
+        artifact = order.artifact
+        size, source = artifact.size, order.sources[0]
+        limit = self.bench.size_limit
+        return (
+            size is not None
+            and 0 < size <= _SMALL
+            and artifact.digests.algorithms == ("sha256",)
+            and source.body is None
+            and source.method == "GET"
+            and order.known is None
+            and order.most is None
+            and not source.secrets
+            and (limit is None or size <= limit.size)
+        )
+
+
+class Parcel:
+    """Carries one order to its outcome, and tells it once."""
+
+    __slots__ = ("_begun", "_claim", "_depot", "_done", "_exchange", "_flight", "_order", "_over")
+
+    def __init__(self, depot: Depot, order: Order, done: Callable[[Outcome], None]) -> None:
+        self._depot = depot
+        self._order = order
+        self._done = done
+        self._claim: Claim | None = None
+        self._exchange: Exchange | None = None
+        self._flight: Flight | None = None
+        self._begun = 0.0
+        self._over = False
+
+    def launch(self) -> None:
+        """Ask, unless there is more to it than asking."""
+        depot, order = self._depot, self._order
+        try:
+            claim = self._claim = depot.tray.claim(order.artifact.digests.sha256 or "")
+            request = None if claim is None else depot.bench.request(order.sources[0])
+        except DlmError as error:
+            self._fail(error)
+            return
+        if request is None:
+            self._fly().launch()
+            return
+        self._begun = depot.bench.clock.monotonic()
+        exchange = self._exchange = Exchange(depot.loop, self, 0, request, self._take)
+        depot.loop.start(exchange)
+
+    def abandon(self) -> None:
+        """Stop. Of a body that is small enough for this nothing is kept."""
+        self._over = True
+        if self._flight is not None:
+            self._flight.abandon()
+            return
+        if self._exchange is not None:
+            self._depot.loop.cancel(self._exchange)
+        self._release()
+
+    # -- the ordinary answer -------------------------------------------------------------------------------------
+
+    def _take(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
+        """Take a complete answer, if it is an ordinary one with the right bytes."""
+        order, bench = self._order, self._depot.bench
+        artifact = order.artifact
+        size, digests = artifact.size, artifact.digests
+        head = b"".join(lines)
+        if len(head) > _HEAD or _ORDINARY.match(head) is None:
+            return False
+        length = _LENGTH.findall(head)
+        if len(length) != 1 or int(length[0]) != size:
+            return False
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(body) != size or hashlib.sha256(body, usedforsecurity=False).hexdigest() != digests.sha256:
+            return False
+        source = order.sources[0]
+        shown = source.shown
+        bench.reporter.emit(Fetching(artifact.resource, artifact.filename, shown, size))
+        try:
+            blob = self._depot.tray.put(digests, (body,), size, artifact.filename)
+        except DlmError as error:
+            self._fail(error)
+            return True
+        receipt = Receipt(
+            source=shown,
+            from_origin=source.origin,
+            headers=_kept(head) if source.origin else {},
+            transferred=size,
+            seconds=bench.clock.monotonic() - self._begun,
+            status=200,
+        )
+        self._over = True
+        self._release()
+        bench.reporter.emit(Fetched(artifact.resource, artifact.filename, size, receipt.seconds, size, shown))
+        self._done(Arrived(order=order, blob=blob, receipt=receipt))
+        return True
+
+    # -- any other -----------------------------------------------------------------------------------------------
+
+    def answered(self, number: int, head: Head) -> Sink | None:
+        """The answer is not kept back any longer: a flight takes over."""
+        exchange = self._exchange
+        handler = self._hand_over()
+        return None if handler is None or exchange is None else handler.answered(exchange.number, head)
+
+    def ended(self, number: int, ending: Ending) -> None:
+        """The exchange ended without an answer: a flight knows what is to be done then."""
+        exchange = self._exchange
+        handler = self._hand_over()
+        if handler is not None and exchange is not None:
+            handler.ended(exchange.number, ending)
+
+    def _hand_over(self) -> Handler | None:
+        exchange, self._exchange = self._exchange, None
+        claim, self._claim = self._claim, None
+        if self._over or exchange is None or claim is None:
+            return None
+        return self._fly().carry_on(claim, exchange, self._begun)
+
+    def _fly(self) -> Flight:
+        depot = self._depot
+        self._flight = Flight(depot.bench, depot.loop, depot.store, self._order, self._done)
+        return self._flight
+
+    def _fail(self, error: DlmError) -> None:
+        if error.resource is None:
+            error.resource = self._order.artifact.resource
+        self._over = True
+        self._release()
+        self._done(Lost(order=self._order, error=error))
+
+    def _release(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.close()
+
+
+def _kept(head: bytes) -> dict[str, str]:
+    """What a lockfile may keep of an ordinary head; as ``kept_headers`` has it."""
+    return kept_headers({name.decode("ascii"): value.decode("latin-1") for name, value in _KEPT.findall(head)})
