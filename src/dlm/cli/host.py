@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 
 from dlm.cli.clock import SystemClock
 from dlm.cli.credentials import UserCredentials
-from dlm.cli.files import DocumentFiles
 from dlm.cli.places import LOCKFILE, MANIFESTS, system_config, user_config
 from dlm.cli.plugins import ResolverPlugins
 from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
 from dlm.errors import SettingsError
-from dlm.model.settings import Settings
-from dlm.ports import Cache, Fetcher, ProjectFiles, Reporter, Resolver
-from dlm.workflows.run import ListingAge, Run
+from dlm.workflows.run import Run
 from dlm.workflows.stamping import Stamp
 
 if TYPE_CHECKING:
+    from dlm.cli.files import DocumentFiles
+    from dlm.model.settings import Settings
+    from dlm.ports import Cache, Fetcher, ProjectFiles, Reporter, Resolver
     from dlm.state.ownership import ProjectState
     from dlm.store.local import LocalStore
     from dlm.verify.registry import Verifiers
+    from dlm.workflows.run import ListingAge
 
 __all__ = ["build_run", "build_store", "host_platform"]
 

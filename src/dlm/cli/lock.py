@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from dlm.cli.command import Border, Result, command, mode, network_options
-from dlm.cli.console import Console, human_size
+from dlm.cli.command import Result, command, mode, network_options
+from dlm.cli.console import human_size
 from dlm.cli.names import complete_names
 from dlm.errors import UsageError
 from dlm.model.digest import Digest
-from dlm.model.evidence import Provenance, Step
-from dlm.model.lockfile import LockedArtifact
-from dlm.workflows.lock import Change, LockReport, LockWish
+from dlm.model.evidence import Provenance
+from dlm.workflows.lock import LockWish
 from dlm.workflows.lock import lock as lock_workflow
+
+if TYPE_CHECKING:
+    from dlm.cli.command import Border
+    from dlm.cli.console import Console
+    from dlm.model.evidence import Step
+    from dlm.model.lockfile import LockedArtifact
+    from dlm.workflows.lock import Change, LockReport
 
 __all__ = ["change_document", "lock", "say_changes", "say_fetched", "step_of"]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, cast
 
 from dlm.errors import UsageError
 from dlm.model.selector import Grammar
-from dlm.ports import ResolverPlugin
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from dlm.ports import ResolverPlugin
 
 __all__ = ["ResolverPlugins"]
 

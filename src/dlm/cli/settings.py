@@ -12,15 +12,18 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dlm.cli.places import platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
 from dlm.model.evidence import EvidencePolicy, SigstoreWish, WishError
 from dlm.model.hosts import ClientCertificate, HostSettings
-from dlm.model.rewrite import OriginMode, RewriteRule
+from dlm.model.rewrite import RewriteRule
 from dlm.model.selector import suggest
 from dlm.model.settings import Settings
+
+if TYPE_CHECKING:
+    from dlm.model.rewrite import OriginMode
 
 __all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings", "parse_age", "parse_size"]
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from dlm.fetch.retry import http_date
 from dlm.model.artifact import Validators
-from dlm.model.wire import Head
+
+if TYPE_CHECKING:
+    from dlm.model.wire import Head
 
 __all__ = [
     "as_utf8",

@@ -11,17 +11,20 @@ import itertools
 import select
 import ssl
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pycurl
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.head import HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.trust import ca_bundle, load_client
-from dlm.model.hosts import ClientCertificate
-from dlm.model.settings import Settings
-from dlm.model.wire import Ending, Failure, Request
-from dlm.ports import Exchange, Wire
+from dlm.model.wire import Ending, Failure
+
+if TYPE_CHECKING:
+    from dlm.model.hosts import ClientCertificate
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Request
+    from dlm.ports import Exchange, Wire
 
 __all__ = ["CurlBackend"]
 

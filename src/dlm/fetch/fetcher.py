@@ -7,16 +7,21 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from dlm.errors import DlmError, SettingsError
+from dlm.errors import SettingsError
 from dlm.fetch.ask import Asking
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Loop
 from dlm.fetch.page import Reading
 from dlm.fetch.workbench import Workbench
-from dlm.model.settings import Settings
-from dlm.model.transfer import Answered, Arrived, Lost, Order, Outcome, Page
-from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
+from dlm.model.transfer import Arrived, Lost
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.settings import Settings
+    from dlm.model.transfer import Answered, Order, Outcome, Page
+    from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
 
 __all__ = ["HttpFetcher", "choose_backend"]
 

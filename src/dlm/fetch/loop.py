@@ -10,11 +10,14 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dlm.model.settings import Settings
-from dlm.model.wire import Ending, Failure, Head, Request
-from dlm.ports import Clock, Wire
+from dlm.model.wire import Ending, Failure
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Head, Request
+    from dlm.ports import Clock, Wire
 
 __all__ = ["Exchange", "Handler", "Limits", "Loop", "Sink"]
 

@@ -13,13 +13,17 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError, SettingsError, UsageError
-from dlm.model.artifact import Artifact
-from dlm.model.rewrite import RewriteRule, first_match
+from dlm.model.rewrite import first_match
 from dlm.model.transfer import Source
 from dlm.model.url import REFERENCE, Url, secret_parameters
-from dlm.ports import Credentials, Variables
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact
+    from dlm.model.rewrite import RewriteRule
+    from dlm.ports import Credentials, Variables
 
 __all__ = ["RESERVED_HEADERS", "basic", "sources"]
 

@@ -6,9 +6,13 @@ import email.utils
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from dlm.model.settings import Settings
-from dlm.model.wire import Failure, Head
+from dlm.model.wire import Failure
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Head
 
 __all__ = ["RetryPolicy", "http_date", "passing_failure", "passing_status", "retry_after"]
 

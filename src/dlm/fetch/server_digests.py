@@ -10,8 +10,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from dlm.model.wire import Head
+if TYPE_CHECKING:
+    from dlm.model.wire import Head
 
 __all__ = ["disagreement", "stated"]
 

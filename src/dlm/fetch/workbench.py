@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dlm.fetch.download import Download, Limit
-from dlm.fetch.loop import Limits, Loop
+from dlm.fetch.loop import Limits
 from dlm.fetch.retry import RetryPolicy
 from dlm.fetch.split import SplitPolicy
-from dlm.fetch.transfer import Owner, Transfer
-from dlm.model.artifact import Artifact
-from dlm.model.settings import Settings
-from dlm.model.transfer import Order
-from dlm.ports import Clock, Credentials, Reporter
+from dlm.fetch.transfer import Transfer
+
+if TYPE_CHECKING:
+    from dlm.fetch.loop import Loop
+    from dlm.fetch.transfer import Owner
+    from dlm.model.artifact import Artifact
+    from dlm.model.settings import Settings
+    from dlm.model.transfer import Order
+    from dlm.ports import Clock, Credentials, Reporter
 
 __all__ = ["Workbench"]
 

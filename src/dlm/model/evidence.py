@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlm.model.artifact import Artifact, Blob
-from dlm.model.digest import Digests
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact, Blob
+    from dlm.model.digest import Digests
 
 __all__ = [
     "LIMITS",

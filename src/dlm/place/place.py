@@ -17,20 +17,26 @@ import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
-from dlm.model.extract import DEFAULT_LIMITS, Extract, Limits
-from dlm.model.listing import Listing
-from dlm.model.plan import Conflict, Found, Placing, Removal, aside_name, temporary_name
+from dlm.model.extract import DEFAULT_LIMITS
+from dlm.model.plan import Conflict, aside_name, temporary_name
 from dlm.place.flush import Flush
 from dlm.place.folders import drop_folder, make_folder, placement_of, remove_folder, still_as_found, swap_folder
 from dlm.place.link import Made, make_file
 from dlm.place.survey import hash_name, same_file
-from dlm.place.tree import Folder, NotAFolderError, Tree, disk_error
+from dlm.place.tree import NotAFolderError, Tree, disk_error
 from dlm.place.unpack import unpack_file
-from dlm.ports import Clock, Reporter
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Extract, Limits
+    from dlm.model.listing import Listing
+    from dlm.model.plan import Found, Placing, Removal
+    from dlm.place.tree import Folder
+    from dlm.ports import Clock, Reporter
 
 __all__ = ["Done", "carry_out", "remove_leftovers"]
 

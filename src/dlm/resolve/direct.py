@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import ResolutionError
 from dlm.model.artifact import Artifact
-from dlm.model.digest import Digests
-from dlm.model.manifest import Resource, Variant, fill
+from dlm.model.manifest import fill
 from dlm.model.paths import check_filename
-from dlm.model.request import RequestWish
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Digests
+    from dlm.model.manifest import Resource, Variant
+    from dlm.model.request import RequestWish
 
 __all__ = ["artifacts"]
 

@@ -39,14 +39,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
-from dlm.model.digest import Digest, Digests
 from dlm.model.events import Note, Warned
-from dlm.model.transfer import Arrived, Known
-from dlm.ports import Claim, Clock, Reporter, Writer
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.index import BlobRow, Index, Signature
@@ -60,6 +57,11 @@ from dlm.store.settling import Settling
 from dlm.store.sizes import total_size
 from dlm.store.using import Uses, in_use
 from dlm.store.writer import FileWriter, Rooms, disk_error
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Digest, Digests
+    from dlm.model.transfer import Arrived, Known
+    from dlm.ports import Claim, Clock, Reporter, Writer
 
 __all__ = ["LocalStore"]
 

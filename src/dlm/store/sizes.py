@@ -10,9 +10,10 @@ import contextlib
 import json
 import os
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlm.store.layout import Layout
+if TYPE_CHECKING:
+    from dlm.store.layout import Layout
 
 __all__ = ["total_size"]
 

@@ -13,8 +13,12 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from dlm.store.guard import Claims, holds_whole, try_whole
+from dlm.store.guard import holds_whole, try_whole
+
+if TYPE_CHECKING:
+    from dlm.store.guard import Claims
 
 __all__ = ["Uses", "in_use"]
 

@@ -26,12 +26,17 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.errors import IntegrityError, LocalError
-from dlm.model.artifact import Blob, Validators
-from dlm.model.digest import Digest, Digests, Hash, new_hash
+from dlm.model.artifact import Validators
+from dlm.model.digest import Digest, Digests, new_hash
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.space import require_space
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.model.digest import Hash
 
 __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error"]
 

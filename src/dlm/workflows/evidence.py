@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dlm.errors import (
     DlmError,
@@ -25,29 +26,35 @@ from dlm.model.events import Note, Warned
 from dlm.model.evidence import (
     LIMITS,
     Absence,
-    EvidencePolicy,
-    EvidenceWish,
     OpenPgpWish,
     Piece,
     Provenance,
-    Sidecar,
     SpdxWish,
     Step,
     Subject,
-    Wish,
     python_sidecars,
     sidecars,
 )
-from dlm.model.lockfile import LockedArtifact, LockEntry
-from dlm.model.manifest import Manifest, Resource, fill
+from dlm.model.manifest import fill
 from dlm.model.settings import DEFAULT_PYTHON_ORG
-from dlm.model.transfer import Arrived
 from dlm.model.url import Url
 from dlm.model.wire import Head
 from dlm.verify.content import digest_of, sidecar_at
 from dlm.verify.cpython_identities import identity_for
-from dlm.workflows.orders import Haul, gather
-from dlm.workflows.run import Run
+from dlm.workflows.orders import gather
+
+if TYPE_CHECKING:
+    from dlm.model.evidence import (
+        EvidencePolicy,
+        EvidenceWish,
+        Sidecar,
+        Wish,
+    )
+    from dlm.model.lockfile import LockedArtifact, LockEntry
+    from dlm.model.manifest import Manifest, Resource
+    from dlm.model.transfer import Arrived
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import Run
 
 __all__ = ["Case", "Inquiry", "fallen", "host_of", "meets", "policy_of", "refusals", "sidecar_artifact"]
 

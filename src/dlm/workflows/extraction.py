@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LockfileError
-from dlm.model.artifact import Blob
-from dlm.model.extract import Extract, Extracted
-from dlm.model.lockfile import LockedArtifact, LockEntry
-from dlm.model.plan import Found, Owned
+from dlm.model.extract import Extract
 from dlm.place.folders import look_folder
 from dlm.place.survey import look
 from dlm.place.tree import Tree
 from dlm.place.unpack import inspect
 from dlm.state.trees import TreeNotes
-from dlm.workflows.run import Run
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.model.extract import Extracted
+    from dlm.model.lockfile import LockedArtifact, LockEntry
+    from dlm.model.plan import Found, Owned
+    from dlm.workflows.run import Run
 
 __all__ = ["Inspector", "is_folder", "notes", "shows_locked", "survey", "wish_of"]
 

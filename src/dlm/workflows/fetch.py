@@ -6,22 +6,30 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from dlm.errors import DlmError, IntegrityError, LocalError, OfflineError, UsageError
-from dlm.model.artifact import Artifact, Blob
+from dlm.errors import IntegrityError, LocalError, OfflineError, UsageError
 from dlm.model.events import Warned
-from dlm.model.plan import Found, Placing
+from dlm.model.plan import Placing
 from dlm.model.selector import suggest
 from dlm.model.transfer import Arrived, Order
 from dlm.place.place import carry_out
 from dlm.place.survey import look
 from dlm.store.single import SingleStore
 from dlm.workflows.evidence import meets, policy_of, refusals
-from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifacts_of, blobs, for_platform, gather, sources_of
-from dlm.workflows.run import Run, one_or_all
-from dlm.workflows.settle import Modes, Settled, alone, settle
+from dlm.workflows.lock import save
+from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather, sources_of
+from dlm.workflows.run import one_or_all
+from dlm.workflows.settle import alone, settle
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.artifact import Artifact, Blob
+    from dlm.model.plan import Found
+    from dlm.workflows.lock import Change
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import Run
+    from dlm.workflows.settle import Modes, Settled
 
 __all__ = ["FetchReport", "fetch", "fetch_alone", "fetch_past_cache", "put", "refuse_unfit"]
 

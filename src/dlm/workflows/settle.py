@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlm.documents.lockfile_json import ReadLockfile
-from dlm.errors import DlmError, LockfileError, StaleError, UsageError
+from dlm.errors import LockfileError, StaleError, UsageError
 from dlm.model.events import Note, Waiting, Warned
 from dlm.model.lockfile import Lockfile
-from dlm.model.manifest import Manifest, Resource
+from dlm.model.manifest import Resource
 from dlm.model.selector import suggest
 from dlm.staleness import stale_entries
 from dlm.store.guard import hold
 from dlm.workflows.lock import Change, LockWish, refuse_stale, relock
-from dlm.workflows.run import Run
+
+if TYPE_CHECKING:
+    from dlm.documents.lockfile_json import ReadLockfile
+    from dlm.errors import DlmError
+    from dlm.model.manifest import Manifest
+    from dlm.workflows.run import Run
 
 __all__ = ["Modes", "Settled", "alone", "refuse_unknown_groups", "settle"]
 

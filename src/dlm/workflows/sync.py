@@ -8,25 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from dlm.documents.lockfile_json import write_lockfile
 from dlm.errors import DlmError, LocalError, PolicyError
-from dlm.model.artifact import Artifact, Blob, Placement
 from dlm.model.events import Note, Warned
-from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.manifest import Resource
-from dlm.model.plan import Conflict, Found, Placing, Plan, Survey, Wanted
+from dlm.model.plan import Placing, Survey, Wanted
 from dlm.place.folders import remove_leftover_folders
 from dlm.place.place import Done, carry_out, remove_leftovers
 from dlm.place.survey import missing_folders
 from dlm.planning import make_plan, shows
 from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
-from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifacts_of, blobs, for_platform, gather
-from dlm.workflows.run import Run, one_or_all
-from dlm.workflows.settle import Modes, Settled, alone, refuse_unknown_groups, settle
+from dlm.workflows.lock import save
+from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather
+from dlm.workflows.run import one_or_all
+from dlm.workflows.settle import alone, refuse_unknown_groups, settle
 from dlm.workflows.stamping import no_op_text
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact, Blob, Placement
+    from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+    from dlm.model.manifest import Resource
+    from dlm.model.plan import Conflict, Found, Plan
+    from dlm.workflows.lock import Change
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import Run
+    from dlm.workflows.settle import Modes, Settled
 
 __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
