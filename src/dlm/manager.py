@@ -29,7 +29,7 @@ from dlm.errors import SettingsError, UsageError
 from dlm.model.digest import STRENGTH
 from dlm.model.download import shown_url
 from dlm.model.events import Fetched, Progress
-from dlm.model.selector import suggest
+from dlm.model.suggest import suggest
 from dlm.model.url import Url
 from dlm.workflows.download import Line, Means, ToCache, obtain, to_file, to_memory
 

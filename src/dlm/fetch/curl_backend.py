@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import itertools
 import select
-import ssl
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,6 +54,8 @@ class CurlBackend:
         self._ca_file = ca_bundle(settings)
         for entry in settings.hosts.values():
             if entry.client is not None:
+                import ssl
+
                 # libcurl would say the same only when a connection fails, and as if that were the server's fault.
                 load_client(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), entry.client)
 

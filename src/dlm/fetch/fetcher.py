@@ -10,10 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
-from dlm.fetch.ask import Asking
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Loop
-from dlm.fetch.page import Reading
 from dlm.fetch.workbench import Workbench
 from dlm.model.transfer import Arrived, Lost
 
@@ -99,6 +97,8 @@ class HttpFetcher:
         """Each small document, or why it could not be had, in the order of ``urls``; read at the same time."""
         wire = self._borrow()
         loop = self._loop(wire)
+        from dlm.fetch.page import Reading
+
         readings = {url: Reading(self._bench, loop, url) for url in dict.fromkeys(urls)}
         try:
             for reading in readings.values():
@@ -115,6 +115,8 @@ class HttpFetcher:
         """Whether each order's first source still has what was got there, in the order of ``orders``."""
         wire = self._borrow()
         loop = self._loop(wire)
+        from dlm.fetch.ask import Asking
+
         asked = [Asking(self._bench, loop, replace(order, sources=order.sources[:1])) for order in orders]
         try:
             for one in asked:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import ssl
 from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
 
 if TYPE_CHECKING:
+    import ssl
+
     from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dlm.model.evidence import EvidencePolicy
+from dlm.model.policy import EvidencePolicy
 
 if TYPE_CHECKING:
     from dlm.model.evidence import SigstoreWish

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -107,6 +106,8 @@ def _headers(resource: Resource) -> Mapping[str, str]:
     """The resource's headers; literal credentials of its URL become one of them, so that no URL carries them."""
     if resource.userinfo is None or any(name.lower() == "authorization" for name in resource.headers):
         return resource.headers
+    import base64
+
     token = base64.b64encode(_unescaped(resource.userinfo).encode()).decode()
     return {**resource.headers, "Authorization": f"Basic {token}"}
 

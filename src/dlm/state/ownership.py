@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -161,7 +160,7 @@ class ProjectState:
         """
         self._fold()
         owned = self.owned()
-        token = secrets.token_hex(6)
+        token = os.urandom(6).hex()
         digests = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):

@@ -31,7 +31,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import threading
 import weakref
@@ -480,7 +479,7 @@ class LocalStore:
         """Take a file that is not what its name says out of the way."""
         path = self._layout.blob(sha256)
         self._index.forget(sha256)
-        target = self._layout.at("quarantine", f"{sha256}.{actual or secrets.token_hex(4)}")
+        target = self._layout.at("quarantine", f"{sha256}.{actual or os.urandom(4).hex()}")
         says = f"its bytes have the sha256 {actual}" if actual else "it is no plain file"
         try:
             self._make()
@@ -626,7 +625,7 @@ class LocalStore:
         if os.path.lexists(path):
             _give_group(path, 0o660)
             return
-        draft = self._layout.at("tmp", secrets.token_hex(16))
+        draft = self._layout.at("tmp", os.urandom(16).hex())
         try:
             with open(draft, "xb") as file:
                 _give_group(file.fileno(), 0o660)
@@ -643,7 +642,7 @@ class LocalStore:
         self._write_file(path, text.encode())
 
     def _write_file(self, path: str, data: bytes) -> None:
-        draft = self._layout.at("tmp", secrets.token_hex(16))
+        draft = self._layout.at("tmp", os.urandom(16).hex())
         with open(draft, "xb") as file:
             file.write(data)
             if self._shared:

@@ -22,7 +22,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -352,7 +351,7 @@ class FileWriter:
             os.fchmod(descriptor, self._rooms.mode)
 
     def _private(self) -> str:
-        return os.path.join(self._rooms.temporary, secrets.token_hex(16))
+        return os.path.join(self._rooms.temporary, os.urandom(16).hex())
 
     # The sidecar
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dlm.errors import UsageError
-from dlm.model.selector import suggest
+from dlm.model.suggest import suggest
 from dlm.staleness import stale_entries
 
 if TYPE_CHECKING:

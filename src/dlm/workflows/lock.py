@@ -21,17 +21,20 @@ from dlm.errors import (
 from dlm.model.artifact import Artifact
 from dlm.model.digest import Digests
 from dlm.model.events import Resolved, Resolving, Warned
-from dlm.model.evidence import Piece, Provenance, Step
+from dlm.model.evidence import Piece, Provenance
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.paths import check_filename, collision_key
+from dlm.model.policy import Step
 from dlm.model.request import RequestWish
-from dlm.model.selector import Selector, suggest
+from dlm.model.selector import Selector
+from dlm.model.suggest import suggest
 from dlm.model.url import Url
 from dlm.resolve import direct
 from dlm.resolve.choose import choose
 from dlm.staleness import differences, stale_entries
-from dlm.workflows.evidence import Case, Inquiry, fallen, host_of, meets, policy_of, refusals
+from dlm.workflows.evidence import Case, Inquiry, fallen
 from dlm.workflows.extraction import Inspector, is_folder
+from dlm.workflows.policy import host_of, meets, policy_of, refusals
 from dlm.workflows.run import one_or_all
 
 if TYPE_CHECKING:
