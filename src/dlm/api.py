@@ -11,27 +11,33 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlm import __version__
 from dlm.cli.files import find_project
 from dlm.cli.host import build_run, host_platform
 from dlm.cli.settings import load_settings
 from dlm.model.digest import Digest
-from dlm.model.events import Event, Progress
-from dlm.ports import Reporter
-from dlm.workflows.clean import CleanReport
+from dlm.model.events import Progress
 from dlm.workflows.clean import clean as _clean
-from dlm.workflows.fetch import FetchReport
 from dlm.workflows.fetch import fetch as _fetch
-from dlm.workflows.lock import LockReport, LockWish
+from dlm.workflows.lock import LockWish
 from dlm.workflows.lock import lock as _lock
 from dlm.workflows.look import locate
-from dlm.workflows.run import Run
 from dlm.workflows.settle import Modes
-from dlm.workflows.sync import SyncReport, SyncWish
+from dlm.workflows.sync import SyncWish
 from dlm.workflows.sync import sync as _sync
-from dlm.workflows.verify import VerifyReport
 from dlm.workflows.verify import verify as _verify
+
+if TYPE_CHECKING:
+    from dlm.model.events import Event
+    from dlm.ports import Reporter
+    from dlm.workflows.clean import CleanReport
+    from dlm.workflows.fetch import FetchReport
+    from dlm.workflows.lock import LockReport
+    from dlm.workflows.run import Run
+    from dlm.workflows.sync import SyncReport
+    from dlm.workflows.verify import VerifyReport
 
 __all__ = ["clean", "fetch", "lock", "path", "sync", "verify"]
 

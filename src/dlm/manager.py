@@ -27,17 +27,20 @@ from dlm.cli.settings import load_settings
 from dlm.descriptor import Descriptor
 from dlm.errors import SettingsError, UsageError
 from dlm.model.digest import STRENGTH
-from dlm.model.download import Ask, CheckMethod, Kept, shown_url
-from dlm.model.events import Event, Fetched, Progress
-from dlm.model.selector import suggest
-from dlm.model.settings import Settings
+from dlm.model.download import shown_url
+from dlm.model.events import Fetched, Progress
+from dlm.model.suggest import suggest
 from dlm.model.url import Url
-from dlm.workflows.download import Brought, Line, Means, Shelf, ToCache, obtain, to_file, to_memory
+from dlm.workflows.download import Line, Means, ToCache, obtain, to_file, to_memory
 
 if TYPE_CHECKING:
     from dlm.cli.progress import BarMeter
     from dlm.fetch.fetcher import HttpFetcher
+    from dlm.model.download import Ask, CheckMethod, Kept
+    from dlm.model.events import Event
+    from dlm.model.settings import Settings
     from dlm.ports import Cache, Credentials
+    from dlm.workflows.download import Brought, Shelf
 
 __all__ = ["Descriptor", "Download", "DownloadManager", "cache_records"]
 

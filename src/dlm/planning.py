@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from dlm.model.artifact import Artifact
-from dlm.model.plan import Conflict, Found, Owned, Plan, Removal, Survey, Wanted
+from dlm.model.plan import Conflict, Plan, Removal
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact
+    from dlm.model.plan import Found, Owned, Survey, Wanted
 
 __all__ = ["make_plan", "shows"]
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
-from dlm.errors import DlmError
-from dlm.model.artifact import Blob, Candidate, Validators
-from dlm.model.digest import Digests
-from dlm.model.events import Event
-from dlm.model.evidence import Piece, Subject, Wish
-from dlm.model.hosts import Login
-from dlm.model.selector import Selector
-from dlm.model.settings import Settings
-from dlm.model.transfer import Answered, Arrived, Known, Order, Outcome, Page
-from dlm.model.url import Url
-from dlm.model.wire import Ending, Head, Request
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.artifact import Blob, Candidate, Validators
+    from dlm.model.digest import Digests
+    from dlm.model.events import Event
+    from dlm.model.evidence import Piece, Subject, Wish
+    from dlm.model.hosts import Login
+    from dlm.model.selector import Selector
+    from dlm.model.settings import Settings
+    from dlm.model.transfer import Answered, Arrived, Known, Order, Outcome, Page
+    from dlm.model.url import Url
+    from dlm.model.wire import Ending, Head, Request
 
 __all__ = [
     "Backend",

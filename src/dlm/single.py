@@ -18,7 +18,7 @@ from dlm.model.artifact import Artifact
 from dlm.model.digest import Digest, Digests
 from dlm.model.disposition import safe_name
 from dlm.model.lockfile import LockedArtifact, LockEntry
-from dlm.model.selector import suggest
+from dlm.model.suggest import suggest
 from dlm.model.url import Url
 from dlm.ports import Reporter
 from dlm.workflows.fetch import FetchReport, fetch_alone

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from dlm.model.lockfile import LockEntry, Lockfile
-from dlm.model.manifest import IDENTITY, Manifest, Resource
+from dlm.model.manifest import IDENTITY
+
+if TYPE_CHECKING:
+    from dlm.model.lockfile import LockEntry, Lockfile
+    from dlm.model.manifest import Manifest, Resource
 
 __all__ = ["Stale", "differences", "stale_entries"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 __all__ = ["SystemClock"]
@@ -21,6 +20,8 @@ class SystemClock:
 
     def random(self) -> float:
         """From 0 to below 1; jitter needs no cryptography."""
+        import random  # only where something is tried again: it brings hashes and distributions with it
+
         return random.random()  # noqa: S311
 
     def sleep(self, seconds: float) -> None:

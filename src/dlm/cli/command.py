@@ -8,18 +8,23 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlm import __version__
 from dlm.cli.clock import SystemClock
-from dlm.cli.console import Console, Meter, error_document
-from dlm.cli.files import DocumentFiles, find_project
-from dlm.cli.settings import Value, load_settings
+from dlm.cli.console import Console, error_document
+from dlm.cli.files import find_project
+from dlm.cli.settings import load_settings
 from dlm.errors import DlmError, Interrupted, UsageError, gravest
-from dlm.model.settings import Settings
-from dlm.workflows.run import Run
+
+if TYPE_CHECKING:
+    from dlm.cli.console import Meter
+    from dlm.cli.files import DocumentFiles
+    from dlm.cli.settings import Value
+    from dlm.model.settings import Settings
+    from dlm.workflows.run import Run
 
 __all__ = ["Border", "Result", "Terminated", "command", "mode", "network_options"]
 

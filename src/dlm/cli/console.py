@@ -8,10 +8,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dlm.errors import DlmError, Failures, ManifestError, Problem, gravest
+from dlm.errors import Failures, ManifestError, gravest
 from dlm.model import events
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError, Problem
 
 __all__ = ["Console", "Meter", "error_document", "event_document", "human_size", "human_speed"]
 

@@ -13,15 +13,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlm.errors import LocalError, SettingsError
 from dlm.fetch.mirrors import basic
 from dlm.fetch.netrc_file import read_logins
 from dlm.model.hosts import HostSettings, Login, entry_for, is_safe
-from dlm.model.settings import Settings
-from dlm.model.url import REFERENCE, Url
-from dlm.ports import Clock
+from dlm.model.url import REFERENCE
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
+    from dlm.model.url import Url
+    from dlm.ports import Clock
 
 __all__ = ["UserCredentials"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.command import Border, Result, command, mode, network_options
-from dlm.cli.lock import change_document, say_changes, say_fetched
 from dlm.cli.names import complete_groups, complete_names
 from dlm.errors import DlmError
 from dlm.workflows.edit import AddWish

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
-from dlm.cli.command import Border, Result, command, network_options
+from dlm.cli.changes import change_document, say_changes, say_fetched
+from dlm.cli.command import Result, command, network_options
 from dlm.cli.fetch_url import UrlWish, fetch_url
 from dlm.cli.host import host_platform
-from dlm.cli.lock import change_document, say_changes, say_fetched
 from dlm.cli.names import complete_names
 from dlm.cli.sync import modes_in_force
 from dlm.errors import UsageError
 from dlm.model.platforms import check_platform
 from dlm.workflows.fetch import fetch as fetch_workflow
+
+if TYPE_CHECKING:
+    from dlm.cli.command import Border
 
 __all__ = ["fetch"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 from dlm.cli.places import LOCKFILE, MANIFESTS, upwards
 from dlm.errors import LocalError, UsageError
@@ -116,7 +115,7 @@ def write_atomically(path: str, data: bytes) -> None:
     if os.path.exists(target) and not os.path.isfile(target):
         raise LocalError(f"{path} is no file and is left as it is", hint="move it out of the way")
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".dlm-{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(folder, f".dlm-{os.urandom(6).hex()}.tmp")
     try:
         try:
             mode = os.stat(target).st_mode & 0o777

@@ -11,22 +11,22 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlm.cli.clock import SystemClock
-from dlm.cli.credentials import UserCredentials
-from dlm.cli.files import DocumentFiles
 from dlm.cli.places import LOCKFILE, MANIFESTS, system_config, user_config
 from dlm.cli.plugins import ResolverPlugins
 from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
 from dlm.errors import SettingsError
-from dlm.model.settings import Settings
-from dlm.ports import Cache, Fetcher, ProjectFiles, Reporter, Resolver
-from dlm.workflows.run import ListingAge, Run
+from dlm.workflows.run import Run
 from dlm.workflows.stamping import Stamp
 
 if TYPE_CHECKING:
+    from dlm.cli.files import DocumentFiles
+    from dlm.model.settings import Settings
+    from dlm.ports import Cache, Clock, Credentials, Fetcher, ProjectFiles, Reporter, Resolver
     from dlm.state.ownership import ProjectState
     from dlm.store.local import LocalStore
     from dlm.verify.registry import Verifiers
+    from dlm.workflows.run import ListingAge
 
 __all__ = ["build_run", "build_store", "host_platform"]
 
@@ -102,13 +102,22 @@ def _key_file(path: str) -> bytes:
         ) from error
 
 
+def _credentials(settings: Settings, environment: Mapping[str, str], clock: Clock) -> Credentials | None:
+    """What the user's configuration sends to origins, None where it has nothing to send."""
+    if not (settings.hosts or settings.netrc):
+        return None
+    from dlm.cli.credentials import UserCredentials
+
+    return UserCredentials(settings, environment, clock)
+
+
 def build_run(
     settings: Settings, files: DocumentFiles, reporter: Reporter, environment: Mapping[str, str], version: str
 ) -> Run:
     """Everything that a verb needs. What costs time to import is made at first need."""
     clock = SystemClock()
     store = build_cache(settings, reporter)
-    credentials = UserCredentials(settings, environment, clock) if settings.hosts or settings.netrc else None
+    credentials = _credentials(settings, environment, clock)
     plugins = ResolverPlugins()
 
     # Resolving asks for both from several threads at once, and two of either would read every listing twice.

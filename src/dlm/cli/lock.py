@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from dlm.cli.command import Border, Result, command, mode, network_options
-from dlm.cli.console import Console, human_size
+from dlm.cli.changes import change_document, say_changes, say_fetched
+from dlm.cli.command import Result, command, mode, network_options
 from dlm.cli.names import complete_names
 from dlm.errors import UsageError
 from dlm.model.digest import Digest
-from dlm.model.evidence import Provenance, Step
-from dlm.model.lockfile import LockedArtifact
-from dlm.workflows.lock import Change, LockReport, LockWish
+from dlm.workflows.lock import LockWish
 from dlm.workflows.lock import lock as lock_workflow
 
-__all__ = ["change_document", "lock", "say_changes", "say_fetched", "step_of"]
+if TYPE_CHECKING:
+    from dlm.cli.command import Border
+    from dlm.workflows.lock import LockReport
 
-_SHOWN = 50
-_SIGNS = {"added": "+", "updated": "~", "moved": "~", "removed": "-"}
+__all__ = ["lock"]
 
 
 @command("lock")
@@ -117,50 +116,6 @@ def _accepted(words: tuple[str, ...]) -> dict[str, Digest | None]:
 
 def _entries(count: int) -> str:
     return f"{count} entr{'y' if count == 1 else 'ies'}"
-
-
-def say_fetched(console: Console, fetched: int, transferred: int) -> None:
-    """One line about what came over the wire."""
-    if fetched:
-        console.say(f"Fetched {fetched} file{'s' if fetched != 1 else ''} ({human_size(transferred)}).")
-
-
-def say_changes(console: Console, changes: tuple[Change, ...]) -> None:
-    """One line for each entry that changed."""
-    for change in changes[:_SHOWN]:
-        details = f"  {', '.join(change.details)}" if change.details else ""
-        console.say(f" {_SIGNS[change.action]} {change.name}{details}{_vouched(change)}")
-    if len(changes) > _SHOWN:
-        console.say(f" … and {len(changes) - _SHOWN} more")
-
-
-def change_document(change: Change) -> dict[str, object]:
-    """A change as a program reads it."""
-    return {
-        "name": change.name,
-        "action": change.action,
-        "details": list(change.details),
-        "evidence": [
-            {
-                "filename": one.filename,
-                "platform": one.platform,
-                "step": Provenance.from_documents(one.evidence).strongest.word,
-                "pieces": [dict(piece) for piece in one.evidence],
-            }
-            for one in change.artifacts
-        ],
-    }
-
-
-def step_of(artifacts: Iterable[LockedArtifact]) -> Step | None:
-    """The step of the ladder that all of them have reached; None where there are none."""
-    return min((Provenance.from_documents(one.evidence).strongest for one in artifacts), default=None)
-
-
-def _vouched(change: Change) -> str:
-    """What vouches for all of it, where something does."""
-    step = step_of(change.artifacts)
-    return f"  [{step.word}]" if step else ""
 
 
 def _document(report: LockReport, *, dry_run: bool) -> dict[str, object]:

@@ -6,9 +6,9 @@ import json
 
 import click
 
+from dlm.cli.changes import step_of
 from dlm.cli.command import Border, Result, command
 from dlm.cli.console import human_size
-from dlm.cli.lock import step_of
 from dlm.cli.names import complete_names
 from dlm.model.evidence import Provenance
 from dlm.model.lockfile import LockedArtifact

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
-from click.shell_completion import CompletionItem
-
-from dlm.cli.files import find_project
 from dlm.errors import DlmError
+
+if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
 
 __all__ = ["complete_groups", "complete_names"]
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of resources that begin with what stands there, without those that stand there already."""
+    from click.shell_completion import CompletionItem
+
     given = ctx.params.get(param.name or "") or ()
     taken = {given} if isinstance(given, str) else set(given)
     return [
@@ -29,12 +30,18 @@ def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def complete_groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of groups."""
+    from click.shell_completion import CompletionItem
+
     groups = {group for _, entry in _resources(ctx) for group in _below(entry, "request").get("groups", ())}
     return [CompletionItem(group) for group in sorted(map(str, groups)) if group.startswith(incomplete)]
 
 
 def _resources(ctx: click.Context) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lockfile's entries. Where it cannot be read nothing is completed: the command itself will say why."""
+    import json
+
+    from dlm.cli.files import find_project
+
     directory = os.path.abspath(ctx.params.get("directory") or os.getcwd())
     try:
         data = find_project(directory, ctx.params.get("manifest"), need_manifest=False).read_lockfile()

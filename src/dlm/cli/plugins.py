@@ -8,18 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from dlm.errors import UsageError
-from dlm.model.selector import Grammar
-from dlm.ports import ResolverPlugin
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from dlm.model.selector import Grammar
+    from dlm.ports import ResolverPlugin
 
 __all__ = ["ResolverPlugins"]
 
 _GROUP = "dlm.resolvers"
 
 
-class ResolverPlugins(Mapping[str, Grammar]):
+class ResolverPlugins(Mapping[str, "Grammar"]):
     """Grammars by scheme. The entry points are read when the first unknown scheme turns up."""
 
     @cached_property

@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dlm.cli.places import platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
-from dlm.model.evidence import EvidencePolicy, SigstoreWish, WishError
-from dlm.model.hosts import ClientCertificate, HostSettings
-from dlm.model.rewrite import OriginMode, RewriteRule
-from dlm.model.selector import suggest
+from dlm.model.policy import EvidencePolicy
 from dlm.model.settings import Settings
+from dlm.model.suggest import suggest
+
+if TYPE_CHECKING:
+    from dlm.model.evidence import SigstoreWish
+    from dlm.model.hosts import ClientCertificate, HostSettings
+    from dlm.model.rewrite import OriginMode, RewriteRule
 
 __all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings", "parse_age", "parse_size"]
 
@@ -224,6 +226,8 @@ def _host(host: str, given: Any) -> HostSettings:
         raise ValueError(f"expected a user beside the password below {host}")
     if any(str(name).lower() == "authorization" for name in headers) and (texts["token"] or texts["user"]):
         raise ValueError(f"expected one Authorization below {host}: in headers, by token, or by user")
+    from dlm.model.hosts import HostSettings
+
     return HostSettings(
         variables=tuple(names),
         user=texts["user"],
@@ -248,6 +252,8 @@ def _client(host: str, given: Mapping[Any, Any]) -> ClientCertificate | None:
         if files[1] is not None:
             raise ValueError(f"expected client_cert beside client_key below {host}")
         return None
+    from dlm.model.hosts import ClientCertificate
+
     return ClientCertificate(_path(files[0]), None if files[1] is None else _path(files[1]))
 
 
@@ -258,6 +264,8 @@ def _helper(host: str, given: Any) -> tuple[str, ...]:
     words = given
     if isinstance(given, str):
         try:
+            import shlex
+
             words = shlex.split(given, posix=os.name != "nt")
         except ValueError as error:
             raise ValueError(f"{host}.helper: {error}") from None
@@ -288,6 +296,8 @@ def _rule(number: int, given: Any) -> RewriteRule:
         raise ValueError(f"rule {number}: expected a pattern below match")
     if not isinstance(to, list) or not all(isinstance(one, str) and one for one in to):
         raise ValueError(f"rule {number}: expected a list of addresses below to")
+    from dlm.model.rewrite import RewriteRule
+
     try:
         origin = _choice("allow", "last", "block")(given.get("origin", "last"))
         return RewriteRule.of(given["match"], tuple(to), cast("OriginMode", origin))
@@ -305,6 +315,8 @@ def _policy(value: Any) -> EvidencePolicy:
     demanded = value.get("evidence", {})
     if not isinstance(demanded, dict):
         raise ValueError("expected hosts with a step for each below evidence")
+    from dlm.model.evidence_wish import WishError
+
     try:
         return EvidencePolicy.from_mapping(demanded)
     except WishError as error:
@@ -315,6 +327,8 @@ def _identities(value: Any) -> Mapping[str, SigstoreWish]:
     """``python_identities: {LINE: {identity: …, issuer: …}}``."""
     if not isinstance(value, dict):
         raise ValueError("expected release lines with who signs each")
+    from dlm.model.evidence import SigstoreWish
+
     found: dict[str, SigstoreWish] = {}
     for line, given in value.items():
         if not re.fullmatch(r"[0-9]+\.[0-9]+", str(line)):

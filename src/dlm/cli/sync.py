@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.command import Border, Result, command, mode, network_options, refuse_both
 from dlm.cli.console import Console, human_size
-from dlm.cli.lock import change_document, say_changes, say_fetched
 from dlm.cli.names import complete_groups
 from dlm.errors import Failures, gravest
 from dlm.model.plan import Conflict
-from dlm.workflows.lock import Change
 from dlm.workflows.settle import Modes
 from dlm.workflows.stamping import no_op_text
 from dlm.workflows.sync import SyncReport, SyncWish
 from dlm.workflows.sync import sync as sync_workflow
+
+if TYPE_CHECKING:
+    from dlm.workflows.lock import Change
 
 __all__ = ["modes_in_force", "sync"]
 

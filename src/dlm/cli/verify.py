@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import click
 
-from dlm.cli.command import Border, Result, command, mode, network_options
+from dlm.cli.command import Result, command, mode, network_options
 from dlm.errors import Failures, OfflineError, UsageError, gravest
 from dlm.workflows.settle import Modes
-from dlm.workflows.verify import VerifyReport
 from dlm.workflows.verify import verify as verify_workflow
+
+if TYPE_CHECKING:
+    from dlm.cli.command import Border
+    from dlm.workflows.verify import VerifyReport
 
 __all__ = ["verify"]
 

@@ -12,16 +12,18 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digests
-from dlm.model.extract import Extracted
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import NAME
 from dlm.model.paths import check_filename, check_path
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Extracted
 
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
 
@@ -282,7 +284,7 @@ class _Reader:
                 version=_text(one, "version") if "version" in one else None,
                 final_url=_address(one, "final-url") if "final-url" in one else None,
                 verified=verified,
-                extracted=Extracted.from_mapping(one["extracted"]) if "extracted" in one else None,
+                extracted=_extracted(one["extracted"]) if "extracted" in one else None,
                 headers=_text_mapping(one.get("headers", {}), "headers"),
                 evidence=tuple(evidence),
                 extra=self._extra(one, _ARTIFACT, f"{name}: ", warn=warn),
@@ -315,6 +317,12 @@ def _text_mapping(value: Any, what: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(one, str) and one.isprintable() for one in value.values()):
         raise ValueError(f"{what} is no object of printable texts")
     return value
+
+
+def _extracted(found: object) -> Extracted:
+    from dlm.model.extract import Extracted
+
+    return Extracted.from_mapping(found)
 
 
 # Git's markers have seven signs; longer ones belong to a conflict inside the common ancestor.

@@ -21,10 +21,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from dlm.documents.wishes import Complaint, Wishes, asks
 from dlm.errors import ManifestError, Problem
-from dlm.model.evidence import EvidencePolicy, WishError
+from dlm.model.evidence_wish import WishError
 from dlm.model.manifest import Manifest, Resource, fill
 from dlm.model.paths import collision_key
 from dlm.model.platforms import matches
+from dlm.model.policy import EvidencePolicy
 from dlm.model.selector import Grammar
 from dlm.model.url import Url
 from dlm.model.written import DefaultsForm, ExtractForm, ManifestForm, RequestForm, ResourceForm

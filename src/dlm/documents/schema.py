@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 from dlm.documents.output_schema import events_schema, output_schema
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import STRENGTH
-from dlm.model.evidence import Step
 from dlm.model.lockfile import VERSION
+from dlm.model.policy import Step
 from dlm.model.written import ManifestForm
 
 __all__ = ["SCHEMAS", "lockfile_schema", "manifest_schema", "write_schema"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dlm.model.digest import Digest, Digests
-from dlm.model.evidence import EvidenceWish, WishError
+from dlm.model.evidence_wish import EvidenceWish, WishError
 from dlm.model.extract import Extract
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
 from dlm.model.paths import check_filename, check_path

@@ -5,12 +5,15 @@ Rules: RFC 9112 6 (length and coding of a body), RFC 9110 8.8 (validators) and 1
 
 from __future__ import annotations
 
-import ipaddress
-from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from dlm.fetch.retry import http_date
 from dlm.model.artifact import Validators
-from dlm.model.wire import Head
+
+if TYPE_CHECKING:
+    import ipaddress
+
+    from dlm.model.wire import Head
 
 __all__ = [
     "as_utf8",
@@ -28,7 +31,7 @@ __all__ = [
 _MAX_LENGTH = 2**63 - 1
 #: RFC 9110 8.8.2.2: how much older than the answer a Last-Modified must be to prove that nothing changed since.
 _STRONG_AGE = 60.0
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64 = 0x0064FF9B << 96  # 64:ff9b::/96
 
 
 def framed(head: Head) -> bool:
@@ -95,6 +98,8 @@ def as_utf8(text: str) -> str:
 
 
 def phrase(status: int) -> str:
+    from http import HTTPStatus
+
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -105,6 +110,8 @@ def is_public(peer: str | None) -> bool:
     """Whether ``peer`` is an address that anyone on the internet could have meant; False where it is not known."""
     if peer is None:
         return False
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
@@ -116,7 +123,9 @@ def is_public(peer: str | None) -> bool:
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address that packets to an IPv6 address end at: mapped, 6to4 (RFC 3056), Teredo, NAT64 (RFC 6052)."""
-    if address in _NAT64:
+    import ipaddress
+
+    if int(address) >> 32 == _NAT64 >> 32:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (None if teredo is None else teredo[1])

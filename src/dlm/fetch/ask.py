@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, RefusedError
 from dlm.fetch.answers import opaque_tag
-from dlm.fetch.download import Download
-from dlm.fetch.loop import Loop
-from dlm.fetch.workbench import Workbench
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
-from dlm.model.transfer import Answered, Known, Order, Standing
+from dlm.model.transfer import Answered
+
+if TYPE_CHECKING:
+    from dlm.fetch.download import Download
+    from dlm.fetch.loop import Loop
+    from dlm.fetch.workbench import Workbench
+    from dlm.model.transfer import Known, Order, Standing
 
 __all__ = ["Asking"]
 

@@ -6,12 +6,14 @@ Every attempt has a number of its own and a span of the file, so that several ma
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from dlm.errors import DlmError
-from dlm.model.artifact import Validators
-from dlm.model.digest import Digests
-from dlm.model.events import Event
-from dlm.model.url import Url
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.artifact import Validators
+    from dlm.model.digest import Digests
+    from dlm.model.events import Event
+    from dlm.model.url import Url
 
 __all__ = [
     "Accept",

@@ -9,19 +9,21 @@ from __future__ import annotations
 import errno
 import itertools
 import select
-import ssl
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pycurl
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.trust import ca_bundle, load_client
-from dlm.model.hosts import ClientCertificate
-from dlm.model.settings import Settings
-from dlm.model.wire import Ending, Failure, Request
-from dlm.ports import Exchange, Wire
+from dlm.model.wire import Ending, Failure
+
+if TYPE_CHECKING:
+    from dlm.model.hosts import ClientCertificate
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Request
+    from dlm.ports import Exchange, Wire
 
 __all__ = ["CurlBackend"]
 
@@ -54,6 +56,8 @@ class CurlBackend:
         self._ca_file = ca_bundle(settings)
         for entry in settings.hosts.values():
             if entry.client is not None:
+                import ssl
+
                 # libcurl would say the same only when a connection fails, and as if that were the server's fault.
                 load_client(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), entry.client)
 

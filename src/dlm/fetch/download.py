@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlm.errors import DlmError, IntegrityError, NetworkError, PolicyError, RefusedError
+from dlm.errors import IntegrityError, NetworkError, PolicyError, RefusedError
 from dlm.fetch.answers import (
     as_utf8,
     body_length,
@@ -27,17 +27,24 @@ from dlm.fetch.answers import (
     phrase,
     resumable,
 )
-from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Span, Start, Tell, Trim, Wait
-from dlm.fetch.retry import RetryPolicy, passing_failure, passing_status, retry_after
+from dlm.fetch.commands import Accept, Begin, Cancel, Commit, Drop, Fail, Reuse, Span, Start, Tell, Trim, Wait
+from dlm.fetch.retry import passing_failure, passing_status, retry_after
 from dlm.fetch.scrub import Scrubber
 from dlm.fetch.sent import sent_headers
 from dlm.fetch.split import Split, SplitPolicy
 from dlm.model.artifact import Validators, kept_headers
-from dlm.model.digest import Digests, new_hash
+from dlm.model.digest import new_hash
 from dlm.model.events import Fetching, Retrying, SourceFailed, Warned
-from dlm.model.transfer import Order, Source
-from dlm.model.url import Url
-from dlm.model.wire import Ending, Failure, Head
+from dlm.model.wire import Ending, Failure
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.fetch.commands import Command
+    from dlm.fetch.retry import RetryPolicy
+    from dlm.model.digest import Digests
+    from dlm.model.transfer import Order, Source
+    from dlm.model.url import Url
+    from dlm.model.wire import Head
 
 __all__ = ["MAX_REDIRECTS", "Download", "Limit"]
 

@@ -7,17 +7,20 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from dlm.errors import DlmError, SettingsError
-from dlm.fetch.ask import Asking
+from dlm.errors import SettingsError
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Loop
-from dlm.fetch.page import Reading
 from dlm.fetch.parcel import Depot, Parcel
 from dlm.fetch.workbench import Workbench
-from dlm.model.settings import Settings
-from dlm.model.transfer import Answered, Arrived, Lost, Order, Outcome, Page
-from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
+from dlm.model.transfer import Arrived, Lost
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.settings import Settings
+    from dlm.model.transfer import Answered, Order, Outcome, Page
+    from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
 
 __all__ = ["HttpFetcher", "choose_backend"]
 
@@ -95,6 +98,8 @@ class HttpFetcher:
         """Each small document, or why it could not be had, in the order of ``urls``; read at the same time."""
         wire = self._borrow()
         loop = self._loop(wire)
+        from dlm.fetch.page import Reading
+
         readings = {url: Reading(self._bench, loop, url) for url in dict.fromkeys(urls)}
         try:
             for reading in readings.values():
@@ -111,6 +116,8 @@ class HttpFetcher:
         """Whether each order's first source still has what was got there, in the order of ``orders``."""
         wire = self._borrow()
         loop = self._loop(wire)
+        from dlm.fetch.ask import Asking
+
         asked = [Asking(self._bench, loop, replace(order, sources=order.sources[:1])) for order in orders]
         try:
             for one in asked:

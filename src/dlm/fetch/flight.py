@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError
 from dlm.fetch.download import Limit
-from dlm.fetch.loop import Exchange, Handler, Loop
 from dlm.fetch.server_digests import disagreement
-from dlm.fetch.workbench import Workbench
-from dlm.model.artifact import Blob, Receipt
-from dlm.model.digest import Digests
+from dlm.model.artifact import Receipt
 from dlm.model.events import Fetched, Waiting, Warned
-from dlm.model.transfer import Arrived, Known, Lost, Order, Outcome
-from dlm.ports import Claim, Store, Writer
+from dlm.model.transfer import Arrived, Known, Lost
+
+if TYPE_CHECKING:
+    from dlm.fetch.loop import Exchange, Handler, Loop
+    from dlm.fetch.workbench import Workbench
+    from dlm.model.artifact import Blob
+    from dlm.model.digest import Digests
+    from dlm.model.transfer import Order, Outcome
+    from dlm.ports import Claim, Store, Writer
 
 __all__ = ["Flight"]
 

@@ -10,11 +10,14 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dlm.model.settings import Settings
-from dlm.model.wire import Ending, Failure, Head, Request
-from dlm.ports import Clock, Wire
+from dlm.model.wire import Ending, Failure
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Head, Request
+    from dlm.ports import Clock, Wire
 
 __all__ = ["Exchange", "Handler", "Limits", "Loop", "Sink"]
 
@@ -84,9 +87,7 @@ class Exchange:
         "request",
     )  # fmt: skip
 
-    def __init__(
-        self, loop: Loop, handler: Handler, number: int, request: Request, taker: Taker | None = None
-    ) -> None:
+    def __init__(self, loop: Loop, handler: Handler, number: int, request: Request, taker: Taker | None = None) -> None:
         self._loop = loop
         self._handler = handler
         self._taker = taker

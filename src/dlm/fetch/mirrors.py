@@ -8,18 +8,19 @@ manifest beat user info, and that beats the configuration.
 
 from __future__ import annotations
 
-import base64
 import re
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError, SettingsError, UsageError
-from dlm.model.artifact import Artifact
-from dlm.model.rewrite import RewriteRule, first_match
 from dlm.model.transfer import Source
 from dlm.model.url import REFERENCE, Url, secret_parameters
-from dlm.ports import Credentials, Variables
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact
+    from dlm.model.rewrite import RewriteRule
+    from dlm.ports import Credentials, Variables
 
 __all__ = ["RESERVED_HEADERS", "basic", "sources"]
 
@@ -91,6 +92,10 @@ def _rewritten(
     addresses: tuple[tuple[Url, bool], ...], rules: tuple[RewriteRule, ...], sha256: str | None
 ) -> list[tuple[Url, bool]]:
     """Every address to ask, and whether it is the artifact's own."""
+    if not rules:
+        return list(addresses)
+    from dlm.model.rewrite import first_match
+
     found: list[tuple[Url, bool]] = []
     late: list[tuple[Url, bool]] = []
     for url, origin in addresses:
@@ -116,6 +121,12 @@ def _parse_filled(text: str, number: int) -> Url:
         ) from None
 
 
+def _quote(text: str, safe: str) -> str:
+    from urllib.parse import quote  # most addresses hold no reference
+
+    return quote(text, safe=safe)
+
+
 @dataclass(frozen=True, slots=True)
 class _Filler:
     """Fills in references for one host and remembers what it filled in."""
@@ -133,7 +144,7 @@ class _Filler:
         return REFERENCE.sub(self.value, text)
 
     def path(self, text: str) -> str:
-        return self._quoted(text, lambda value: urllib.parse.quote(value, safe=""))
+        return self._quoted(text, lambda value: _quote(value, ""))
 
     def query(self, text: str) -> str:
         """Behind ``=`` a reference is a value and escaped whole; elsewhere it is a piece of the query as it stands.
@@ -144,7 +155,7 @@ class _Filler:
 
     def _parameter(self, part: str) -> str:
         name, equals, value = part.partition("=")
-        filled = self._quoted(name, lambda text: urllib.parse.quote(text, safe="!$&'()*+,;=:@/?%-._~"))
+        filled = self._quoted(name, lambda text: _quote(text, "!$&'()*+,;=:@/?%-._~"))
         return filled + equals + (self.path(value) if equals else "")
 
     def _quoted(self, text: str, quote: Callable[[str], str]) -> str:
@@ -252,12 +263,14 @@ def _login(url: Url, filler: _Filler) -> tuple[str, str] | None:
 
 def _unescaped(text: str, filler: _Filler) -> str:
     """What is escaped in the URL is unescaped; what a variable holds is taken as it is."""
+    from urllib.parse import unquote
+
     pieces: list[str] = []
     position = 0
     for match in REFERENCE.finditer(text):
-        pieces += [urllib.parse.unquote(text[position : match.start()]), filler.value(match)]
+        pieces += [unquote(text[position : match.start()]), filler.value(match)]
         position = match.end()
-    pieces.append(urllib.parse.unquote(text[position:]))
+    pieces.append(unquote(text[position:]))
     return "".join(pieces)
 
 
@@ -276,6 +289,8 @@ def basic(user: str, password: str) -> str:
     """
     if ":" in user:
         raise ValueError("holds a colon, which HTTP cannot send")
+    import base64
+
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 

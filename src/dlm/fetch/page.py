@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, UsageError
-from dlm.fetch.download import Download, Limit
-from dlm.fetch.loop import Loop
+from dlm.fetch.download import Limit
 from dlm.fetch.memory import MemoryBody
 from dlm.fetch.mirrors import sources
-from dlm.fetch.workbench import Workbench
 from dlm.model.artifact import Artifact
-from dlm.model.digest import Digests
 from dlm.model.transfer import Order, Page
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.fetch.download import Download
+    from dlm.fetch.loop import Loop
+    from dlm.fetch.workbench import Workbench
+    from dlm.model.digest import Digests
 
 __all__ = ["PAGE_LIMIT", "Reading"]
 

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
-from dlm.model.settings import Settings
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
 
 __all__ = ["proxy_for"]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import email.utils
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from dlm.model.settings import Settings
-from dlm.model.wire import Failure, Head
+from dlm.model.wire import Failure
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Head
 
 __all__ = ["RetryPolicy", "http_date", "passing_failure", "passing_status", "retry_after"]
 
@@ -18,6 +21,10 @@ _PASSING = frozenset({408, 425, 429})
 _LASTING = frozenset({501, 505, 510, 511})
 _FINAL_FAILURES = frozenset({Failure.TLS, Failure.PROXY_DENIED, Failure.PRIVATE, Failure.TOO_LONG, Failure.STOPPED})
 _FAR_FUTURE = 1e9
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+#: Days from the first day of the year 1 to the first of 1970, in the Gregorian calendar.
+_EPOCH = 719_162
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +84,35 @@ def retry_after(head: Head, now: float) -> float | None:
     return max(0.0, moment - (now if answered is None else answered))
 
 
+def _fixdate(text: str) -> float | None:
+    """The same for the one form that is sent today (IMF-fixdate), or None: what reads all forms is slow to load."""
+    found = re.fullmatch(
+        r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) ([A-Z][a-z]{2}) ([1-9][0-9]{3})"
+        r" ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]) GMT",
+        text,
+    )
+    if found is None or found[2] not in _MONTHS:
+        return None
+    month, day, year = _MONTHS.index(found[2]) + 1, int(found[1]), int(found[3])
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if not 1 <= day <= (29 if month == 2 and leap else _DAYS[month - 1]):
+        return None
+    before = year - 1
+    days = 365 * before + before // 4 - before // 100 + before // 400 - _EPOCH
+    days += sum(_DAYS[: month - 1]) + (1 if leap and month > 2 else 0) + day - 1
+    return float(((days * 24 + int(found[4])) * 60 + int(found[5])) * 60 + int(found[6]))
+
+
 def http_date(text: str) -> float | None:
     """Seconds since the epoch for a date in any of the forms of RFC 9110 5.6.7, or None."""
+    if not text:
+        return None
+    usual = _fixdate(text)
+    if usual is not None:
+        return usual
+    import email.utils  # for the forms that nobody may send any more
+    from datetime import UTC, datetime
+
     parts = email.utils.parsedate_tz(text)
     if parts is None:
         return None

@@ -6,12 +6,12 @@ Rules: RFC 9530 (Repr-Digest, Content-Digest), RFC 3230 (Digest), RFC 1864 (Cont
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from dlm.model.wire import Head
+if TYPE_CHECKING:
+    from dlm.model.wire import Head
 
 __all__ = ["disagreement", "stated"]
 
@@ -50,6 +50,9 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _hex(encoded: str) -> str | None:
+    import base64
+    import binascii
+
     try:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.fetch.commands import Span
-from dlm.model.settings import Settings
+
+if TYPE_CHECKING:
+    from dlm.model.settings import Settings
 
 __all__ = ["Claim", "Split", "SplitPolicy"]
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlm.errors import DlmError, IntegrityError
-from dlm.fetch.commands import Accept, Begin, Cancel, Command, Commit, Drop, Fail, Reuse, Start, Tell, Trim, Wait
-from dlm.fetch.download import Download
-from dlm.fetch.loop import Exchange, Loop, Sink
+from dlm.fetch.commands import Accept, Begin, Cancel, Commit, Drop, Fail, Reuse, Start, Tell, Trim, Wait
+from dlm.fetch.loop import Exchange
 from dlm.fetch.proxies import proxy_for
-from dlm.model.artifact import Artifact, Validators
-from dlm.model.digest import Digests, Hash
 from dlm.model.events import Note, Progress
 from dlm.model.hosts import client_certificate
-from dlm.model.settings import Settings
-from dlm.model.wire import Ending, Failure, Head, Request
-from dlm.ports import Clock, Reporter
+from dlm.model.wire import Ending, Failure, Request
+
+if TYPE_CHECKING:
+    from dlm.fetch.commands import Command
+    from dlm.fetch.download import Download
+    from dlm.fetch.loop import Loop, Sink
+    from dlm.model.artifact import Artifact, Validators
+    from dlm.model.digest import Digests, Hash
+    from dlm.model.settings import Settings
+    from dlm.model.wire import Head
+    from dlm.ports import Clock, Reporter
 
 __all__ = ["Body", "Owner", "Transfer"]
 

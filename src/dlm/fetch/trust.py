@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-import ssl
+from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
-from dlm.model.hosts import ClientCertificate
-from dlm.model.settings import Settings
+
+if TYPE_CHECKING:
+    import ssl
+
+    from dlm.model.hosts import ClientCertificate
+    from dlm.model.settings import Settings
 
 __all__ = ["ca_bundle", "load_client"]
 

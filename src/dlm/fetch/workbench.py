@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dlm.fetch.download import Download, Limit
-from dlm.fetch.loop import Limits, Loop
+from dlm.fetch.loop import Limits
 from dlm.fetch.proxies import proxy_for
 from dlm.fetch.retry import RetryPolicy
 from dlm.fetch.sent import sent_headers
 from dlm.fetch.split import SplitPolicy
-from dlm.fetch.transfer import Owner, Transfer
-from dlm.model.artifact import Artifact
-from dlm.model.hosts import ClientCertificate, client_certificate
-from dlm.model.settings import Settings
-from dlm.model.transfer import Order, Source
-from dlm.model.url import Url
+from dlm.fetch.transfer import Transfer
+from dlm.model.hosts import client_certificate
 from dlm.model.wire import Request
-from dlm.ports import Clock, Credentials, Reporter
+
+if TYPE_CHECKING:
+    from dlm.fetch.loop import Loop
+    from dlm.fetch.transfer import Owner
+    from dlm.model.artifact import Artifact
+    from dlm.model.hosts import ClientCertificate
+    from dlm.model.settings import Settings
+    from dlm.model.transfer import Order, Source
+    from dlm.model.url import Url
+    from dlm.ports import Clock, Credentials, Reporter
 
 __all__ = ["Workbench"]
 

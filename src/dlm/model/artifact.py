@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dlm.model.digest import Digests
-from dlm.model.extract import Extract, Extracted
 from dlm.model.request import RequestWish
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Extract, Extracted
 
 __all__ = [
     "KEPT_HEADERS",

@@ -6,8 +6,6 @@ https://www.w3.org/TR/SRI/). The canonical form is lower-case hexadecimal.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -78,6 +76,9 @@ class Digest:
             raise ValueError("an integrity value looks like sha256-BASE64")
         encoded = encoded.partition("?")[0]
         if name.lower() in STRENGTH:
+            import base64
+            import binascii
+
             try:
                 raw = base64.b64decode(encoded, validate=True)
             except (binascii.Error, ValueError):
@@ -104,6 +105,8 @@ class Digest:
     @property
     def integrity(self) -> str:
         """The digest in SRI notation."""
+        import base64
+
         return f"{self.algorithm}-{base64.b64encode(bytes.fromhex(self.value)).decode()}"
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlm.model.artifact import Artifact, Blob
-from dlm.model.digest import Digests
+from dlm.model.policy import Step
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact, Blob
+    from dlm.model.digest import Digests
+    from dlm.model.evidence_wish import EvidenceWish
 
 __all__ = [
     "LIMITS",
@@ -25,8 +28,6 @@ __all__ = [
     "Absence",
     "AbsenceReason",
     "ChecksumsWish",
-    "EvidencePolicy",
-    "EvidenceWish",
     "MinisignWish",
     "OpenPgpWish",
     "Piece",
@@ -34,46 +35,12 @@ __all__ = [
     "Sidecar",
     "SigstoreWish",
     "SpdxWish",
-    "Step",
     "Subject",
     "Wish",
-    "WishError",
     "python_sidecars",
     "siblings",
     "sidecars",
 ]
-
-
-class Step(IntEnum):
-    """The ladder: how well the bytes of an artifact are vouched for. Each step is worth more than those below it."""
-
-    #: Nothing but that they came first.
-    FIRST_USE = 0
-    #: The server that sent them stated their digest.
-    TRANSPORT_DIGEST = 1
-    #: The manifest states it, so somebody reviewed it.
-    MANIFEST_DIGEST = 2
-    #: A list that their makers publish states it.
-    CHECKSUMS = 3
-    #: Somebody signed them.
-    SIGNATURE = 4
-
-    @property
-    def word(self) -> str:
-        """How documents, settings and reports call it: ``first-use``, ``transport-digest``, …"""
-        return self.name.lower().replace("_", "-")
-
-    @classmethod
-    def parse(cls, word: str) -> Step:
-        """The step that ``word`` names.
-
-        Raises:
-            ValueError: no step is called so.
-        """
-        found = next((step for step in cls if step.word == word), None)
-        if found is None:
-            raise ValueError(f"{word!r} is no step of evidence; known are {', '.join(step.word for step in cls)}")
-        return found
 
 
 #: What each kind of evidence is worth.
@@ -323,77 +290,6 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class EvidencePolicy:
-    """The least that has to vouch for what comes from each host.
-
-    Attributes:
-        layers: host -> step, one mapping for each who may demand (system, user, manifest). Within a layer the closest
-            host counts: ``example.org``, then ``*.example.org``, then ``*``. Of all layers the highest step counts, so
-            that none can lower what another demands.
-    """
-
-    layers: tuple[Mapping[str, Step], ...] = ()
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> EvidencePolicy:
-        """One layer, from ``{host: word}``.
-
-        Raises:
-            WishError: with every host or step that is none.
-        """
-        problems: list[tuple[str, str]] = []
-        layer: dict[str, Step] = {}
-        for host, word in mapping.items():
-            plain = str(host).lower().removeprefix("*.")
-            if plain != "*" and (not plain or set(plain) & set("*/:@?# ")):
-                problems.append((str(host), "is no host; write example.org, *.example.org or *"))
-                continue
-            try:
-                layer[str(host).lower()] = Step.parse(str(word))
-            except ValueError as error:
-                problems.append((str(host), str(error)))
-        if problems:
-            raise WishError(problems)
-        return cls((layer,) if layer else ())
-
-    def joined(self, other: EvidencePolicy) -> EvidencePolicy:
-        """Both together."""
-        return EvidencePolicy((*self.layers, *other.layers))
-
-    def demanded(self, host: str) -> Step:
-        """The step that artifacts from ``host`` have to reach."""
-        return max((_closest(layer, host.lower()) for layer in self.layers), default=Step.FIRST_USE)
-
-    def __bool__(self) -> bool:
-        return bool(self.layers)
-
-    def __str__(self) -> str:
-        said = [f"{host}: {step.word}" for layer in self.layers for host, step in sorted(layer.items())]
-        return ", ".join(said) or "nothing is demanded"
-
-    def refusal(self, host: str, provenance: Provenance) -> str | None:
-        """Why an artifact from ``host`` with this provenance may not be placed, or None where it may."""
-        demanded = self.demanded(host)
-        if provenance.strongest >= demanded:
-            return None
-        return f"policy demands {demanded.word} for {host}, and it has {provenance.strongest.word} only"
-
-
-def _closest(layer: Mapping[str, Step], host: str) -> Step:
-    labels = host.split(".")
-    names = [host, *("*." + ".".join(labels[start:]) for start in range(1, len(labels))), "*"]
-    return next((layer[name] for name in names if name in layer), Step.FIRST_USE)
-
-
-class WishError(ValueError):
-    """What stands under ``evidence:`` cannot be meant: every problem as (key, message), keys as ``sigstore.issuer``."""
-
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{key}: {message}" if key else message for key, message in problems))
-        self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True)
 class ChecksumsWish:
     """A checksum file has to list the artifact. ``url`` may hold ``{name}`` and ``${NAME}``."""
 
@@ -473,186 +369,6 @@ class OpenPgpWish:
 
 
 Wish = ChecksumsWish | SpdxWish | SigstoreWish | MinisignWish | OpenPgpWish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceWish:
-    """All that the manifest asks for under ``evidence:`` of one resource."""
-
-    checksums: ChecksumsWish | None = None
-    sigstore: SigstoreWish | None = None
-    minisign: MinisignWish | None = None
-    openpgp: OpenPgpWish | None = None
-
-    @property
-    def wishes(self) -> tuple[Wish, ...]:
-        """Each wish, weakest step first. All have to be met."""
-        return tuple(one for one in (self.checksums, self.minisign, self.openpgp, self.sigstore) if one is not None)
-
-    def __bool__(self) -> bool:
-        return bool(self.wishes)
-
-    def request(self) -> dict[str, Any]:
-        """The normal form for the lockfile: keys sorted, the short form wherever it says all."""
-        out: dict[str, Any] = {}
-        if self.checksums is not None:
-            out["checksums"] = self.checksums.url
-        if self.minisign is not None:
-            out["minisign"] = _short("key", self.minisign.key, signature=self.minisign.signature)
-        if self.openpgp is not None:
-            prints: Any = list(self.openpgp.fingerprints)
-            prints = prints[0] if len(prints) == 1 else prints
-            out["openpgp"] = _short("fingerprint", prints, key=self.openpgp.key, signature=self.openpgp.signature)
-        if self.sigstore is not None:
-            one = self.sigstore
-            said = {"bundle": one.bundle, "identity": one.identity, "issuer": one.issuer}
-            out["sigstore"] = {key: value for key, value in said.items() if value is not None}
-        return out
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> EvidenceWish:
-        """From what a manifest or a lockfile's request says, in short or long form.
-
-        Raises:
-            WishError: with everything that is wrong with it.
-        """
-        reading = _Reading(mapping)
-        wish = cls(
-            checksums=reading.checksums(),
-            minisign=reading.minisign(),
-            openpgp=reading.openpgp(),
-            sigstore=reading.sigstore(),
-        )
-        reading.finish(bool(wish))
-        return wish
-
-    @property
-    def addresses(self) -> tuple[tuple[str, str, str], ...]:
-        """Every address in it: the kind of evidence, the key below that, and the address as written."""
-        return tuple((one.kind, name, value) for one in self.wishes for name, value in _addresses(one))
-
-    @property
-    def templates(self) -> tuple[str, ...]:
-        """Every address in it, as written."""
-        return tuple(value for _, _, value in self.addresses)
-
-    def with_addresses(self, fill: Mapping[str, str]) -> EvidenceWish:
-        """The same with each address replaced by what ``fill`` has for it; others stay."""
-
-        def filled(one: Any) -> Any:
-            if one is None:
-                return None
-            return replace(one, **{name: fill.get(value, value) for name, value in _addresses(one)})
-
-        return EvidenceWish(
-            checksums=filled(self.checksums),
-            sigstore=filled(self.sigstore),
-            minisign=filled(self.minisign),
-            openpgp=filled(self.openpgp),
-        )
-
-
-def _addresses(wish: Wish) -> list[tuple[str, str]]:
-    names = {"checksums": ("url",), "sigstore": ("bundle",), "minisign": ("signature",)}
-    fields = names.get(wish.kind, ("key", "signature") if wish.kind == "openpgp" else ())
-    return [(name, value) for name in fields if (value := getattr(wish, name)) is not None]
-
-
-def _short(name: str, value: Any, **further: str | None) -> Any:
-    rest = {key: one for key, one in further.items() if one is not None}
-    return dict(sorted({name: value, **rest}.items())) if rest else value
-
-
-class _Reading:
-    """Reads the mapping under ``evidence:`` key by key and keeps all that is wrong with it."""
-
-    def __init__(self, mapping: Mapping[str, Any]) -> None:
-        self._mapping = mapping
-        self._problems: list[tuple[str, str]] = []
-
-    def checksums(self) -> ChecksumsWish | None:
-        found = self._form("checksums", "url", {"url"})
-        url = self._address("checksums", found, "url", short=True) if found is not None else None
-        return ChecksumsWish(url) if url is not None else None
-
-    def minisign(self) -> MinisignWish | None:
-        found = self._form("minisign", "key", {"key", "signature"})
-        if found is None:
-            return None
-        key, signature = self._text("minisign", found, "key"), self._address("minisign", found, "signature")
-        try:
-            return MinisignWish(key.strip(), signature) if key is not None else None
-        except ValueError as error:
-            self._problems.append(("minisign", str(error)))
-            return None
-
-    def openpgp(self) -> OpenPgpWish | None:
-        found = self._form("openpgp", "fingerprint", {"fingerprint", "key", "signature"})
-        if found is None:
-            return None
-        prints = found.get("fingerprint")
-        given = prints if isinstance(prints, list) else [prints]
-        listed = [one for one in given if isinstance(one, str)]
-        if not listed or len(listed) != len(given):
-            self._problems.append(("openpgp", "wants a fingerprint, or a list of them"))
-            return None
-        key, signature = (self._address("openpgp", found, name) for name in ("key", "signature"))
-        try:
-            return OpenPgpWish(tuple(listed), key, signature)
-        except ValueError as error:
-            self._problems.append(("openpgp", str(error)))
-            return None
-
-    def sigstore(self) -> SigstoreWish | None:
-        found = self._form("sigstore", None, {"identity", "issuer", "bundle"})
-        if found is None:
-            return None
-        identity, issuer = (self._text("sigstore", found, name) for name in ("identity", "issuer"))
-        bundle = self._address("sigstore", found, "bundle")
-        return SigstoreWish(identity, issuer, bundle) if identity is not None and issuer is not None else None
-
-    def finish(self, anything: bool) -> None:
-        known = {"checksums", "minisign", "openpgp", "sigstore"}
-        for key in self._mapping:
-            if key not in known:
-                self._problems.append((str(key), f"unknown; known are {', '.join(sorted(known))}"))
-        if not anything and not self._problems:
-            self._problems.append(("", "names no evidence; leave it out instead"))
-        if self._problems:
-            raise WishError(self._problems)
-
-    def _form(self, key: str, short: str | None, known: set[str]) -> dict[str, Any] | None:
-        if key not in self._mapping:
-            return None
-        value = self._mapping[key]
-        if short is not None and isinstance(value, str | list):
-            return {short: value}
-        if not isinstance(value, Mapping):
-            either = f"the {short} as text, or " if short is not None else ""
-            self._problems.append((key, f"wants {either}a mapping with {', '.join(sorted(known))}"))
-            return None
-        for name in value:
-            if name not in known:
-                self._problems.append((f"{key}.{name}", f"unknown; known are {', '.join(sorted(known))}"))
-        return dict(value)
-
-    def _text(self, key: str, found: Mapping[str, Any], name: str) -> str | None:
-        value = found.get(name)
-        if isinstance(value, str) and value.strip():
-            return value
-        self._problems.append((f"{key}.{name}", "is missing" if value is None else "is no text"))
-        return None
-
-    def _address(self, key: str, found: Mapping[str, Any], name: str, *, short: bool = False) -> str | None:
-        if name not in found and not short:
-            return None
-        value = self._text(key, found, name)
-        if value is None:
-            return None
-        if not re.match(r"https?://", value, re.IGNORECASE):
-            self._problems.append((f"{key}.{name}", "is no http or https address"))
-            return None
-        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlm.model.digest import Digests
-from dlm.model.extract import Extracted
+if TYPE_CHECKING:
+    from dlm.model.digest import Digests
+    from dlm.model.extract import Extracted
 
 __all__ = ["REVISION", "VERSION", "LockEntry", "LockedArtifact", "Lockfile"]
 

@@ -9,13 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlm.model.digest import Digests
-from dlm.model.evidence import EvidencePolicy, EvidenceWish
-from dlm.model.extract import Extract
+from dlm.model.evidence_wish import EvidenceWish
+from dlm.model.policy import EvidencePolicy
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Extract
 
 __all__ = [
     "IDENTITY",
@@ -218,7 +221,7 @@ class Resource:
                 evidence=_evidence(request.get("evidence")),
                 dest=request.get("dest", ""),
                 executable=request.get("executable", False),
-                extract=None if "extract" not in request else Extract.from_request(request["extract"]),
+                extract=_extract(request["extract"]) if "extract" in request else None,
                 groups=tuple(request.get("groups", ())),
                 optional=request.get("optional", False),
                 mutable=request.get("mutable", False),
@@ -251,6 +254,12 @@ class Manifest:
 
 def _evidence(written: Any) -> EvidenceWish:
     return EvidenceWish() if written is None else EvidenceWish.from_mapping(written)
+
+
+def _extract(written: Any) -> Extract:
+    from dlm.model.extract import Extract
+
+    return Extract.from_request(written)
 
 
 def implied_vars(platform: str) -> dict[str, str]:

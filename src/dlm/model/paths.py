@@ -7,7 +7,6 @@ everywhere, since a lockfile made here is used there.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 __all__ = ["check_filename", "check_path", "collision_key"]
 
@@ -25,9 +24,8 @@ def check_filename(name: str) -> str:
         raise ValueError("no file name")
     if "/" in name or "\\" in name:
         raise ValueError(f"the name {name!r} holds a slash")
-    for character in "" if name.isascii() and name.isprintable() else name:
-        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
-            raise ValueError(f"the name {name!r} holds the control character {character!r}")
+    if not (name.isascii() and name.isprintable()):
+        _refuse_control_characters(name)
     odd = sorted(_FORBIDDEN & set(name))
     if odd:
         raise ValueError(f"the name {name!r} holds {odd[0]!r}, which Windows does not allow")
@@ -38,6 +36,14 @@ def check_filename(name: str) -> str:
     if len(name.encode()) > 255:
         raise ValueError(f"the name {name[:40]!r}… has {len(name.encode())} bytes; file systems hold 255")
     return name
+
+
+def _refuse_control_characters(name: str) -> None:
+    import unicodedata
+
+    for character in name:
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+            raise ValueError(f"the name {name!r} holds the control character {character!r}")
 
 
 def check_path(text: str) -> str:
@@ -73,4 +79,6 @@ def check_path(text: str) -> str:
 
 def collision_key(path: str) -> str:
     """What two paths share when some platform cannot keep them apart (letter case, Unicode composition)."""
+    import unicodedata
+
     return unicodedata.normalize("NFC", path).casefold()

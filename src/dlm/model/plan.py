@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlm.model.artifact import Artifact, Blob, Placement
-from dlm.model.extract import Extract, Extracted
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact, Blob, Placement
+    from dlm.model.extract import Extract, Extracted
 
 __all__ = [
     "Conflict",

@@ -6,12 +6,10 @@ the canonical URL and the template, so two different questions to one address ar
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
 
 __all__ = ["Body", "Part", "RequestWish", "canonical_json", "pairs_of"]
 
@@ -56,6 +54,8 @@ class Body:
     def encode(self, expand: Expand) -> tuple[str, bytes]:
         """The content type and the bytes, with every reference filled in."""
         if self.form is not None:
+            from urllib.parse import urlencode
+
             pairs = [(name, expand(value)) for name, value in self.form]
             return self.content_type or "application/x-www-form-urlencoded", urlencode(pairs).encode()
         if self.json is not None:
@@ -69,9 +69,13 @@ class Body:
     def key(self) -> str:
         """What two bodies share if they are the same template."""
         if self.form is not None:
+            from urllib.parse import urlencode
+
             return "form " + urlencode(self.form)
         if self.json is not None:
             return "json " + self.json
+        import hashlib
+
         hasher = hashlib.sha256(usedforsecurity=False)
         for part in self.parts or ():
             for piece in (part.name, part.text or "", part.filename or "", part.content_type or ""):
@@ -172,6 +176,8 @@ def canonical_json(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
     return quote(text, safe="${}-._~")
 
 
@@ -188,6 +194,8 @@ def _fill_json(value: Any, expand: Expand) -> Any:
 def _multipart(parts: tuple[Part, ...], expand: Expand) -> tuple[str, bytes]:
     """The parts between boundaries. The boundary comes from the content, so that one request has one form."""
     filled = [(part, part.data if part.data is not None else expand(part.text or "").encode()) for part in parts]
+    import hashlib
+
     hasher = hashlib.sha256(usedforsecurity=False)
     for part, data in filled:
         hasher.update(f"{part.name}\0{len(data)}\0".encode())

@@ -6,13 +6,14 @@ wish have one name and one lock entry. What a selector matches is the resolver's
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["ARCHITECTURES", "FORMATS", "PYTHON_TYPES", "Grammar", "Selector", "suggest"]
+from dlm.model.suggest import suggest
+
+__all__ = ["ARCHITECTURES", "FORMATS", "PYTHON_TYPES", "Grammar", "Selector"]
 
 #: The types of a python.org artifact, with the short names that a selector may use.
 PYTHON_TYPES: Mapping[str, str] = MappingProxyType({
@@ -136,17 +137,6 @@ _SIGNS = (("===", "is"), ("==", "eq"), ("!=", "ne"), ("~=", "compat"), ("<=", "l
           (">", "gt"), ("*", "x"))  # fmt: skip
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where one of ``known`` is near, else what there is."""
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    if not names:
-        return ""
-    return f"; known: {', '.join(sorted(names))}"
-
-
 def _python(parts: tuple[str, ...]) -> Selector:
     spec = _python_spec(parts[0])
     rest = list(parts[1:])
@@ -179,6 +169,8 @@ def _python_option(part: str, kind: str) -> tuple[str, str]:
         return name, ""
     if name not in _VALUED:
         words = [*PYTHON_TYPES, *FORMATS, *_FLAGS, *(f"{one}=" for one in _VALUED)]
+        import difflib
+
         near = difflib.get_close_matches(part, words, n=1, cutoff=0.6)
         if near:
             raise ValueError(f"unknown part {part!r}; did you mean {near[0]!r}?")

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from dlm.model.evidence import EvidencePolicy, SigstoreWish
-from dlm.model.hosts import HostSettings
-from dlm.model.rewrite import RewriteRule
+from dlm.model.policy import EvidencePolicy
+
+if TYPE_CHECKING:
+    from dlm.model.evidence import SigstoreWish
+    from dlm.model.hosts import HostSettings
+    from dlm.model.rewrite import RewriteRule
 
 __all__ = ["DEFAULT_PYTHON_ORG", "Settings"]
 

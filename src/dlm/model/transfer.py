@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlm.errors import DlmError
-from dlm.model.artifact import Artifact, Blob, Receipt, Validators
-from dlm.model.digest import Digests
-from dlm.model.url import Url
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.artifact import Artifact, Blob, Receipt, Validators
+    from dlm.model.digest import Digests
+    from dlm.model.url import Url
 
 __all__ = ["Answered", "Arrived", "Known", "Lost", "Order", "Outcome", "Page", "Source", "Standing"]
 

@@ -9,7 +9,6 @@ Rules: RFC 3986 (syntax, 5.2 reference resolution), RFC 9110 4.2 (http and https
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -219,6 +218,8 @@ def _hostport(text: str) -> tuple[str, int | None]:
         address, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError("an IPv6 address stands in brackets, as in https://[::1]:8080/")
+        import ipaddress
+
         try:
             host = ipaddress.IPv6Address(address).compressed
         except ValueError:
@@ -258,6 +259,8 @@ def _host(name: str) -> str:
         raise ValueError(f"{name!r} is not a host name")
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
         # 0x7f.1, 2130706433 and 010.0.0.1 mean different addresses to different libraries.
+        import ipaddress
+
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from dlm.model.hosts import ClientCertificate
-from dlm.model.url import Url
+if TYPE_CHECKING:
+    from dlm.model.hosts import ClientCertificate
+    from dlm.model.url import Url
 
 __all__ = ["Ending", "Failure", "Head", "Request"]
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from dlm.place.tree import Folder
+if TYPE_CHECKING:
+    from dlm.place.tree import Folder
 
 __all__ = ["Flush"]
 

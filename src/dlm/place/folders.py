@@ -14,17 +14,24 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from dlm.errors import DlmError, IntegrityError, LocalError, PolicyError
-from dlm.model.artifact import Blob, Placement
-from dlm.model.extract import DEFAULT_LIMITS, Extract, Extracted, Limits
+from dlm.errors import DlmError, IntegrityError, PolicyError
+from dlm.model.artifact import Placement
+from dlm.model.extract import DEFAULT_LIMITS
 from dlm.model.listing import Listing, difference
 from dlm.model.plan import Found
 from dlm.place.survey import certainly_before
-from dlm.place.tree import Folder, NotAFolderError, Tree, disk_error
+from dlm.place.tree import NotAFolderError, Tree, disk_error
 from dlm.place.treedigest import is_empty, remove_tree, signature_of, tree_of
 from dlm.place.unpack import unpack
-from dlm.ports import Clock
+
+if TYPE_CHECKING:
+    from dlm.errors import LocalError
+    from dlm.model.artifact import Blob
+    from dlm.model.extract import Extract, Extracted, Limits
+    from dlm.place.tree import Folder
+    from dlm.ports import Clock
 
 __all__ = [
     "drop_folder",

@@ -13,12 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.errors import ArchiveError, PolicyError
-from dlm.model.extract import Extract, Limits
 from dlm.model.paths import check_filename, check_path, collision_key
-from dlm.place.member import Member, refused, shown
+from dlm.place.member import refused, shown
 from dlm.place.streams import Meter
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Extract, Limits
+    from dlm.place.member import Member
 
 __all__ = ["Layout", "Spot"]
 

@@ -12,11 +12,15 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
-from dlm.model.artifact import Blob, LinkMode
-from dlm.place.flush import Flush
-from dlm.place.tree import Folder, disk_error
+from dlm.place.tree import disk_error
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob, LinkMode
+    from dlm.place.flush import Flush
+    from dlm.place.tree import Folder
 
 __all__ = ["Made", "make_file", "share"]
 

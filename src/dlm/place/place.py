@@ -17,20 +17,23 @@ import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
-from dlm.model.extract import DEFAULT_LIMITS, Extract, Limits
-from dlm.model.listing import Listing
-from dlm.model.plan import Conflict, Found, Placing, Removal, aside_name, temporary_name
+from dlm.model.plan import Conflict, aside_name, temporary_name
 from dlm.place.flush import Flush
-from dlm.place.folders import drop_folder, make_folder, placement_of, remove_folder, still_as_found, swap_folder
 from dlm.place.link import Made, make_file
 from dlm.place.survey import hash_name, same_file
-from dlm.place.tree import Folder, NotAFolderError, Tree, disk_error
-from dlm.place.unpack import unpack_file
-from dlm.ports import Clock, Reporter
+from dlm.place.tree import NotAFolderError, Tree, disk_error
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Extract, Limits
+    from dlm.model.listing import Listing
+    from dlm.model.plan import Found, Placing, Removal
+    from dlm.place.tree import Folder
+    from dlm.ports import Clock, Reporter
 
 __all__ = ["Done", "carry_out", "remove_leftovers"]
 
@@ -106,7 +109,7 @@ def carry_out(
     clock: Clock,
     allow_outside: Iterable[str] = (),
     force: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
 ) -> Done:
     """Place and remove. What fails for one path alone is in ``errors``, and the others go on.
 
@@ -116,7 +119,7 @@ def carry_out(
         token: of the temporary names, from the journal.
         folders: those that dlm made; they go when they become empty.
         force: replace and remove also what is not what the survey saw.
-        limits: how much may come out of one archive.
+        limits: how much may come out of one archive; None for what is usual.
 
     Raises:
         LocalError: a file cannot be made ready; then no destination has changed.
@@ -174,7 +177,7 @@ def remove_leftovers(root: str, leftovers: Iterable[str], allow_outside: Iterabl
 # Making ready
 
 
-def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limits) -> list[_Ready]:
+def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limits | None) -> list[_Ready]:
     """All new files under temporary names, their data on the disk; none of them if one cannot be had."""
     ready: list[_Ready] = []
     path = ""
@@ -206,9 +209,14 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limit
 
 
 def _unpack(
-    work: _Work, change: Placing, wish: Extract, folder: Folder, temporary: str, *, limits: Limits
+    work: _Work, change: Placing, wish: Extract, folder: Folder, temporary: str, *, limits: Limits | None
 ) -> Listing | None:
     """What comes out of an archive, under a temporary name; None for one file."""
+    from dlm.model.extract import DEFAULT_LIMITS
+    from dlm.place.folders import make_folder
+    from dlm.place.unpack import unpack_file
+
+    limits = limits or DEFAULT_LIMITS
     shown = work.tree.shown(change.dest)
     try:
         if change.is_folder:
@@ -244,6 +252,8 @@ def _drop(work: _Work, ready: _Ready) -> None:
     with contextlib.suppress(OSError, DlmError):  # the journal has the name; the next run tries again
         folder, _ = work.tree.parent(ready.change.dest)
         if ready.listing is not None:
+            from dlm.place.folders import drop_folder
+
             drop_folder(folder, ready.temporary)
             return
         os.unlink(folder.name(ready.temporary), dir_fd=folder.descriptor)
@@ -267,6 +277,8 @@ def _show(work: _Work, ready: _Ready) -> None:
             return
         placement = _placement(ready, folder)
         if change.swaps:
+            from dlm.place.folders import swap_folder
+
             problem = swap_folder(folder, ready.temporary, name, ready.aside, clock=work.clock)
             if problem is not None:
                 work.errors.append(_of_resource(problem, change))
@@ -321,6 +333,8 @@ def _replace(work: _Work, folder: Folder, temporary: str, name: str) -> None:
 def _placement(ready: _Ready, folder: Folder) -> Placement:
     """How the new file looks. Taken from the temporary name: what somebody writes after the rename is not ours."""
     if ready.listing is not None:
+        from dlm.place.folders import placement_of
+
         return placement_of(folder, ready.temporary, ready.change.dest, ready.listing)
     seen = os.stat(folder.name(ready.temporary), dir_fd=folder.descriptor, follow_symlinks=False)
     return Placement(
@@ -372,6 +386,8 @@ def _remove(work: _Work, removal: Removal, found: Found | None, aside: str) -> N
                 work.left.append(_left(dest, None))
                 return
             if folder_goes:
+                from dlm.place.folders import remove_folder
+
                 problem = remove_folder(folder, name, aside, clock=work.clock)
                 if problem is not None:
                     work.errors.append(problem)
@@ -412,6 +428,8 @@ def _remove_folder(work: _Work, path: str) -> bool:
 def _unchanged(found: Found, folder: Folder, name: str, seen: os.stat_result | None) -> bool:
     """Whether a path still is what the survey saw there, whatever that is."""
     if found.kind == "directory":
+        from dlm.place.folders import still_as_found
+
         return still_as_found(folder, name, found)
     return _as_found(found, seen)
 

@@ -10,11 +10,13 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from dlm.errors import ArchiveError, LocalError, PolicyError
-from dlm.model.extract import Limits
 from dlm.place.tree import disk_error
+
+if TYPE_CHECKING:
+    from dlm.model.extract import Limits
 
 __all__ = [
     "BLOCK",

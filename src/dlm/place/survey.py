@@ -12,11 +12,16 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, PolicyError
 from dlm.model.artifact import Placement
-from dlm.model.plan import Found, Owned
-from dlm.place.tree import Folder, Tree
+from dlm.model.plan import Found
+from dlm.place.tree import Tree
+
+if TYPE_CHECKING:
+    from dlm.model.plan import Owned
+    from dlm.place.tree import Folder
 
 __all__ = ["certainly_before", "hash_name", "look", "missing_folders", "same_file"]
 

@@ -10,10 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from dlm.errors import ArchiveError, PolicyError
+from dlm.errors import ArchiveError
 from dlm.place.member import Member, damaged, refused, shown
-from dlm.place.streams import BLOCK, Stream, cut_short
+from dlm.place.streams import BLOCK, cut_short
+
+if TYPE_CHECKING:
+    from dlm.errors import PolicyError
+    from dlm.place.streams import Stream
 
 __all__ = ["TarArchive", "is_tar"]
 

@@ -10,11 +10,15 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
-from dlm.model.listing import Entry, Kind, Listing
+from dlm.model.listing import Entry, Listing
 from dlm.place.survey import hash_name
-from dlm.place.tree import Folder
+
+if TYPE_CHECKING:
+    from dlm.model.listing import Kind
+    from dlm.place.tree import Folder
 
 __all__ = ["Signature", "is_empty", "remove_inside", "remove_tree", "signature_of", "tree_of"]
 

@@ -19,20 +19,28 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dlm.errors import ArchiveError, LocalError, PolicyError
-from dlm.model.artifact import Blob
-from dlm.model.extract import DEFAULT_LIMITS, Extract, Extracted, Limits
-from dlm.model.listing import Entry, Kind, Listing
+from dlm.model.extract import DEFAULT_LIMITS, Extracted
+from dlm.model.listing import Entry, Listing
 from dlm.place.flush import Flush
-from dlm.place.layout import Layout, Spot
-from dlm.place.member import Archive, Member, damaged
-from dlm.place.streams import BlobFile, Compression, Meter, compression_of, open_stream, unpacked
+from dlm.place.layout import Layout
+from dlm.place.member import damaged
+from dlm.place.streams import BlobFile, Meter, compression_of, open_stream, unpacked
 from dlm.place.tar_archive import TarArchive, is_tar
-from dlm.place.tree import Folder, disk_error
+from dlm.place.tree import disk_error
 from dlm.place.treedigest import remove_inside
 from dlm.place.zip_archive import ZipArchive, ends_as_zip, is_zip
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.model.extract import Extract, Limits
+    from dlm.model.listing import Kind
+    from dlm.place.layout import Spot
+    from dlm.place.member import Archive, Member
+    from dlm.place.streams import Compression
+    from dlm.place.tree import Folder
 
 __all__ = ["Inspected", "inspect", "unpack", "unpack_file"]
 

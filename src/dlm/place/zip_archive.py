@@ -12,10 +12,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from dlm.errors import ArchiveError, PolicyError
-from dlm.place.member import Member, MemberKind, damaged, refused, shown
-from dlm.place.streams import BLOCK, BlobFile, Compression, Meter, cut_short, inflated, unpacked
+from dlm.errors import ArchiveError
+from dlm.place.member import Member, damaged, refused, shown
+from dlm.place.streams import BLOCK, cut_short, inflated, unpacked
+
+if TYPE_CHECKING:
+    from dlm.errors import PolicyError
+    from dlm.place.member import MemberKind
+    from dlm.place.streams import BlobFile, Compression, Meter
 
 __all__ = ["ZipArchive", "ends_as_zip", "is_zip"]
 

@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from dlm.errors import DlmError, ResolutionError
 from dlm.model.artifact import Candidate
-from dlm.model.selector import Selector
 from dlm.resolve.specifier import Spec, parse_version
+
+if TYPE_CHECKING:
+    from dlm.model.selector import Selector
 
 __all__ = ["Batches", "Choice", "PassedOver", "choose"]
 

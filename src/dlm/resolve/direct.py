@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import ResolutionError
 from dlm.model.artifact import Artifact
-from dlm.model.digest import Digests
-from dlm.model.manifest import Resource, Variant, fill
+from dlm.model.manifest import fill
 from dlm.model.paths import check_filename
-from dlm.model.request import RequestWish
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Digests
+    from dlm.model.manifest import Resource, Variant
+    from dlm.model.request import RequestWish
 
 __all__ = ["artifacts"]
 
@@ -103,6 +106,8 @@ def _headers(resource: Resource) -> Mapping[str, str]:
     """The resource's headers; literal credentials of its URL become one of them, so that no URL carries them."""
     if resource.userinfo is None or any(name.lower() == "authorization" for name in resource.headers):
         return resource.headers
+    import base64
+
     token = base64.b64encode(_unescaped(resource.userinfo).encode()).decode()
     return {**resource.headers, "Authorization": f"Basic {token}"}
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from dlm.model.selector import Selector
+if TYPE_CHECKING:
+    from dlm.model.selector import Selector
 
 __all__ = ["Spec", "parse_version"]
 

@@ -18,20 +18,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlm.errors import LocalError
 from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
-from dlm.model.plan import Owned, Placing, Removal, aside_name, temporary_name
-from dlm.ports import Reporter
+from dlm.model.plan import Owned, aside_name, temporary_name
 from dlm.state.journal import Journal, is_inside, journal_text, read_digests, read_journal
 from dlm.state.projects import register
 from dlm.state.replace import remove_file, replace_file
+
+if TYPE_CHECKING:
+    from dlm.model.plan import Placing, Removal
+    from dlm.ports import Reporter
 
 __all__ = ["ProjectState", "project_folder"]
 
@@ -158,7 +160,7 @@ class ProjectState:
         """
         self._fold()
         owned = self.owned()
-        token = secrets.token_hex(6)
+        token = os.urandom(6).hex()
         digests = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from dlm.model.listing import Listing
 from dlm.state.replace import remove_file, replace_file
+
+if TYPE_CHECKING:
+    from dlm.model.listing import Listing
 
 __all__ = ["TreeNotes"]
 
@@ -27,6 +30,8 @@ class TreeNotes:
 
     def read(self, tree: str) -> Listing | None:
         """What a tree digest stands for, if that was noted and the note is whole."""
+        from dlm.model.listing import Listing
+
         try:
             with open(os.path.join(self._folder, tree), "rb") as file:
                 listing = Listing.read(file.read())

@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -201,7 +200,7 @@ class Downloads:
         """Make ``path`` show a blob, atomically. Raises OSError."""
         folder = os.path.dirname(path)
         os.makedirs(folder, exist_ok=True)
-        draft = os.path.join(os.path.dirname(folder), f".{secrets.token_hex(8)}")
+        draft = os.path.join(os.path.dirname(folder), f".{os.urandom(8).hex()}")
         try:
             if not _linked(blob, draft):
                 shutil.copyfile(blob.path, draft)
@@ -307,7 +306,7 @@ class Downloads:
         }
         place = self._place(kept.key, kept.version)
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        draft = os.path.join(os.path.dirname(place), f".{secrets.token_hex(8)}")
+        draft = os.path.join(os.path.dirname(place), f".{os.urandom(8).hex()}")
         try:
             with open(draft, "x", encoding="utf-8") as file:
                 json.dump(document, file, indent=1)

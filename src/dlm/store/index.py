@@ -23,11 +23,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dlm.model.digest import Digests
-from dlm.ports import Clock
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
+
+    from dlm.ports import Clock
 
 __all__ = ["BlobRow", "Index", "Signature"]
 

@@ -12,16 +12,19 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
-from dlm.model.digest import Digests
-from dlm.model.transfer import Known
-from dlm.ports import Clock
 from dlm.store.index import BlobRow, Index, Signature
 from dlm.store.layout import Layout
 from dlm.store.notes import read_note
 from dlm.store.origins import read_origin
 from dlm.store.reading import Contents, read_alias, read_contents
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Digests
+    from dlm.model.transfer import Known
+    from dlm.ports import Clock
 
 __all__ = ["Layer"]
 

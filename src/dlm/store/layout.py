@@ -7,10 +7,14 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
-from dlm.model.digest import STRENGTH, Digest
+from dlm.model.digest import STRENGTH
 from dlm.store.writer import disk_error
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Digest
 
 __all__ = ["LAYOUT", "Layout", "key_name", "pin_name"]
 

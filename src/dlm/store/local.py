@@ -31,7 +31,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import threading
 import weakref
@@ -39,14 +38,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
-from dlm.model.digest import Digest, Digests
 from dlm.model.events import Note, Warned
-from dlm.model.transfer import Arrived, Known
-from dlm.ports import Claim, Clock, Reporter, Tray, Writer
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.index import BlobRow, Index, Signature
@@ -61,6 +57,11 @@ from dlm.store.sizes import total_size
 from dlm.store.tray import LocalTray
 from dlm.store.using import Uses, in_use
 from dlm.store.writer import FileWriter, Rooms, disk_error
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Digest, Digests
+    from dlm.model.transfer import Arrived, Known
+    from dlm.ports import Claim, Clock, Reporter, Tray, Writer
 
 __all__ = ["LocalStore"]
 
@@ -487,7 +488,7 @@ class LocalStore:
         """Take a file that is not what its name says out of the way."""
         path = self._layout.blob(sha256)
         self._index.forget(sha256)
-        target = self._layout.at("quarantine", f"{sha256}.{actual or secrets.token_hex(4)}")
+        target = self._layout.at("quarantine", f"{sha256}.{actual or os.urandom(4).hex()}")
         says = f"its bytes have the sha256 {actual}" if actual else "it is no plain file"
         try:
             self._make()
@@ -645,7 +646,7 @@ class LocalStore:
         if os.path.lexists(path):
             _give_group(path, 0o660)
             return
-        draft = self._layout.at("tmp", secrets.token_hex(16))
+        draft = self._layout.at("tmp", os.urandom(16).hex())
         try:
             with open(draft, "xb") as file:
                 _give_group(file.fileno(), 0o660)
@@ -662,7 +663,7 @@ class LocalStore:
         self._write_file(path, text.encode())
 
     def _write_file(self, path: str, data: bytes) -> None:
-        draft = self._layout.at("tmp", secrets.token_hex(16))
+        draft = self._layout.at("tmp", os.urandom(16).hex())
         with open(draft, "xb") as file:
             file.write(data)
             if self._shared:

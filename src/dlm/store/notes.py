@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 
 __all__ = ["read_note", "write_note"]
 
@@ -37,7 +36,7 @@ def write_note(path: str, text: str, noted: float, temporary: str, mode: int | N
         mode: of the file, whatever the umask says; None leaves it to that.
     """
     body = text.encode("utf-8", "replace")
-    draft = os.path.join(temporary, secrets.token_hex(16))
+    draft = os.path.join(temporary, os.urandom(16).hex())
     try:
         with open(draft, "xb") as file:
             file.write(b"%s %.6f %s\n" % (_MARK, noted, _sha256(body).encode()))

@@ -10,10 +10,13 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.store.flush import flush_files
-from dlm.store.index import Index
 from dlm.store.writer import disk_error
+
+if TYPE_CHECKING:
+    from dlm.store.index import Index
 
 __all__ = ["Settling"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlm.store.layout import Layout
+if TYPE_CHECKING:
+    from dlm.store.layout import Layout
 
 __all__ = ["total_size"]
 
@@ -47,7 +47,7 @@ def total_size(layout: Layout) -> int:
 
 def _begin(temporary: str) -> tuple[str | None, int]:
     """A draft, and the time by the file system's own clock; no draft in a cache that cannot be written."""
-    draft = os.path.join(temporary, secrets.token_hex(16))
+    draft = os.path.join(temporary, os.urandom(16).hex())
     try:
         with open(draft, "xb") as file:
             return draft, os.fstat(file.fileno()).st_mtime_ns

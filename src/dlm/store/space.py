@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from dlm.errors import LocalError
 
 __all__ = ["require_space"]
@@ -23,6 +21,8 @@ def require_space(folder: str, size: int) -> None:
     """
     if size <= _SMALL:
         return
+    import shutil
+
     try:
         free = shutil.disk_usage(folder).free
     except OSError:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from dlm.store.guard import Claims, holds_whole, try_whole
+from dlm.store.guard import holds_whole, try_whole
+
+if TYPE_CHECKING:
+    from dlm.store.guard import Claims
 
 __all__ = ["Uses", "in_use"]
 
@@ -66,7 +69,7 @@ class Uses:
             os.close(descriptor)
 
     def _open(self) -> None:
-        path = os.path.join(self._folder, secrets.token_hex(16))
+        path = os.path.join(self._folder, os.urandom(16).hex())
         descriptor = os.open(path, _NEW, 0o644)
         try:
             try_whole(descriptor)

@@ -22,16 +22,20 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlm.errors import IntegrityError, LocalError
-from dlm.model.artifact import Blob, Validators
-from dlm.model.digest import Digest, Digests, Hash, new_hash
+from dlm.model.artifact import Validators
+from dlm.model.digest import Digest, Digests, new_hash
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.space import require_space
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.model.digest import Hash
 
 __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
 
@@ -347,7 +351,7 @@ class FileWriter:
             os.fchmod(descriptor, self._rooms.mode)
 
     def _private(self) -> str:
-        return os.path.join(self._rooms.temporary, secrets.token_hex(16))
+        return os.path.join(self._rooms.temporary, os.urandom(16).hex())
 
     # The sidecar
 

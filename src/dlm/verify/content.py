@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlm.errors import EvidenceError, LocalError
 from dlm.model.digest import new_hash
-from dlm.model.evidence import LIMITS, Subject
+from dlm.model.evidence import LIMITS
 from dlm.model.url import Url
+
+if TYPE_CHECKING:
+    from dlm.model.evidence import Subject
 
 __all__ = ["address", "digest_of", "refuse_large", "sidecar_at", "stream", "whole"]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dlm.errors import EvidenceError, MissingExtraError, UsageError
-from dlm.model.evidence import ChecksumsWish, EvidenceWish, OpenPgpWish, SigstoreWish, Subject
+from dlm.model.evidence import ChecksumsWish, OpenPgpWish, SigstoreWish, Subject
+from dlm.model.evidence_wish import EvidenceWish
 from dlm.verify.checksums import ChecksumsVerifier
 from dlm.verify.minisign import key_id_of
 from dlm.verify.openpgp import OpenPgpVerifier

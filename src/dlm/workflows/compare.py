@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dlm.errors import UsageError
-from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.selector import suggest
-from dlm.staleness import Stale, stale_entries
-from dlm.workflows.run import Run
+from dlm.model.suggest import suggest
+from dlm.staleness import stale_entries
+
+if TYPE_CHECKING:
+    from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+    from dlm.staleness import Stale
+    from dlm.workflows.run import Run
 
 __all__ = ["Difference", "FileChange", "compare", "why_stale"]
 

@@ -18,7 +18,7 @@ from dlm.model.digest import Digest
 from dlm.model.events import Warned
 from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Manifest
-from dlm.model.selector import suggest
+from dlm.model.suggest import suggest
 from dlm.workflows.lock import Change, LockWish, relock, save
 from dlm.workflows.run import Run, one_or_all
 from dlm.workflows.settle import alone

@@ -7,8 +7,9 @@ bytes or by somebody else, nothing is locked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dlm.errors import (
     DlmError,
@@ -25,82 +26,40 @@ from dlm.model.events import Note, Warned
 from dlm.model.evidence import (
     LIMITS,
     Absence,
-    EvidencePolicy,
-    EvidenceWish,
     OpenPgpWish,
     Piece,
     Provenance,
-    Sidecar,
     SpdxWish,
-    Step,
     Subject,
-    Wish,
     python_sidecars,
     sidecars,
 )
-from dlm.model.lockfile import LockedArtifact, LockEntry
-from dlm.model.manifest import Manifest, Resource, fill
+from dlm.model.manifest import fill
+from dlm.model.policy import Step
 from dlm.model.settings import DEFAULT_PYTHON_ORG
-from dlm.model.transfer import Arrived
 from dlm.model.url import Url
 from dlm.model.wire import Head
 from dlm.verify.content import digest_of, sidecar_at
 from dlm.verify.cpython_identities import identity_for
-from dlm.workflows.orders import Haul, gather
-from dlm.workflows.run import Run
+from dlm.workflows.orders import gather
+from dlm.workflows.policy import host_of
 
-__all__ = ["Case", "Inquiry", "fallen", "host_of", "meets", "policy_of", "refusals", "sidecar_artifact"]
+if TYPE_CHECKING:
+    from dlm.model.evidence import Sidecar, Wish
+    from dlm.model.evidence_wish import EvidenceWish
+    from dlm.model.lockfile import LockedArtifact, LockEntry
+    from dlm.model.manifest import Resource
+    from dlm.model.policy import EvidencePolicy
+    from dlm.model.transfer import Arrived
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import Run
+
+__all__ = ["Case", "Inquiry", "fallen", "sidecar_artifact"]
 
 # What a sidecar that nobody asked for may be without stopping a lock: it says nothing about these bytes.
 _TELLS_NOTHING = frozenset({"malformed", "not-listed", "weak"})
 # What a server answers where there is no such file; stores of objects say 403 for it.
 _NOT_THERE = frozenset({403, 404, 410})
-
-
-def policy_of(run: Run, manifest: Manifest | None) -> EvidencePolicy:
-    """What the configuration demands, and what the manifest demands on top of it."""
-    own = run.settings.policy
-    return own if manifest is None else own.joined(manifest.policy)
-
-
-def host_of(url: str) -> str:
-    """The host that policies know an artifact by: that of its canonical address, whichever mirror delivered."""
-    return Url.parse(url).host
-
-
-def meets(policy: EvidencePolicy, locked: LockedArtifact) -> bool:
-    """Whether a locked artifact may be placed."""
-    return not policy or policy.refusal(host_of(locked.url), Provenance.from_documents(locked.evidence)) is None
-
-
-def refusals(
-    policy: EvidencePolicy, wanted: Iterable[tuple[LockEntry, LockedArtifact]], lockfile: str
-) -> list[DlmError]:
-    """An error for each locked artifact that lacks the evidence that policy demands.
-
-    Args:
-        lockfile: how messages call the lockfile.
-    """
-    found: list[DlmError] = []
-    for entry, locked in wanted if policy else ():
-        provenance = Provenance.from_documents(locked.evidence)
-        reason = policy.refusal(host_of(locked.url), provenance)
-        if reason is not None:
-            found.append(
-                PolicyError(
-                    f"{locked.filename}: {reason}",
-                    resource=entry.name,
-                    hint=_next_step(entry),
-                    details=[f"{lockfile} has {one.shown} for it" for one in provenance],
-                )
-            )
-    return found
-
-
-def _next_step(entry: LockEntry) -> str:
-    if entry.request.get("selector") is not None or entry.request.get("mutable"):
-        return f"run `dlm lock -P {entry.name}` to look for evidence anew"
-    return "ask for what its makers publish under `evidence:` in the manifest, then run `dlm lock`"
 
 
 def fallen(old: LockEntry, new: Sequence[LockedArtifact]) -> Iterator[tuple[LockedArtifact, Provenance, Provenance]]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LockfileError
-from dlm.model.artifact import Blob
-from dlm.model.extract import Extract, Extracted
-from dlm.model.lockfile import LockedArtifact, LockEntry
-from dlm.model.plan import Found, Owned
-from dlm.place.folders import look_folder
 from dlm.place.survey import look
 from dlm.place.tree import Tree
-from dlm.place.unpack import inspect
 from dlm.state.trees import TreeNotes
-from dlm.workflows.run import Run
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.model.extract import Extract, Extracted
+    from dlm.model.lockfile import LockedArtifact, LockEntry
+    from dlm.model.plan import Found, Owned
+    from dlm.workflows.run import Run
 
 __all__ = ["Inspector", "is_folder", "notes", "shows_locked", "survey", "wish_of"]
 
@@ -39,6 +40,8 @@ class Inspector:
         known = self.known(blob.sha256, wish, filename)
         if known is not None:
             return known
+        from dlm.place.unpack import inspect
+
         try:
             found = inspect(blob, wish, filename).extracted
         except DlmError as error:
@@ -55,8 +58,12 @@ class Inspector:
 def wish_of(entry: LockEntry) -> Extract | None:
     """What becomes of the artifacts of a lock entry. Raises LockfileError."""
     written = entry.request.get("extract")
+    if written is None:
+        return None
+    from dlm.model.extract import Extract
+
     try:
-        return None if written is None else Extract.from_request(written)
+        return Extract.from_request(written)
     except (ValueError, TypeError) as error:
         raise LockfileError(f"the request of {entry.name}: {error}", hint="run `dlm lock`") from error
 
@@ -100,6 +107,8 @@ def survey(
             # Where only the journal tells, a killed run may have put a folder there.
             may_be = dest in folders or (known is not None and (placed is None or bool(placed.signature)))
             if one.kind == "directory" and one.problem is None and may_be:
+                from dlm.place.folders import look_folder
+
                 found[dest] = look_folder(tree, dest, placed, written_ns=written_ns, noted=noted, rehash=rehash)
     return found
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from dlm.errors import DlmError, IntegrityError, LocalError, OfflineError, UsageError
-from dlm.model.artifact import Artifact, Blob
+from dlm.errors import IntegrityError, LocalError, OfflineError, UsageError
 from dlm.model.events import Warned
-from dlm.model.plan import Found, Placing
-from dlm.model.selector import suggest
+from dlm.model.plan import Placing
 from dlm.model.transfer import Arrived, Order
-from dlm.place.place import carry_out
-from dlm.place.survey import look
-from dlm.store.single import SingleStore
-from dlm.workflows.evidence import meets, policy_of, refusals
-from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifacts_of, blobs, for_platform, gather, sources_of
-from dlm.workflows.run import Run, one_or_all
-from dlm.workflows.settle import Modes, Settled, alone, settle
+from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather, sources_of
+from dlm.workflows.policy import meets, policy_of, refusals
+from dlm.workflows.run import one_or_all
+from dlm.workflows.settle import alone, settle
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.artifact import Artifact, Blob
+    from dlm.model.plan import Found
+    from dlm.workflows.lock import Change
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import Run
+    from dlm.workflows.settle import Modes, Settled
 
 __all__ = ["FetchReport", "fetch", "fetch_alone", "fetch_past_cache", "put", "refuse_unfit"]
 
@@ -62,6 +64,8 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
         if failure is not None:
             raise failure
         if settled.writable:
+            from dlm.workflows.lock import save
+
             save(run, settled.lockfile, settled.read)
         transferred = sum(one.receipt.transferred for one in haul.arrived.values())
         return FetchReport(
@@ -108,6 +112,8 @@ def fetch_past_cache(run: Run, artifact: Artifact, file: BinaryIO, path: str, mo
             resource=artifact.resource,
             hint="leave one of them out",
         )
+    from dlm.store.single import SingleStore
+
     order = Order(artifact=artifact, sources=sources_of(run, artifact), lenient=artifact.ask.body is not None)
     for outcome in run.fetcher().fetch([order], SingleStore(file, path)):
         if isinstance(outcome, Arrived):
@@ -132,6 +138,8 @@ def refuse_unfit(path: str) -> Found:
     Raises:
         LocalError: no file can stand there.
     """
+    from dlm.place.survey import look
+
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
         raise LocalError(f"{folder} is no folder", hint="make it first")
@@ -150,12 +158,14 @@ def put(run: Run, blob: Blob, path: str) -> None:
     folder, name = os.path.split(path)
     found = refuse_unfit(path)
     placing = Placing(dest=name, blob=blob, resource=name, found=found)
+    from dlm.place.place import carry_out
+
     done = carry_out(
         folder,
         [placing],
         (),
         {},
-        token=secrets.token_hex(6),
+        token=os.urandom(6).hex(),
         folders=(),
         reporter=run.reporter,
         clock=run.clock,
@@ -202,4 +212,6 @@ def _refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:
     listed = list(known)
     for name in names:
         if name not in listed:
+            from dlm.model.suggest import suggest
+
             raise UsageError(f"the lockfile has no resource {name!r}{suggest(name, listed)}", hint="run `dlm list`")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from dlm.documents.lockfile_json import ReadLockfile, write_lockfile
+from dlm.documents.lockfile_json import write_lockfile
 from dlm.errors import (
     DlmError,
     EvidenceError,
@@ -18,23 +18,33 @@ from dlm.errors import (
     StaleError,
     UsageError,
 )
-from dlm.model.artifact import Artifact, Receipt
-from dlm.model.digest import Digest, Digests
+from dlm.model.artifact import Artifact
+from dlm.model.digest import Digests
 from dlm.model.events import Resolved, Resolving, Warned
-from dlm.model.evidence import Piece, Provenance, Step
+from dlm.model.evidence import Piece, Provenance
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.manifest import Manifest, Resource, Variant
 from dlm.model.paths import check_filename, collision_key
+from dlm.model.policy import Step
 from dlm.model.request import RequestWish
-from dlm.model.selector import Selector, suggest
+from dlm.model.selector import Selector
+from dlm.model.suggest import suggest
 from dlm.model.url import Url
 from dlm.resolve import direct
 from dlm.resolve.choose import choose
-from dlm.staleness import Stale, differences, stale_entries
-from dlm.workflows.evidence import Case, Inquiry, fallen, host_of, meets, policy_of, refusals
+from dlm.staleness import differences, stale_entries
+from dlm.workflows.evidence import Case, Inquiry, fallen
 from dlm.workflows.extraction import Inspector, is_folder
-from dlm.workflows.orders import Haul
-from dlm.workflows.run import ListingAge, Run, one_or_all
+from dlm.workflows.policy import host_of, meets, policy_of, refusals
+from dlm.workflows.run import one_or_all
+
+if TYPE_CHECKING:
+    from dlm.documents.lockfile_json import ReadLockfile
+    from dlm.model.artifact import Receipt
+    from dlm.model.digest import Digest
+    from dlm.model.manifest import Manifest, Resource, Variant
+    from dlm.staleness import Stale
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import ListingAge, Run
 
 __all__ = ["Change", "LockReport", "LockWish", "Relocked", "lock", "refuse_stale", "relock"]
 

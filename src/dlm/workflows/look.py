@@ -9,7 +9,7 @@ from typing import Any, Literal
 from dlm.errors import DriftError, StaleError, UsageError
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Manifest
-from dlm.model.selector import suggest
+from dlm.model.suggest import suggest
 from dlm.staleness import differences
 from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import for_platform

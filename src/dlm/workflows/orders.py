@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
-from dlm.model.artifact import Artifact, Blob
-from dlm.model.lockfile import LockedArtifact, LockEntry
-from dlm.model.manifest import Resource
+from dlm.model.artifact import Artifact
 from dlm.model.platforms import matches
 from dlm.model.settings import DEFAULT_PYTHON_ORG
-from dlm.model.transfer import Arrived, Order, Source
+from dlm.model.transfer import Arrived, Order
 from dlm.model.url import Url
 from dlm.resolve import direct
-from dlm.workflows.run import Run
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.model.lockfile import LockedArtifact, LockEntry
+    from dlm.model.manifest import Resource
+    from dlm.model.transfer import Source
+    from dlm.workflows.run import Run
 
 __all__ = ["Haul", "artifact_of", "artifacts_of", "for_platform", "gather", "sources_of"]
 

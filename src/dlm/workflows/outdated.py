@@ -10,7 +10,8 @@ from typing import Literal
 from dlm.errors import DlmError, UsageError
 from dlm.model.lockfile import LockedArtifact, LockEntry
 from dlm.model.manifest import Resource
-from dlm.model.selector import Selector, suggest
+from dlm.model.selector import Selector
+from dlm.model.suggest import suggest
 from dlm.resolve.choose import choose
 from dlm.workflows.run import ListingAge, Run
 from dlm.workflows.upstream import Upstream, ask

@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from dlm.documents.lockfile_json import ReadLockfile, read_lockfile
-from dlm.errors import DlmError, Failures
+from dlm.documents.lockfile_json import read_lockfile
+from dlm.errors import Failures
 from dlm.model.events import Warned
 from dlm.model.lockfile import Lockfile
-from dlm.model.manifest import Manifest
-from dlm.model.selector import Grammar
-from dlm.model.settings import Settings
-from dlm.ports import Cache, Clock, Credentials, Fetcher, ProjectFiles, Reporter, Resolver, Variables
-from dlm.state.ownership import ProjectState
-from dlm.workflows.stamping import Stamp
 
 if TYPE_CHECKING:
+    from dlm.documents.lockfile_json import ReadLockfile
+    from dlm.errors import DlmError
+    from dlm.model.manifest import Manifest
+    from dlm.model.selector import Grammar
+    from dlm.model.settings import Settings
+    from dlm.ports import Cache, Clock, Credentials, Fetcher, ProjectFiles, Reporter, Resolver, Variables
+    from dlm.state.ownership import ProjectState
     from dlm.verify.registry import Verifiers
+    from dlm.workflows.stamping import Stamp
 
 __all__ = ["ListingAge", "Run", "one_or_all"]
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlm.documents.lockfile_json import ReadLockfile
-from dlm.errors import DlmError, LockfileError, StaleError, UsageError
+from dlm.errors import LockfileError, StaleError, UsageError
 from dlm.model.events import Note, Waiting, Warned
 from dlm.model.lockfile import Lockfile
-from dlm.model.manifest import Manifest, Resource
-from dlm.model.selector import suggest
-from dlm.staleness import stale_entries
+from dlm.model.manifest import Resource
 from dlm.store.guard import hold
-from dlm.workflows.lock import Change, LockWish, refuse_stale, relock
-from dlm.workflows.run import Run
+
+if TYPE_CHECKING:
+    from dlm.documents.lockfile_json import ReadLockfile
+    from dlm.errors import DlmError
+    from dlm.model.manifest import Manifest
+    from dlm.workflows.lock import Change
+    from dlm.workflows.run import Run
 
 __all__ = ["Modes", "Settled", "alone", "refuse_unknown_groups", "settle"]
 
@@ -95,6 +97,8 @@ def settle(run: Run, modes: Modes, *, dry: bool = False) -> Settled:
     """
     if modes.frozen is not None:
         return _frozen(run, modes.frozen)
+    from dlm.workflows.lock import Change, LockWish, refuse_stale, relock
+
     manifest = run.manifest()
     read = run.lockfile(manifest)
     resources = {resource.name: resource for resource in manifest.resources}
@@ -104,6 +108,8 @@ def settle(run: Run, modes: Modes, *, dry: bool = False) -> Settled:
         return Settled(manifest=manifest, lockfile=lockfile, read=read, writable=False, resources=resources)
     old = read.lockfile if read is not None else Lockfile()
     if dry:
+        from dlm.staleness import stale_entries
+
         changes = tuple(
             Change(name=one.name, action=_ACTIONS[one.kind], details=one.details)
             for one in stale_entries(manifest, old)
@@ -128,6 +134,8 @@ def refuse_unknown_groups(settled: Settled, groups: Iterable[str]) -> None:
     known = sorted({group for resource in settled.resources.values() for group in resource.groups})
     for group in groups:
         if group not in known:
+            from dlm.model.suggest import suggest
+
             raise UsageError(
                 f"no resource is in the group {group!r}{suggest(group, known) if known else ''}",
                 hint="run `dlm list --format json` to see each resource's groups",

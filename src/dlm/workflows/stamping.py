@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from dlm.model.artifact import Placement
-from dlm.model.plan import Wanted
 from dlm.place.survey import same_file
-from dlm.ports import Clock
 from dlm.state.stamp import TICK_NS, forget, signature, write
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Placement
+    from dlm.model.plan import Wanted
+    from dlm.ports import Clock
 
 __all__ = ["Stamp", "no_op_text"]
 

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from dlm.documents.lockfile_json import write_lockfile
 from dlm.errors import DlmError, LocalError, PolicyError
-from dlm.model.artifact import Artifact, Blob, Placement
 from dlm.model.events import Note, Warned
-from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.manifest import Resource
-from dlm.model.plan import Conflict, Found, Placing, Plan, Survey, Wanted
-from dlm.place.folders import remove_leftover_folders
+from dlm.model.plan import Placing, Survey, Wanted
 from dlm.place.place import Done, carry_out, remove_leftovers
 from dlm.place.survey import missing_folders
 from dlm.planning import make_plan, shows
-from dlm.workflows.evidence import meets, policy_of, refusals
 from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
-from dlm.workflows.lock import Change, save
-from dlm.workflows.orders import Haul, artifacts_of, blobs, for_platform, gather
-from dlm.workflows.run import Run, one_or_all
-from dlm.workflows.settle import Modes, Settled, alone, refuse_unknown_groups, settle
+from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather
+from dlm.workflows.policy import meets, policy_of, refusals
+from dlm.workflows.run import one_or_all
+from dlm.workflows.settle import alone, refuse_unknown_groups, settle
 from dlm.workflows.stamping import no_op_text
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact, Blob, Placement
+    from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+    from dlm.model.manifest import Resource
+    from dlm.model.plan import Conflict, Found, Plan
+    from dlm.workflows.lock import Change
+    from dlm.workflows.orders import Haul
+    from dlm.workflows.run import Run
+    from dlm.workflows.settle import Modes, Settled
 
 __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
@@ -112,6 +117,8 @@ def sync(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
         work = _Sync(run, modes, wish, settled, list(settled.errors))
         report = work.carry_out()
         if run.stamp is not None and before is not None and work.clean:
+            from dlm.documents.lockfile_json import write_lockfile
+
             owned = run.state.owned()
             run.stamp.leave(
                 before,
@@ -286,6 +293,8 @@ class _Sync:
         run, settled = self._run, self._settled
         refuse_unknown_groups(settled, self._wish.groups)
         if run.state.interrupted:
+            from dlm.place.folders import remove_leftover_folders
+
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
             remove_leftover_folders(run.files.root, run.state.leftovers, run.settings.allow_outside)
@@ -405,6 +414,8 @@ class _Sync:
         """The lockfile, last; not where part of it is missing or the mode forbids it."""
         if not self._settled.writable or self._settled.errors:
             return False
+        from dlm.workflows.lock import save
+
         self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dlm.errors import DlmError, StaleError
-from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+from dlm.errors import StaleError
 from dlm.model.manifest import Resource
-from dlm.model.plan import Found, Owned
 from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import artifacts_of, for_platform, gather
-from dlm.workflows.run import Run
 from dlm.workflows.settle import Modes
-from dlm.workflows.sync import SyncReport, SyncWish, sync
+from dlm.workflows.sync import SyncWish, sync
+
+if TYPE_CHECKING:
+    from dlm.errors import DlmError
+    from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+    from dlm.model.plan import Found, Owned
+    from dlm.workflows.run import Run
+    from dlm.workflows.sync import SyncReport
 
 __all__ = ["Flaw", "VerifyReport", "verify"]
 

@@ -9,20 +9,18 @@ import pytest
 from dlm.model.evidence import (
     Absence,
     ChecksumsWish,
-    EvidencePolicy,
-    EvidenceWish,
     MinisignWish,
     OpenPgpWish,
     Piece,
     Provenance,
     SigstoreWish,
     SpdxWish,
-    Step,
-    WishError,
     python_sidecars,
     siblings,
     sidecars,
 )
+from dlm.model.evidence_wish import EvidenceWish, WishError
+from dlm.model.policy import EvidencePolicy, Step
 
 KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 PRINT = "7169605F62C751356D054A26A821E680E5FA6305"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dlm.errors import EvidenceError
-from dlm.model.evidence import ChecksumsWish, EvidenceWish, OpenPgpWish, Subject, siblings
+from dlm.model.evidence import ChecksumsWish, OpenPgpWish, Subject, siblings
+from dlm.model.evidence_wish import EvidenceWish
 from dlm.verify.discover import KINDS, Found, Proposal, propose
 from dlm.verify.openpgp import OpenPgpVerifier
 from dlm.verify.sigstore import SigstoreVerifier

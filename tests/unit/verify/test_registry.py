@@ -9,17 +9,8 @@ from pathlib import Path
 import pytest
 
 from dlm.errors import EvidenceError
-from dlm.model.evidence import (
-    LIMITS,
-    STEPS,
-    ChecksumsWish,
-    MinisignWish,
-    OpenPgpWish,
-    Provenance,
-    SpdxWish,
-    Step,
-    Wish,
-)
+from dlm.model.evidence import LIMITS, STEPS, ChecksumsWish, MinisignWish, OpenPgpWish, Provenance, SpdxWish, Wish
+from dlm.model.policy import Step
 from dlm.ports import Verifier
 from dlm.verify.checksums import ChecksumsVerifier
 from dlm.verify.minisign import MinisignVerifier
