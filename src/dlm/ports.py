@@ -134,6 +134,14 @@ class Writer(Protocol):
         """
         ...
 
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
+        """Take ``size`` bytes in pieces that follow one another from byte ``at``, as :meth:`write` takes one.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
     def write(self, data: bytes, at: int) -> None:
         """Take a piece of the body that belongs at byte ``at``.
 
@@ -315,8 +323,8 @@ class Exchange(Protocol):
         """The head of the answer is here. False: the body is not wanted, end the exchange."""
         ...
 
-    def body(self, data: bytes) -> bool:
-        """The next piece of the body, as transferred. False: no more is wanted, end the exchange.
+    def body(self, pieces: Sequence[bytes]) -> bool:
+        """The next pieces of the body, as transferred. False: no more is wanted, end the exchange.
 
         The only one of these that may be called on another thread than that of :meth:`Wire.turn`.
         """

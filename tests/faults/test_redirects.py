@@ -267,8 +267,8 @@ class _Probe:
         self.heads.append(head)
         return True
 
-    def body(self, data: bytes) -> bool:
-        return bool(data)
+    def body(self, pieces: Sequence[bytes]) -> bool:
+        return bool(pieces)
 
     def ended(self, ending: Ending) -> None:
         self.endings.append(ending)

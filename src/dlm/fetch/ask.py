@@ -12,6 +12,8 @@ from dlm.model.digest import Digests
 from dlm.model.transfer import Answered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlm.fetch.download import Download
     from dlm.fetch.loop import Loop
     from dlm.fetch.workbench import Workbench
@@ -94,7 +96,7 @@ class _NoBody:
         """A whole body begins: refuse it, and remember what was said of it."""
         raise _Begun(validators, total)
 
-    def write(self, data: bytes, at: int) -> None:
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
         """Nothing is written."""
 
     def suspend(self) -> None:

@@ -266,10 +266,10 @@ class _CurlWire:
             # What comes behind the head is trailers, which decide nothing.
             slot.lines.clear()
         if slot.answered and slot.chunks and slot.exchange is exchange:
-            # libcurl hands out 16 KiB at a time; one larger piece costs less on all of its way than many small ones.
-            data = slot.chunks[0] if len(slot.chunks) == 1 else b"".join(slot.chunks)
+            # libcurl hands out 16 KiB at a time; many at once cost less on all of their way than one by one.
+            pieces = slot.chunks.copy()
             slot.chunks.clear()
-            if not exchange.body(data) and slot.exchange is exchange:
+            if not exchange.body(pieces) and slot.exchange is exchange:
                 self._stop(slot, Ending(Failure.STOPPED))
 
     def _read_head(self, slot: _Slot, exchange: Exchange) -> bool:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "Handler", "Limits", "Loop", "Sink"]
 
-#: Takes a piece of a body; False where no more is wanted.
-Sink = Callable[[bytes], bool]
+#: Takes pieces of a body; False where no more is wanted.
+Sink = Callable[[Sequence[bytes]], bool]
 
 #: Takes the lines of a complete head and the pieces of a complete body; False where it can do nothing with them.
 Taker = Callable[[Sequence[bytes], Sequence[bytes]], bool]
@@ -129,9 +129,9 @@ class Exchange:
         self._sink = self._handler.answered(self.number, head)
         return self._sink is not None
 
-    def body(self, data: bytes) -> bool:
-        self.received += len(data)
-        return self._sink is not None and self._sink(data)
+    def body(self, pieces: Sequence[bytes]) -> bool:
+        self.received += sum(map(len, pieces))
+        return self._sink is not None and self._sink(pieces)
 
     def ended(self, ending: Ending) -> None:
         self._loop.release(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dlm.model.artifact import Validators
 
 __all__ = ["MemoryBody"]
@@ -36,13 +38,13 @@ class MemoryBody:
         self.discard()
         self._validators, self._total = validators, total
 
-    def write(self, data: bytes, at: int) -> None:
-        """Take the next piece; one that begins earlier replaces what is there."""
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
+        """Take the next pieces; those that begin earlier replace what is there."""
         if at != self._size:
             whole = self.content[:at]
             self._pieces, self._size = [whole], len(whole)
-        self._pieces.append(data)
-        self._size += len(data)
+        self._pieces.extend(pieces)
+        self._size += size
 
     @property
     def content(self) -> bytes:

@@ -259,7 +259,7 @@ class _Job:
             if not data:
                 return Ending()
             with self._lock:
-                if self.cancelled or not self.exchange.body(data):
+                if self.cancelled or not self.exchange.body((data,)):
                     return Ending(Failure.STOPPED)
 
     def _failed(self, error: Exception) -> Ending:

@@ -15,6 +15,8 @@ from dlm.model.hosts import client_certificate
 from dlm.model.wire import Ending, Failure, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlm.fetch.commands import Command
     from dlm.fetch.download import Download
     from dlm.fetch.loop import Loop, Sink
@@ -44,7 +46,7 @@ class Body(Protocol):
     @property
     def total(self) -> int | None: ...
     def begin(self, validators: Validators, total: int | None) -> None: ...
-    def write(self, data: bytes, at: int) -> None: ...
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None: ...
     def suspend(self) -> None: ...
     def discard(self) -> None: ...
 
@@ -190,13 +192,14 @@ class Transfer:
                 ending = Ending(Failure.TOO_LONG)
         self._obey(self._machine.ended(number, ending, received))
 
-    def took(self, data: bytes, received: int) -> None:
-        """``data`` went into the body, which has ``received`` bytes from its beginning now."""
-        self.transferred += len(data)
+    def took(self, pieces: Sequence[bytes], size: int, received: int) -> None:
+        """``size`` bytes went into the body, which has ``received`` bytes from its beginning now."""
+        self.transferred += size
         if self._machine.splitting:
             received = self._offset + self.transferred
         if self._md5 is not None:
-            self._md5.update(data)
+            for piece in pieces:
+                self._md5.update(piece)
         now = self._clock.monotonic()
         if now - self._reported >= _PROGRESS:
             self._reported = now
@@ -346,8 +349,8 @@ class _Drain:
     def __init__(self) -> None:
         self._left = _DRAIN
 
-    def __call__(self, data: bytes) -> bool:
-        self._left -= len(data)
+    def __call__(self, pieces: Sequence[bytes]) -> bool:
+        self._left -= sum(map(len, pieces))
         return self._left >= 0
 
 
@@ -372,22 +375,22 @@ class _Intake:
             self._limit = end - self._at
             self.trimmed = True
 
-    def __call__(self, data: bytes) -> bool:
+    def __call__(self, pieces: Sequence[bytes]) -> bool:
         with self._transfer.taking:
-            return self._take(data)
+            return self._take(pieces, sum(map(len, pieces)))
 
-    def _take(self, data: bytes) -> bool:
-        if self._limit is not None and self.taken + len(data) > self._limit:
+    def _take(self, pieces: Sequence[bytes], count: int) -> bool:
+        if self._limit is not None and self.taken + count > self._limit:
             self.overrun = True
             if not self.trimmed:
                 return False
-            data = data[: max(0, self._limit - self.taken)]
-        count = len(data)
+            data = b"".join(pieces)[: max(0, self._limit - self.taken)]
+            pieces, count = (data,), len(data)
         try:
-            self._body.write(data, self._at + self.taken)
+            self._body.write_pieces(pieces, count, self._at + self.taken)
         except DlmError as error:
             self.error = error
             return False
         self.taken += count
-        self._transfer.took(data, self._at + self.taken)
+        self._transfer.took(pieces, count, self._at + self.taken)
         return not (self.trimmed and self._limit is not None and self.taken >= self._limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, ClassVar
 
 from dlm.errors import IntegrityError
@@ -91,6 +91,10 @@ class SingleWriter:
         """A whole body begins: drop what is at hand."""
         self.discard()
         self._validators, self._total = validators, total
+
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
+        """Take the next pieces, as :meth:`write` takes one."""
+        self.write(pieces[0] if len(pieces) == 1 else b"".join(pieces), at)
 
     def write(self, data: bytes, at: int) -> None:
         """Take the next piece; one that begins earlier replaces what is there."""

@@ -1,8 +1,8 @@
 """One artifact's bytes on their way into the store: ``Writer``.
 
-Pieces that follow one another are collected in memory and hashed as they go to the disk; a body that fits into the
-first buffer goes there in one piece, when its digest is already known. Pieces out of order are written where they
-belong, and hashed when the gap before them closes.
+Pieces that follow one another are collected in memory, and hashed behind what goes to the disk, on a second thread; a
+body that fits into the first buffer goes there in one piece, when its digest is already known. Pieces out of order are
+written where they belong, and hashed when the gap before them closes.
 
 What a run leaves behind is a data file and a sidecar of JSON. The sidecar holds the validators, the announced total,
 and a checkpoint: a length, and the sha256 of that many bytes. Only what the checkpoint vouches for is taken up again;
@@ -31,6 +31,7 @@ from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digest, Digests, new_hash
 from dlm.store.flush import flush_file, flushes_at_once
+from dlm.store.follower import Follower, can_follow
 from dlm.store.space import require_space
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
-_PIECE = 256 * 1024
+_PIECE = 512 * 1024
 _SIDECAR_SIZE = 2048
 _MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -108,6 +109,9 @@ class FileWriter:
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._written = 0
+        # How far the sidecar's checkpoint reaches.
+        self._noted = 0
+        self._follower: Follower | None = None
         self._ahead: tuple[tuple[int, int], ...] = ()
         self._hashes: dict[str, Hash] = {}
         self._limit = BLOCK
@@ -137,6 +141,7 @@ class FileWriter:
             LocalError: there is no room for that much.
         """
         self._live()
+        self._unfollow()
         self._forget()
         self._validators = validators
         self._total = total
@@ -176,15 +181,28 @@ class FileWriter:
             return
         if at == end:
             self._pieces.append(data)
-            self._buffered += len(data)
-            if self._buffered >= self._limit:
-                self._drain()
-            if self._ahead:
-                self._join()
+            self._grown(len(data))
         else:
             self._drain()
             self._put([data], at)
             self._ahead = _merged((*self._ahead, (at, at + len(data))))
+
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
+        """Take pieces of ``size`` bytes together, the first of which belongs at byte ``at``, as :meth:`write` does."""
+        if at == self.offset and self._open:
+            self._pieces.extend(pieces)
+            self._grown(size)
+            return
+        for piece in pieces:
+            self.write(piece, at)
+            at += len(piece)
+
+    def _grown(self, size: int) -> None:
+        self._buffered += size
+        if self._buffered >= self._limit:
+            self._drain()
+        if self._ahead:
+            self._join()
 
     def commit(
         self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
@@ -199,13 +217,14 @@ class FileWriter:
             LocalError: the disk refuses; what is on it stays for a later run.
         """
         self._live()
+        if self._descriptor is not None:
+            self._drain()
+            self._catch_up()
         for algorithm in expected.algorithms:
             if algorithm not in self._algorithms:
                 self._add(algorithm)
         if self._descriptor is None:
             self._hash(self._pieces)
-        else:
-            self._drain()
         found = Digests.from_mapping({name: hasher.hexdigest() for name, hasher in self._hashes.items()})
         try:
             self._check(found, expected, size)
@@ -226,7 +245,9 @@ class FileWriter:
         try:
             try:
                 self._drain()
+                self._catch_up()
                 if self._descriptor is not None:
+                    self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
                     os.ftruncate(self._descriptor, self._written)
             finally:
                 self._let_go()
@@ -252,6 +273,7 @@ class FileWriter:
         self._pieces = []
         self._buffered = 0
         self._written = 0
+        self._noted = 0
         self._ahead = ()
         self._hashes = {name: new_hash(name) for name in self._algorithms}
 
@@ -261,6 +283,7 @@ class FileWriter:
 
     def _let_go(self) -> None:
         self._open = False
+        self._unfollow()
         descriptor, self._descriptor = self._descriptor, None
         try:
             if descriptor is not None:
@@ -269,15 +292,46 @@ class FileWriter:
             self._close_sidecar()
 
     def _drain(self) -> None:
-        """Put what was collected on the disk, hash it, and move the checkpoint behind it."""
+        """Put what was collected on the disk, see that it is hashed, and move the checkpoint."""
         if not self._pieces:
             return
         pieces, size = self._pieces, self._buffered
         self._put(pieces, self._written)
-        self._hash(pieces)
+        if self._follower is None and self._limit == _PIECE and can_follow():
+            assert self._descriptor is not None, "put opens it"
+            self._follower = Follower(self._descriptor, self._hashes, self._written)
+        if self._follower is None:
+            self._hash(pieces)
         self._pieces, self._buffered = [], 0
-        self._written += size
-        self._checkpoint()
+        self._grow(self._written + size)
+
+    def _grow(self, end: int) -> None:
+        """The file has ``end`` bytes without a gap, and they are hashed, or will be."""
+        self._written = end
+        if self._follower is None:
+            self._checkpoint(end, self._hashes["sha256"].hexdigest())
+            return
+        self._follower.advance(end)
+        length, sha256 = self._follower.mark
+        if length - self._noted >= BLOCK:
+            self._checkpoint(length, sha256)
+
+    def _catch_up(self) -> None:
+        """Wait until everything on the disk is hashed; from then on it is done as bytes come. Raises LocalError."""
+        follower = self._follower
+        if follower is None:
+            return
+        try:
+            follower.catch_up()
+        except OSError as error:
+            raise disk_error("read", self._path, error) from error
+        finally:
+            self._unfollow()
+
+    def _unfollow(self) -> None:
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
 
     def _join(self) -> None:
         """Take in pieces that lay ahead and have no gap before them any more."""
@@ -286,8 +340,9 @@ class FileWriter:
             (_, end), *rest = self._ahead
             self._ahead = tuple(rest)
             if end > self._written:
-                self._read_in(end)
-                self._checkpoint()
+                if self._follower is None:
+                    self._read_in(end)
+                self._grow(end)
 
     def _read_in(self, end: int) -> None:
         """Hash what the disk holds from where hashing stopped up to ``end``."""
@@ -399,9 +454,11 @@ class FileWriter:
             os.close(foreign)
         return own
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, length: int, sha256: str) -> None:
+        """Vouch for the first ``length`` bytes."""
         if self._rooms.partial is None:
             return
+        self._noted = length
         text = json.dumps(
             {
                 "version": 1,
@@ -409,8 +466,8 @@ class FileWriter:
                 "etag": self._validators.etag,
                 "last-modified": self._validators.last_modified,
                 "total": self._total,
-                "length": self._written,
-                "sha256": self._hashes["sha256"].hexdigest(),
+                "length": length,
+                "sha256": sha256,
             }
         ).encode()
         if len(text) > _SIDECAR_SIZE:

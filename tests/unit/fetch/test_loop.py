@@ -72,7 +72,7 @@ class Bench:
         return exchange
 
     def receive(self, exchange: Exchange, count: int) -> None:
-        assert exchange.body(b"x" * count)
+        assert exchange.body((b"x" * count,))
 
     def hosts(self) -> list[str]:
         return [exchange.request.url.host for exchange in self.wire.running]

@@ -1,0 +1,105 @@
+"""Hashes of a file that grows, computed behind its writer's back on a second thread: ``Follower``.
+
+The writer says how far the file goes without a gap; the follower reads what was written, a block at a time, and hashes
+it. Reading from the page cache costs a fraction of hashing, and keeps nothing in memory but one block, however far
+behind the follower is; whoever brings the bytes goes on meanwhile, since neither reading nor hashing holds Python's
+interpreter lock.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Hash
+
+__all__ = ["Follower", "can_follow"]
+
+_BLOCK = 1024 * 1024
+
+
+def can_follow() -> bool:
+    """Whether this system reads at a place of a file without moving its position, which a second thread needs."""
+    return hasattr(os, "preadv")
+
+
+class Follower:
+    """Follows one open file.
+
+    Args:
+        descriptor: of the file; it stays open until :meth:`stop` has returned.
+        hashes: by algorithm, with all that comes before byte ``at``; the follower's own until :meth:`stop`.
+    """
+
+    def __init__(self, descriptor: int, hashes: Mapping[str, Hash], at: int) -> None:
+        self._descriptor = descriptor
+        self._hashes = hashes
+        self._changed = threading.Condition()
+        self._goal = at
+        self._done = at
+        self._mark = (at, hashes["sha256"].hexdigest())
+        self._error: OSError | None = None
+        self._stopping = False
+        # Nobody waits for it when the process ends: what it computes is of use to this process alone.
+        self._thread = threading.Thread(target=self._run, name="dlm-hash", daemon=True)
+        self._thread.start()
+
+    @property
+    def mark(self) -> tuple[int, str]:
+        """How many bytes are hashed, and their sha256."""
+        return self._mark
+
+    def advance(self, goal: int) -> None:
+        """The file has ``goal`` bytes without a gap by now."""
+        with self._changed:
+            self._goal = goal
+            self._changed.notify_all()
+
+    def catch_up(self) -> None:
+        """Wait until all that was told of is hashed.
+
+        Raises:
+            OSError: the file cannot be read, or became shorter.
+        """
+        with self._changed:
+            while self._done < self._goal and self._error is None:
+                self._changed.wait()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Wait for the block that is being hashed, if any, and end; the hashes then cover the bytes of :attr:`mark`."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        buffer = bytearray(_BLOCK)
+        view = memoryview(buffer)
+        while True:
+            with self._changed:
+                while self._done >= self._goal and not self._stopping:
+                    self._changed.wait()
+                if self._stopping:
+                    return
+                wanted = min(_BLOCK, self._goal - self._done)
+            try:
+                count = os.preadv(self._descriptor, [view[:wanted]], self._done)
+                if count == 0:
+                    raise OSError("it became shorter while it was written")
+            except OSError as error:
+                with self._changed:
+                    self._error = error
+                    self._changed.notify_all()
+                return
+            for one in self._hashes.values():
+                one.update(view[:count])
+            mark = (self._done + count, self._hashes["sha256"].hexdigest())
+            with self._changed:
+                self._done, self._mark = mark[0], mark
+                if self._done >= self._goal:
+                    self._changed.notify_all()
