@@ -10,9 +10,10 @@ from typing import Any, Self
 
 from dlm.errors import SettingsError, UsageError
 from dlm.model.artifact import Artifact
+from dlm.model.body import Body, Part
 from dlm.model.disposition import safe_name
 from dlm.model.download import WITHHELD, Ask, ask_key, shown_headers, shown_url
-from dlm.model.request import Body, Part, RequestWish, canonical_json, pairs_of
+from dlm.model.request import RequestWish, canonical_json, pairs_of
 from dlm.model.suggest import suggest
 from dlm.model.url import Url, secret_parameters
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
-    from dlm.model.artifact import Blob, Candidate, Validators
+    from dlm.model.artifact import Blob, Validators
+    from dlm.model.candidate import Candidate
     from dlm.model.digest import Digests
     from dlm.model.events import Event
     from dlm.model.evidence import Piece, Subject, Wish

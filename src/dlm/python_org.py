@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from dlm.errors import LocalError, ResolutionError, UsageError
 
 if TYPE_CHECKING:
-    from dlm.model.artifact import Candidate
+    from dlm.model.candidate import Candidate
     from dlm.resolve.python_org.index import PythonOrg
     from dlm.resolve.python_org.names import ArtifactName
     from dlm.workflows.run import Run

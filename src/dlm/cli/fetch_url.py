@@ -14,8 +14,9 @@ from pathlib import Path
 from dlm.cli.command import Border, Result, mode
 from dlm.errors import UsageError
 from dlm.model.artifact import Artifact, Blob
+from dlm.model.body import Body, Part
 from dlm.model.digest import Digest, Digests
-from dlm.model.request import Body, Part, RequestWish, canonical_json
+from dlm.model.request import RequestWish, canonical_json
 from dlm.model.url import Url
 from dlm.workflows.download import replacing
 from dlm.workflows.fetch import fetch_alone, fetch_past_cache, put, refuse_unfit

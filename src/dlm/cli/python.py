@@ -15,7 +15,7 @@ from dlm.cli.console import human_size
 from dlm.cli.files import DocumentFiles
 from dlm.cli.host import build_run
 from dlm.errors import UsageError
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.model.selector import Selector
 from dlm.workflows.python_org import (
     Release,

@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from dlm.model.body import Body, Part
 from dlm.model.digest import Digest, Digests
 from dlm.model.evidence_wish import EvidenceWish, WishError
 from dlm.model.extract import Extract
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
 from dlm.model.paths import check_filename, check_path
 from dlm.model.platforms import check_platform
-from dlm.model.request import Body, Part, RequestWish, canonical_json, pairs_of
+from dlm.model.request import RequestWish, canonical_json, pairs_of
 from dlm.model.selector import Grammar, Selector
 from dlm.model.url import REFERENCE, Url, secret_parameters
 from dlm.model.written import DefaultsForm, ResourceForm

@@ -50,6 +50,8 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _hex(encoded: str) -> str | None:
+    if not encoded:
+        return None
     import base64
     import binascii
 

@@ -22,7 +22,6 @@ __all__ = [
     "LINK_MODES",
     "Artifact",
     "Blob",
-    "Candidate",
     "LinkMode",
     "Placement",
     "Receipt",
@@ -110,33 +109,6 @@ class Artifact:
         if self.filename in (self.resource, ""):
             return self.resource
         return f"{self.resource} ({self.filename})" if self.platform is None else f"{self.resource} ({self.platform})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A file that a resolver found and the chooser may take.
-
-    Attributes:
-        version: PEP 440 text; pre-releases as there (``3.14.0rc1``).
-        type: what it is, in the resolver's words (``source-release``).
-        format: how it is packed (``xz``).
-        flags: what sets it apart without a value (``embed``, ``freethreaded``), as options of a selector.
-        values: what sets it apart with one (``arch``, ``min_macos``).
-        size: in bytes, where the listing tells.
-        withdrawn: recalled by its makers: found when named exactly, never chosen otherwise.
-        sidecars: what to add to its name for the files beside it that vouch for it (``.asc``, ``.sigstore``).
-    """
-
-    url: str
-    filename: str
-    version: str
-    type: str
-    format: str
-    flags: frozenset[str] = frozenset()
-    values: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    size: int | None = None
-    withdrawn: bool = False
-    sidecars: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from dlm.errors import DlmError, ResolutionError
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.resolve.specifier import Spec, parse_version
 
 if TYPE_CHECKING:

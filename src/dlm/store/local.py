@@ -50,7 +50,6 @@ from dlm.store.layers import Layer
 from dlm.store.layout import LAYOUT, Layout, key_name
 from dlm.store.notes import read_note, write_note
 from dlm.store.origins import read_origin, write_origin
-from dlm.store.prune import Pruned, StoredBlob, victims
 from dlm.store.reading import Contents, read_alias, read_contents
 from dlm.store.settling import Settling
 from dlm.store.sizes import total_size
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from dlm.model.digest import Digest, Digests
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
+    from dlm.store.prune import Pruned, StoredBlob
 
 __all__ = ["LocalStore"]
 
@@ -277,6 +277,8 @@ class LocalStore:
 
     def blobs(self) -> Iterator[StoredBlob]:
         """Every blob of this cache, by sha256, with what is known of it. Lower caches are not listed."""
+        from dlm.store.prune import StoredBlob
+
         self._check_version()
         rows = self._index.rows()
         names: dict[str, str] | None = None
@@ -365,6 +367,8 @@ class LocalStore:
         Raises:
             LocalError: the disk refuses, or it cannot be known what running processes use.
         """
+        from dlm.store.prune import Pruned, victims
+
         if not os.path.isdir(self._layout.at("cas")):
             return Pruned(removed=(), freed=0, locked=0, used=0, left=0)
         self.close()

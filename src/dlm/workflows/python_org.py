@@ -14,7 +14,8 @@ from urllib.parse import quote
 from packaging.version import Version
 
 from dlm.errors import IntegrityError, LocalError, ResolutionError
-from dlm.model.artifact import Artifact, Blob, Candidate
+from dlm.model.artifact import Artifact, Blob
+from dlm.model.candidate import Candidate
 from dlm.model.events import Note
 from dlm.model.selector import Selector
 from dlm.model.settings import DEFAULT_PYTHON_ORG

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from dlm.errors import NetworkError, ResolutionError
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.model.selector import Selector
 from dlm.resolve.choose import Batches, Choice, choose
 

@@ -18,7 +18,7 @@ from typing import ClassVar, Generic, TypeGuard, TypeVar
 from packaging.version import Version
 
 from dlm.errors import DlmError, NetworkError, RefusedError, SettingsError
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.model.selector import Selector
 from dlm.model.settings import DEFAULT_PYTHON_ORG, Settings
 from dlm.model.transfer import Page

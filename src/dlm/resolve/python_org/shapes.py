@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.model.selector import ARCHITECTURES, FORMATS
 from dlm.resolve.python_org.names import ArtifactName, release_of
 

@@ -11,7 +11,7 @@ import pytest
 from packaging.version import Version
 
 from dlm.errors import DlmError, NetworkError, OfflineError, ResolutionError, SettingsError
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.model.selector import Selector
 from dlm.model.transfer import Page
 from dlm.ports import Resolver

@@ -8,7 +8,7 @@ import pytest
 from packaging.version import Version
 
 from dlm.errors import ResolutionError
-from dlm.model.artifact import Candidate
+from dlm.model.candidate import Candidate
 from dlm.model.selector import Selector
 from dlm.resolve.choose import choose
 from dlm.resolve.python_org.index import PythonOrg
