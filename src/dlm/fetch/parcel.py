@@ -63,7 +63,8 @@ class Depot:
         return (
             size is not None
             and 0 < size <= _SMALL
-            and artifact.digests.algorithms == ("sha256",)
+            and len(artifact.digests.items) == 1
+            and artifact.digests.sha256 is not None
             and source.body is None
             and source.method == "GET"
             and order.known is None

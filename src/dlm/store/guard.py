@@ -112,15 +112,19 @@ class Claims:
         """
         return self.claim_name(hashlib.sha256(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest())
 
-    def claim_name(self, name: bytes) -> RangeClaim | NullClaim | None:
+    def claim_name(self, name: bytes, *, look: bool = True) -> RangeClaim | NullClaim | None:
         """As :meth:`claim`, for a key of which the sha256 alone is known.
+
+        Args:
+            look: whether to look first that the lock file is still the one that has its path. Who claims many keys in
+                a row need not do that for each; if the cache was cleaned meanwhile, a claim excludes less, no more.
 
         Raises:
             OSError: the lock file cannot be opened.
         """
         if self._unsupported:
             return NullClaim()
-        slots = self._borrow()
+        slots = self._borrow(look=look)
         try:
             got = slots.acquire(name)
         except OSError as error:
@@ -185,15 +189,16 @@ class Claims:
         if first:
             self._on_unsupported(os.strerror(error.errno or 0))
 
-    def _borrow(self) -> _Slots:
+    def _borrow(self, *, look: bool = True) -> _Slots:
         """The slots of the file that has the path now: after ``cache clean`` another than before."""
         with self._lock:
-            if self._slots is None or not self._slots.current(self._path):
+            slots = self._slots
+            if slots is None or not (slots.current(self._path) if look else slots.own):
                 if self._finalizer is not None:
                     self._finalizer()
-                self._slots = _slots_of(self._path)
-                self._finalizer = weakref.finalize(self, _give_back, self._slots)
-            return _lend(self._slots)
+                slots = self._slots = _slots_of(self._path)
+                self._finalizer = weakref.finalize(self, _give_back, slots)
+            return _lend(slots)
 
 
 class _Slots:

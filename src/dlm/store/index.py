@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobRow", "Index", "Signature"]
 
-_SCHEMA = 2
+_SCHEMA = 3
 _TABLES = """
 CREATE TABLE IF NOT EXISTS blobs (
     sha256 TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digests TEXT,
@@ -197,7 +197,8 @@ class Index:
         self._try(lambda connection: _write(connection, statement, values))
 
     def _note(self, row: BlobRow) -> None:
-        self._state.pending[row.sha256] = self._state.checked[row.sha256] = row
+        sha256 = row.sha256
+        self._state.pending[sha256] = self._state.checked[sha256] = row
 
     def _try(self, work: Callable[[sqlite3.Connection], T], *, write: bool = True) -> T | None:
         """Do ``work`` on the database; None if it cannot be done. A damaged file is replaced and tried once more."""
@@ -318,21 +319,21 @@ def _write(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[
     return True
 
 
-def _seal(*fields: object) -> str:
-    text = "\x1f".join(map(repr, fields))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
+def _seal(fields: tuple[object, ...]) -> str:
+    text = repr(fields).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text, usedforsecurity=False).hexdigest()[:16]
 
 
 def _blob_values(row: BlobRow) -> tuple[object, ...]:
     size, mtime_ns, ctime_ns, inode = row.signature
     # An inode of 64 bits without a sign does not fit sqlite's integers.
     values = (row.sha256, size, mtime_ns, ctime_ns, str(inode), _packed(row.digests), row.name, row.used)
-    return (*values, _seal(*values))
+    return (*values, _seal(values))
 
 
 def _blob_of(values: tuple[Any, ...]) -> BlobRow | None:
     *fields, seal = values
-    if _seal(*fields) != seal:
+    if _seal(tuple(fields)) != seal:
         return None
     sha256, size, mtime_ns, ctime_ns, inode, digests, name, used = fields
     row = BlobRow(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalTray"]
 
+#: Claims between two looks whether the lock file is still there.
+_LOOK = 64
+
 
 class LocalTray:
     """Small bodies on their way into the store whose parts these are; made for one run.
@@ -48,6 +51,7 @@ class LocalTray:
         # Private names are random enough once; behind that they are counted.
         self._prefix = os.urandom(12).hex()
         self._count = 0
+        self._asked = 0
         # What earlier runs left of bodies that were cut is taken up the ordinary way.
         self._partial: frozenset[str] = frozenset()
         with contextlib.suppress(FileNotFoundError):
@@ -63,7 +67,8 @@ class LocalTray:
         if self._partial and name.hex() in self._partial:
             return None
         try:
-            claim = self._claims.claim_name(name)
+            self._asked += 1
+            claim = self._claims.claim_name(name, look=self._asked % _LOOK == 1)
         except OSError as error:
             raise disk_error("lock", self._layout.at("locks", "claims"), error) from error
         if claim is None:

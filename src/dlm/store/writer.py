@@ -562,15 +562,16 @@ class FileWriter:
 #: How far a blob's mtime lies back. Whoever writes to the blob later, however soon and however coarse the file system's
 #: clock, leaves a different one.
 _BACK_NS = 10_000_000_000
+_CHMODS = hasattr(os, "fchmod")
+_SETS_TIMES = os.utime in os.supports_fd
 
 
 def _finish(descriptor: int, size: int) -> None:
     """Last steps on a file before its name becomes final."""
-    if hasattr(os, "fchmod"):
+    if _CHMODS:
         os.fchmod(descriptor, 0o444)
-    if os.utime in os.supports_fd:
-        found = os.fstat(descriptor)
-        back = max(0, found.st_mtime_ns - _BACK_NS)
+    if _SETS_TIMES:
+        back = max(0, os.fstat(descriptor).st_mtime_ns - _BACK_NS)
         os.utime(descriptor, ns=(back, back))
     if flushes_at_once(size):
         flush_file(descriptor)
