@@ -350,6 +350,10 @@ class Wire(Protocol):
         """End an exchange at once; nothing of it is told any more."""
         ...
 
+    def multiplexes(self, origin: str | None) -> bool:
+        """Whether ``origin``, or for None any, was seen to answer many requests at once on one connection."""
+        ...
+
     def turn(self, timeout: float) -> None:
         """Let all exchanges go on, and wait at most ``timeout`` seconds for something to happen."""
         ...

@@ -16,6 +16,7 @@ import pycurl
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.loop import STREAMS
 from dlm.fetch.trust import ca_bundle, load_client
 from dlm.model.wire import Ending, Failure
 
@@ -108,6 +109,7 @@ class _CurlWire:
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
         self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, max(1, settings.jobs_per_host))
         self._multi.setopt(pycurl.M_MAXCONNECTS, max(16, settings.jobs))
+        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS * max(1, settings.jobs_per_host))
         # By the certificate that they show, which cannot be taken off a handle again.
         self._free: dict[ClientCertificate | None, list[_Slot]] = {}
         self._running: dict[Any, _Slot] = {}
@@ -139,6 +141,10 @@ class _CurlWire:
         line = self._waiting.get(exchange.request.url.origin, [])
         if exchange in line:
             line.remove(exchange)
+
+    def multiplexes(self, origin: str | None) -> bool:
+        """Whether ``origin``, or any for None, speaks HTTP/2."""
+        return bool(self._multiplexed) if origin is None else origin in self._multiplexed
 
     def turn(self, timeout: float) -> None:
         """Wait for sockets, let libcurl work, and hand over what it brought."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
 from dlm.fetch.flight import Flight
-from dlm.fetch.loop import Loop
+from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel
 from dlm.fetch.workbench import Workbench
 from dlm.model.transfer import Arrived, Lost
@@ -166,7 +166,7 @@ class _Run:
         self._settled: dict[str, Outcome] = {}
         self._ready: deque[Outcome] = deque()
         # Flights may wait, for a server's patience or for another process, and keep no place on the wire meanwhile.
-        self._most = 4 * bench.limits.jobs
+        self._most = max(4, STREAMS) * bench.limits.jobs
 
     def outcomes(self) -> Iterator[Outcome]:
         """All of them."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dlm.model.wire import Head, Request
     from dlm.ports import Clock, Wire
 
-__all__ = ["Exchange", "Handler", "Limits", "Loop", "Sink"]
+__all__ = ["STREAMS", "Exchange", "Handler", "Limits", "Loop", "Sink"]
 
 #: Takes pieces of a body; False where no more is wanted.
 Sink = Callable[[Sequence[bytes]], bool]
@@ -30,7 +30,7 @@ Taker = Callable[[Sequence[bytes], Sequence[bytes]], bool]
 #: Seconds within which an answer may be kept back until it is complete.
 _PATIENCE = 1.0
 #: Small files that share a connection at once in the place of each large one, where the connection allows it.
-_STREAMS = 8
+STREAMS = 8
 #: The longest that one turn waits, so that nothing depends on a wake-up that never comes.
 _LONGEST_TURN = 1.0
 #: A pause between two turns that is the consumer's doing and not a server's.
@@ -158,7 +158,7 @@ class Loop:
     @property
     def room(self) -> bool:
         """Whether one more exchange would find a free place."""
-        return len(self._active) + self._queued < self._limits.jobs
+        return len(self._active) + self._queued < self._limits.jobs * self._streams(None)
 
     def start(self, exchange: Exchange) -> None:
         """Begin an exchange as soon as the caps allow."""
@@ -221,16 +221,23 @@ class Loop:
                 del self._held[host]
         # One of each host in turn, so that a long queue of one does not keep the others waiting.
         begun = True
-        while begun and self._queued and len(self._active) < self._limits.jobs:
+        while begun and self._queued:
             begun = False
             for host, queue in list(self._queues.items()):
                 if not queue:
                     del self._queues[host]
                     continue
-                free = self._per_host.get(host, 0) < self._limits.jobs_per_host
-                if free and host not in self._held and len(self._active) < self._limits.jobs:
+                streams = self._streams(host) if queue[0].patient else 1
+                free = self._per_host.get(host, 0) < self._limits.jobs_per_host * streams
+                if free and host not in self._held and len(self._active) < self._limits.jobs * streams:
                     self._begin(queue.popleft(), now)
                     begun = True
+
+    def _streams(self, host: str | None) -> int:
+        """How many small files count as one job at ``host``, or where that is most."""
+        # Whoever allows one at once means one.
+        wide = self._limits.jobs_per_host > 1 and self._limits.jobs > 1 and self._wire.multiplexes(host)
+        return STREAMS if wide else 1
 
     def _begin(self, exchange: Exchange, now: float) -> None:
         self._queued -= 1

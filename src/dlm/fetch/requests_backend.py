@@ -105,6 +105,10 @@ class _RequestsWire:
         if job is not None:
             job.cancel()
 
+    def multiplexes(self, origin: str | None) -> bool:
+        """Never."""
+        return False
+
     def turn(self, timeout: float) -> None:
         """Pass on what the threads report."""
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from dlm.fetch.loop import Exchange, Limits, Loop, Sink
+from dlm.fetch.loop import STREAMS, Exchange, Limits, Loop, Sink, Taker
 from dlm.model.settings import Settings
 from dlm.model.url import Url
 from dlm.model.wire import Ending, Failure, Head, Request
@@ -17,7 +17,10 @@ from tests.support.stores import StillClock
 class ScriptedWire:
     """A wire on which a turn takes as long as it may, and nothing happens but what a test does."""
 
+    keeps_back = True
+
     def __init__(self, clock: StillClock) -> None:
+        self.streaming: set[str] = set()
         self.running: list[PortExchange] = []
         self.cancelled: list[PortExchange] = []
         self.turns: list[float] = []
@@ -26,6 +29,9 @@ class ScriptedWire:
 
     def start(self, exchange: PortExchange) -> None:
         self.running.append(exchange)
+
+    def multiplexes(self, origin: str | None) -> bool:
+        return bool(self.streaming) if origin is None else origin in self.streaming
 
     def cancel(self, exchange: PortExchange) -> None:
         self.cancelled.append(exchange)
@@ -65,8 +71,8 @@ class Bench:
         self.loop = Loop(self.wire, self.clock, Limits(**limits))  # type: ignore[arg-type]
         self.count = 0
 
-    def start(self, host: str = "a.example") -> Exchange:
-        exchange = Exchange(self.loop, self.handler, self.count, Request(url=Url.parse(f"https://{host}/x")))
+    def start(self, host: str = "a.example", taker: Taker | None = None) -> Exchange:
+        exchange = Exchange(self.loop, self.handler, self.count, Request(url=Url.parse(f"https://{host}/x")), taker)
         self.count += 1
         self.loop.start(exchange)
         return exchange
@@ -108,6 +114,24 @@ class TestCaps:
         assert bench.wire.cancelled == [running]
         assert bench.wire.running == [last]
         assert bench.handler.endings == []
+
+    @pytest.mark.parametrize(("jobs", "begun"), [(2, 2 * STREAMS), (1, 1)])
+    def test_small_files_share_a_connection_where_they_can(self, jobs: int, begun: int) -> None:
+        bench = Bench(jobs=jobs, jobs_per_host=jobs)
+        bench.wire.streaming.add("https://a.example")
+        for _ in range(3 * STREAMS):
+            bench.start(taker=lambda _lines, _pieces: False)
+        bench.loop.turn()
+        assert len(bench.wire.running) == begun
+
+    def test_large_ones_and_other_hosts_do_not(self) -> None:
+        bench = Bench(jobs=4, jobs_per_host=2)
+        bench.wire.streaming.add("https://a.example")
+        for _ in range(5):
+            bench.start("a.example")
+            bench.start("b.example", taker=lambda _lines, _pieces: False)
+        bench.loop.turn()
+        assert sorted(bench.hosts()) == ["a.example", "a.example", "b.example", "b.example"]
 
     @pytest.mark.fault("H11")
     def test_a_host_that_is_held_is_left_alone(self) -> None:
@@ -197,3 +221,59 @@ class TestSlowness:
     def test_limits_come_from_the_settings(self) -> None:
         limits = Limits.of(Settings(jobs=0, jobs_per_host=3, connect_timeout=4.0, stall_timeout=5.0, stall_rate=6))
         assert limits == Limits(jobs=1, jobs_per_host=3, head_timeout=8.0, stall_timeout=5.0, stall_rate=6)
+
+
+class TestPatience:
+    def test_an_answer_is_kept_back_for_a_moment_only(self) -> None:
+        bench = Bench(head_timeout=20.0)
+        exchange = bench.start(taker=lambda _lines, _pieces: False)
+        patient: list[bool] = []
+        bench.wire.during = lambda: patient.append(exchange.patient)
+        bench.loop.turn()
+        bench.loop.turn()
+        assert patient == [True, False]
+        assert bench.handler.endings == []
+
+    def test_its_head_has_no_more_time_for_that(self) -> None:
+        bench = Bench(head_timeout=3.0)
+        bench.start(taker=lambda _lines, _pieces: False)
+        while not bench.handler.endings:
+            bench.loop.turn()
+        assert bench.clock.now == Bench().clock.now + 3.0
+        assert bench.handler.endings == [(0, Failure.HEAD_TIMEOUT)]
+
+    def test_what_is_taken_whole_makes_room_and_is_told_nothing(self) -> None:
+        bench = Bench(jobs=1)
+        told: list[tuple[Sequence[bytes], Sequence[bytes]]] = []
+
+        def take(lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
+            told.append((lines, pieces))
+            return True
+
+        exchange = bench.start(taker=take)
+        taken: list[bool] = []
+        bench.wire.during = lambda: taken.append(exchange.whole([b"head"], [b"body"]))
+        bench.loop.turn()
+        assert taken == [True]
+        assert told == [([b"head"], [b"body"])]
+        assert bench.loop.room
+        assert bench.handler.endings == []
+
+    def test_it_is_offered_once(self) -> None:
+        bench = Bench()
+        offers: list[int] = []
+
+        def refuse(lines: Sequence[bytes], _pieces: Sequence[bytes]) -> bool:
+            offers.append(len(lines))
+            return False
+
+        exchange = bench.start(taker=refuse)
+        taken: list[bool] = []
+
+        def offer() -> None:
+            taken.extend(exchange.whole([b"a"], []) for _ in range(2))
+
+        bench.wire.during = offer
+        bench.loop.turn()
+        assert taken == [False, False]
+        assert offers == [1]
