@@ -11,7 +11,7 @@ from dlm.fetch.retry import RetryPolicy
 from dlm.fetch.sent import sent_headers
 from dlm.fetch.split import SplitPolicy
 from dlm.fetch.transfer import Transfer
-from dlm.model.hosts import client_certificate
+from dlm.fetch.trust import client_for
 from dlm.model.wire import Request
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Workbench:
         url = source.url
         way = self._ways.get(url.origin)
         if way is None:
-            way = self._ways[url.origin] = (proxy_for(url, self.settings), client_certificate(url, self.settings.hosts))
+            way = self._ways[url.origin] = (proxy_for(url, self.settings), client_for(url, self.settings))
         headers = self._sent.get(source.headers)
         if headers is None:
             headers = self._sent[source.headers] = sent_headers(self._common, source.headers, with_body=False)
