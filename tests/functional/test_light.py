@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from tests.support.cli import Desk
 from tests.support.world import World
 
@@ -32,6 +34,31 @@ def test_a_frozen_sync_loads_neither_pydantic_nor_yaml(world: World, either: Des
     other = "pycurl" if either.variables["DLM_BACKEND"] == "requests" else "requests"
     assert other not in fetched, "one backend is enough"
     assert not again & {"pycurl", "requests"}, "nothing is fetched"
+
+
+#: What a frozen sync of plain files has no use for, though some other run has: each costs start-up time. The parts of
+#: dlm stand for what they bring along.
+IDLE = {
+    "asyncio", "certifi", "concurrent.futures", "difflib", "email", "hmac", "http", "idna", "importlib.metadata",
+    "logging", "netrc", "packaging", "random", "requests", "secrets", "shlex", "shutil", "socket", "ssl",
+    "subprocess", "tarfile", "tempfile", "urllib3", "zipfile", "zlib",
+    "dlm.cli.credentials", "dlm.fetch.ask", "dlm.fetch.commands", "dlm.fetch.download", "dlm.fetch.page",
+    "dlm.fetch.requests_backend", "dlm.fetch.split", "dlm.fetch.transfer", "dlm.model.body",
+    "dlm.model.candidate", "dlm.model.evidence", "dlm.model.extract", "dlm.model.listing", "dlm.model.rewrite",
+    "dlm.model.selector", "dlm.place.folders", "dlm.place.unpack", "dlm.resolve.choose", "dlm.staleness",
+    "dlm.store.prune", "dlm.store.single", "dlm.workflows.evidence", "dlm.workflows.lock",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["sync", "fetch"])
+def test_a_cold_frozen_run_loads_nothing_that_it_does_not_use(world: World, desk: Desk, command: str) -> None:
+    pytest.importorskip("pycurl")
+    desk.manifest(f"version: 1\nresources: ['{world.file('/data.csv', b'one')}']\n")
+    desk.dlm("lock").ok()
+    desk.dlm("cache", "clean").ok()
+    modules = loaded(desk, command, "--frozen")
+    assert "pycurl" in modules, "it was fetched, and by curl"
+    assert modules & IDLE == set()
 
 
 def test_a_warm_fetch_loads_no_parser_either(world: World, desk: Desk) -> None:

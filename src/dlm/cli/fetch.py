@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.command import Result, command, network_options
-from dlm.cli.fetch_url import UrlWish, fetch_url
 from dlm.cli.host import host_platform
 from dlm.cli.names import complete_names
 from dlm.cli.sync import modes_in_force
@@ -20,9 +20,34 @@ from dlm.workflows.fetch import fetch as fetch_workflow
 if TYPE_CHECKING:
     from dlm.cli.command import Border
 
-__all__ = ["fetch"]
+__all__ = ["UrlWish", "fetch"]
 
 _HELP = "run `dlm fetch --help`"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlWish:
+    """What the flags say of a URL."""
+
+    sha256: str | None = None
+    output: str | None = None
+    header: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    json_body: str | None = None
+    form: tuple[str, ...] = ()
+    no_cache: bool = False
+
+    def flags(self) -> dict[str, bool]:
+        """Which flags are given."""
+        return {
+            "--sha256": self.sha256 is not None,
+            "-o": self.output is not None,
+            "--header": bool(self.header),
+            "--data": bool(self.data),
+            "--json-body": self.json_body is not None,
+            "--form": bool(self.form),
+            "--no-cache": self.no_cache,
+        }
 
 
 @command("fetch")
@@ -74,6 +99,8 @@ def fetch(
     if urls:
         if len(what) != 1:
             raise UsageError("a URL is fetched alone", hint="put several into a manifest; `dlm init` begins one")
+        from dlm.cli.fetch_url import fetch_url
+
         return fetch_url(border, urls[0], wish)
     for flag, given in wish.flags().items():
         if given:

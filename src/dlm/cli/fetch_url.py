@@ -8,8 +8,8 @@ import mimetypes
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlm.cli.command import Border, Result, mode
 from dlm.errors import UsageError
@@ -23,35 +23,13 @@ from dlm.workflows.fetch import fetch_alone, fetch_past_cache, put, refuse_unfit
 from dlm.workflows.run import Run
 from dlm.workflows.settle import Modes
 
-__all__ = ["UrlWish", "fetch_url"]
+if TYPE_CHECKING:
+    from dlm.cli.fetch import UrlWish
+
+__all__ = ["fetch_url"]
 
 _HELP = "run `dlm fetch --help`"
 _STDOUT = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class UrlWish:
-    """What the flags say of a URL."""
-
-    sha256: str | None = None
-    output: str | None = None
-    header: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
-    json_body: str | None = None
-    form: tuple[str, ...] = ()
-    no_cache: bool = False
-
-    def flags(self) -> dict[str, bool]:
-        """Which flags are given."""
-        return {
-            "--sha256": self.sha256 is not None,
-            "-o": self.output is not None,
-            "--header": bool(self.header),
-            "--data": bool(self.data),
-            "--json-body": self.json_body is not None,
-            "--form": bool(self.form),
-            "--no-cache": self.no_cache,
-        }
 
 
 def fetch_url(border: Border, text: str, wish: UrlWish) -> Result:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError
-from dlm.fetch.download import Limit
 from dlm.fetch.server_digests import disagreement
 from dlm.model.artifact import Receipt
 from dlm.model.events import Fetched, Waiting, Warned
@@ -45,7 +44,7 @@ class Flight:
         self._waited = False
         self._recorded = False
         self._over = False
-        limit = bench.size_limit if order.most is None else Limit(order.most, "the limit for such a file", None)
+        limit = bench.size_limit if order.most is None else bench.limit(order.most, "the limit for such a file")
         self._machine = bench.machine(
             order, limit, empty_allowed=order.lenient, split=bench.split if store.scatters else None
         )

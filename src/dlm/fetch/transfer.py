@@ -10,6 +10,7 @@ from dlm.errors import DlmError, IntegrityError
 from dlm.fetch.commands import Accept, Begin, Cancel, Commit, Drop, Fail, Reuse, Start, Tell, Trim, Wait
 from dlm.fetch.loop import Exchange
 from dlm.fetch.proxies import proxy_for
+from dlm.fetch.trust import client_for
 from dlm.model.events import Note, Progress
 from dlm.model.wire import Ending, Failure, Request
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from dlm.fetch.loop import Loop, Sink
     from dlm.model.artifact import Artifact, Validators
     from dlm.model.digest import Digests, Hash
-    from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
-    from dlm.model.url import Url
     from dlm.model.wire import Head
     from dlm.ports import Clock, Reporter
 
@@ -244,14 +243,6 @@ class Transfer:
                 case Fail():
                     self._fail(command)
 
-    def _client(self, url: Url) -> ClientCertificate | None:
-        hosts = self._settings.hosts
-        if not hosts:
-            return None
-        from dlm.model.hosts import client_certificate
-
-        return client_certificate(url, hosts)
-
     def _send(self, command: Start) -> None:
         try:
             proxy = proxy_for(command.url, self._settings)
@@ -265,7 +256,7 @@ class Transfer:
             body=command.body,
             proxy=proxy,
             public_only=command.public_only and proxy is None,
-            client=self._client(command.url),
+            client=client_for(command.url, self._settings),
         )
         begun, self._under_way = self._under_way, None
         if begun is not None and begun.request == request:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
+    from dlm.model.url import Url
 
-__all__ = ["ca_bundle", "load_client"]
+__all__ = ["ca_bundle", "client_for", "load_client"]
 
 # Where distributions keep the bundle of their trust store; macOS has the last but one.
 _SYSTEM = (
@@ -42,6 +43,15 @@ def ca_bundle(settings: Settings) -> str:
     import certifi  # only where the system has no bundle of its own
 
     return certifi.where()
+
+
+def client_for(url: Url, settings: Settings) -> ClientCertificate | None:
+    """What to show to the server of ``url``, None where nothing is set."""
+    if not settings.hosts:
+        return None
+    from dlm.model.hosts import client_certificate  # few configurations say anything of single hosts
+
+    return client_certificate(url, settings.hosts)
 
 
 def _checked(path: str) -> str:

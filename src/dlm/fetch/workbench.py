@@ -1,22 +1,25 @@
-"""What every transfer of a fetcher is made with."""
+"""What every transfer of a fetcher is made with.
+
+The rules of :mod:`dlm.fetch.download` are loaded with the first order that needs them: small pinned files do not.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dlm.fetch.download import Download, Limit
 from dlm.fetch.loop import Limits
 from dlm.fetch.proxies import proxy_for
 from dlm.fetch.retry import RetryPolicy
 from dlm.fetch.sent import sent_headers
-from dlm.fetch.split import SplitPolicy
-from dlm.fetch.transfer import Transfer
-from dlm.model.hosts import client_certificate
+from dlm.fetch.trust import client_for
 from dlm.model.wire import Request
 
 if TYPE_CHECKING:
+    from dlm.fetch.download import Download, Limit
     from dlm.fetch.loop import Loop
-    from dlm.fetch.transfer import Owner
+    from dlm.fetch.split import SplitPolicy
+    from dlm.fetch.transfer import Owner, Transfer
     from dlm.model.artifact import Artifact
     from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
@@ -25,6 +28,12 @@ if TYPE_CHECKING:
     from dlm.ports import Clock, Credentials, Reporter
 
 __all__ = ["Workbench"]
+
+
+def _limit(size: int) -> Limit:
+    from dlm.fetch.download import Limit
+
+    return Limit(size)
 
 
 class Workbench:
@@ -44,14 +53,26 @@ class Workbench:
         self.reporter = reporter
         self.limits = Limits.of(settings)
         #: What the user allows an artifact to weigh.
-        self.size_limit = None if settings.max_size is None else Limit(settings.max_size)
+        self.size_limit = None if settings.max_size is None else _limit(settings.max_size)
         self._policy = RetryPolicy.of(settings)
-        self.split = SplitPolicy.of(settings)
         # Neither the user nor the machine can be told from this.
         self._common = (("Accept", "*/*"), ("User-Agent", f"dlm/{version}"))
         # What follows from an origin, and from the headers of a source, is the same for thousands of files.
         self._ways: dict[str, tuple[Url | None, ClientCertificate | None]] = {}
         self._sent: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+
+    @cached_property
+    def split(self) -> SplitPolicy:
+        """When large files come over several connections."""
+        from dlm.fetch.split import SplitPolicy
+
+        return SplitPolicy.of(self.settings)
+
+    def limit(self, size: int, what: str) -> Limit:
+        """The most bytes that one order may bring; no setting raises it."""
+        from dlm.fetch.download import Limit
+
+        return Limit(size, what, None)
 
     def request(self, source: Source) -> Request:
         """The request for the whole of what ``source`` has.
@@ -62,7 +83,7 @@ class Workbench:
         url = source.url
         way = self._ways.get(url.origin)
         if way is None:
-            way = self._ways[url.origin] = (proxy_for(url, self.settings), client_certificate(url, self.settings.hosts))
+            way = self._ways[url.origin] = (proxy_for(url, self.settings), client_for(url, self.settings))
         headers = self._sent.get(source.headers)
         if headers is None:
             headers = self._sent[source.headers] = sent_headers(self._common, source.headers, with_body=False)
@@ -72,6 +93,8 @@ class Workbench:
         self, order: Order, limit: Limit | None, *, empty_allowed: bool = False, split: SplitPolicy | None = None
     ) -> Download:
         """The rules for one order."""
+        from dlm.fetch.download import Download
+
         return Download(
             order,
             self._policy,
@@ -84,6 +107,8 @@ class Workbench:
 
     def transfer(self, machine: Download, owner: Owner, artifact: Artifact, loop: Loop) -> Transfer:
         """A transfer by the rules of ``machine`` on ``loop``."""
+        from dlm.fetch.transfer import Transfer
+
         return Transfer(
             machine,
             owner,
