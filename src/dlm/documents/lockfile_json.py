@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_EVIDENCE: list[Any] = []
 _TOP = frozenset({"version", "revision", "resources"})
 _ENTRY = frozenset({"request", "artifacts"})
 _ARTIFACT = frozenset({
@@ -281,8 +282,8 @@ class _Reader:
             verified = get("verified", True)
             if not isinstance(verified, bool):
                 raise ValueError("verified is neither true nor false")
-            evidence = one["evidence"] if "evidence" in one else ()
-            if "evidence" in one and not (isinstance(evidence, list) and all(type(step) is dict for step in evidence)):
+            evidence = get("evidence", _NO_EVIDENCE)
+            if not isinstance(evidence, list) or not all(isinstance(step, dict) for step in evidence):
                 raise ValueError("evidence is no list of objects")
             return LockedArtifact(
                 filename=check_filename(_text(get("filename"), "filename")),
