@@ -164,7 +164,8 @@ class ProjectState:
         digests = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):
-            digests[change.dest] = _digests(owned, change.dest) | {change.shown}
+            shown = frozenset((change.shown,))
+            digests[change.dest] = owned[change.dest].digests | shown if change.dest in owned else shown
             temporaries.append(_beside(change.dest, temporary_name(token, number)))
             if change.swaps:
                 temporaries.append(_beside(change.dest, aside_name(token, len(place), number)))
