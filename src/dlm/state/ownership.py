@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -198,10 +198,11 @@ class ProjectState:
         """
         held = self._load()
         before = (dict(held.placements), dict(held.uncertain), held.folders)
-        self._absorb_journal(held)
-        for placement in placements:
-            held.placements[placement.dest] = placement
-            held.uncertain.pop(placement.dest, None)
+        placed = {placement.dest: placement for placement in placements}
+        self._absorb_journal(held, certain=placed)
+        held.placements.update(placed)
+        for dest in placed.keys() & held.uncertain.keys():
+            del held.uncertain[dest]
         for dest in removed:
             held.placements.pop(dest, None)
             held.uncertain.pop(dest, None)
@@ -227,11 +228,14 @@ class ProjectState:
         # The names of what may lie about are handed on until a run ends well.
         held.journal = Journal(token="", temporaries=temporaries)
 
-    def _absorb_journal(self, held: _Held) -> None:
+    def _absorb_journal(self, held: _Held, certain: Container[str] = ()) -> None:
+        """Take over what the journal says, but for the paths of which more is known by now."""
         journal, held.journal = held.journal, None
         if journal is None:
             return
         for dest, digests in journal.digests.items():
+            if dest in certain:
+                continue
             held.uncertain[dest] = held.uncertain.get(dest, frozenset()) | digests
         # One that was not made after all is dropped by whoever finds it missing.
         held.folders |= journal.folders
