@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from dlm.model.quick import quick
@@ -158,7 +159,7 @@ class Digests:
         if len(mapping) == 1:
             sha256 = mapping.get("sha256")
             if isinstance(sha256, str) and _SHA256.match(sha256) is not None:
-                return cls((Digest("sha256", sha256),))
+                return _of_sha256(sha256)
         return cls(tuple(Digest.from_hex(name, value) for name, value in mapping.items()))
 
     def as_mapping(self) -> dict[str, str]:
@@ -210,6 +211,13 @@ class Digests:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+@lru_cache(maxsize=1 << 14)
+def _of_sha256(value: str) -> Digests:
+    """The digests with a sha256 alone, which was checked. A lockfile, its request and the index have each: one is
+    enough."""
+    return Digests((Digest("sha256", value),))
 
 
 #: What no bytes at all hash to.
