@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dlm.model.url import Url
+from dlm.model.url import Url, has_userinfo
 
 AUTHORITIES = (
     "example.org",
@@ -87,3 +87,22 @@ def test_a_plain_reference_is_resolved_as_any_other(text: str, reference: str) -
     except ValueError:
         return
     assert parsed(base.resolve, reference) == parsed(base._resolve_any, reference)
+
+
+@given(texts)
+def test_credentials_are_seen_without_reading_all_of_an_address(text: str) -> None:
+    assert parsed_userinfo(text) == userinfo(text)
+
+
+def userinfo(text: str) -> object:
+    try:
+        return Url._parse_any(text).userinfo is not None
+    except ValueError as error:
+        return str(error)
+
+
+def parsed_userinfo(text: str) -> object:
+    try:
+        return has_userinfo(text)
+    except ValueError as error:
+        return str(error)

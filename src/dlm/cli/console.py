@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Console", "Meter", "error_document", "event_document", "human_size", "human_speed"]
 
+#: What only programs hear of, one for each file.
+_FOR_PROGRAMS = frozenset({events.Placed, events.Removed, events.Resolved})
 _STYLES = {"bold": "1", "red": "31;1", "yellow": "33;1", "green": "32", "cyan": "36", "dim": "2"}
 
 
@@ -124,6 +126,8 @@ class Console:
 
     def emit(self, event: events.Event) -> None:
         """``dlm.ports.Reporter``: called from any thread."""
+        if type(event) in _FOR_PROGRAMS and self.format != "ndjson":
+            return
         with self._lock:
             if self.format == "ndjson":
                 self._out.write(json.dumps(event_document(event), ensure_ascii=False) + "\n")

@@ -31,6 +31,8 @@ __all__ = ["UserCredentials"]
 #: Seconds that a helper may take; it may have to ask a person.
 _PATIENCE = 60.0
 
+_NOTHING = Login()
+
 _Headers = tuple[tuple[str, str], ...]
 
 
@@ -57,6 +59,8 @@ class UserCredentials:
 
     def for_url(self, url: Url, *, authorized: bool) -> Login:
         """The headers for a request to ``url``."""
+        if not self._settings.hosts and not self._logins:
+            return _NOTHING
         entry = entry_for(url, self._settings.hosts) or HostSettings()
         secrets: list[str] = []
         headers = [(name, self._filled(text, url, secrets)) for name, text in entry.headers.items()]

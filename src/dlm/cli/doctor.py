@@ -278,7 +278,7 @@ def _reflink(source: str, target: str) -> str | None:
 
     try:
         with open(source, "rb") as old, open(target, "xb") as new:
-            return share(old.fileno(), new.fileno())
+            return share(old.fileno(), new.fileno())[0]
     finally:
         _unlink(target)
 

@@ -10,8 +10,11 @@ import io
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from dlm.errors import LockfileError
@@ -19,17 +22,19 @@ from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digests
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import NAME
-from dlm.model.paths import check_filename, check_path
-from dlm.model.url import Url
+from dlm.model.paths import check_filename, names_file
+from dlm.model.url import has_userinfo
 
 if TYPE_CHECKING:
     from dlm.model.extract import Extracted
 
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
 
-_TOP = ("version", "revision", "resources")
-_ENTRY = ("request", "artifacts")
-_ARTIFACT = (
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_EVIDENCE: list[Any] = []
+_TOP = frozenset({"version", "revision", "resources"})
+_ENTRY = frozenset({"request", "artifacts"})
+_ARTIFACT = frozenset({
     "platform",
     "filename",
     "version",
@@ -42,7 +47,7 @@ _ARTIFACT = (
     "extracted",
     "headers",
     "evidence",
-)
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,10 @@ class _Reader:
 
     def _parse(self, text: str) -> dict[str, Any]:
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-            found: dict[str, Any] = {}
+            found = dict(items)
+            if len(found) == len(items):
+                return found
+            found = {}
             for key, value in items:
                 # A merge that aligns lines can bring in twice what both sides added.
                 if key in found and not (self.merging and found[key] == value):
@@ -220,7 +228,7 @@ class _Reader:
                 text, object_pairs_hook=pairs, parse_constant=number, parse_float=fraction, parse_int=integer
             )
             text.encode()
-            if "\\ud" in text.lower():
+            if "\\ud" in text or "\\uD" in text:
                 json.dumps(document, ensure_ascii=False).encode()  # an escaped lone surrogate is no character
         except json.JSONDecodeError as error:
             self.damaged(f"line {error.lineno}: {error.msg}")
@@ -232,9 +240,11 @@ class _Reader:
             self.damaged("it is no JSON object")
         return document
 
-    def _extra(self, given: Mapping[str, Any], known: Sequence[str], where: str, *, warn: bool) -> dict[str, Any]:
+    def _extra(self, given: Mapping[str, Any], known: AbstractSet[str], where: str, *, warn: bool) -> Mapping[str, Any]:
+        if given.keys() <= known:
+            return _NOTHING
         extra = {key: value for key, value in given.items() if key not in known}
-        if extra and warn:
+        if warn:
             names = ", ".join(sorted(extra))
             self.warnings.append(f"{self.file}: {where}unknown key {names}; ignored and kept")
         return extra
@@ -257,35 +267,37 @@ class _Reader:
     def _artifact(self, name: str, one: Any, *, warn: bool) -> LockedArtifact:
         if not isinstance(one, dict):
             self.damaged(f"an artifact of {name} is no object")
+        get = one.get
         try:
-            digests = Digests.from_mapping(_text_mapping(one.get("digests"), "digests"))
+            digests = Digests.from_mapping(_text_mapping(get("digests"), "digests"))
             if digests.sha256 is None:
                 raise ValueError("no sha256")
-            dest = _text(one, "dest")
-            if not dest or dest.endswith("/") or check_path(dest) != dest:
+            dest = _text(get("dest"), "dest")
+            if not names_file(dest):
                 raise ValueError(f"the dest {dest!r} names no file of the project")
-            url = _address(one, "url")
-            size = one.get("size")
-            if not _is_int(size) or size < 0:
+            url = _address(get("url"), "url")
+            size = get("size")
+            if type(size) is not int or size < 0:
                 raise ValueError("no size")
-            verified = one.get("verified", True)
+            verified = get("verified", True)
             if not isinstance(verified, bool):
                 raise ValueError("verified is neither true nor false")
-            evidence = one.get("evidence", [])
+            evidence = get("evidence", _NO_EVIDENCE)
             if not isinstance(evidence, list) or not all(isinstance(step, dict) for step in evidence):
                 raise ValueError("evidence is no list of objects")
             return LockedArtifact(
-                filename=check_filename(_text(one, "filename")),
+                filename=check_filename(_text(get("filename"), "filename")),
                 url=url,
                 dest=dest,
                 size=size,
                 digests=digests,
-                platform=_text(one, "platform") if "platform" in one else None,
-                version=_text(one, "version") if "version" in one else None,
-                final_url=_address(one, "final-url") if "final-url" in one else None,
+                # Many artifacts share these words.
+                platform=sys.intern(_text(one["platform"], "platform")) if "platform" in one else None,
+                version=sys.intern(_text(one["version"], "version")) if "version" in one else None,
+                final_url=_address(one["final-url"], "final-url") if "final-url" in one else None,
                 verified=verified,
                 extracted=_extracted(one["extracted"]) if "extracted" in one else None,
-                headers=_text_mapping(one.get("headers", {}), "headers"),
+                headers=_text_mapping(one["headers"], "headers") if "headers" in one else _NOTHING,
                 evidence=tuple(evidence),
                 extra=self._extra(one, _ARTIFACT, f"{name}: ", warn=warn),
             )
@@ -297,26 +309,29 @@ def _is_int(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _text(mapping: Mapping[str, Any], key: str) -> str:
-    value = mapping.get(key)
+def _text(value: Any, what: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"no {key}")
+        raise ValueError(f"no {what}")
     if not value.isprintable():
-        raise ValueError(f"the {key} holds control characters")
+        raise ValueError(f"the {what} holds control characters")
     return value
 
 
-def _address(mapping: Mapping[str, Any], key: str) -> str:
-    text = _text(mapping, key)
-    if Url.parse(text).userinfo is not None:
-        raise ValueError(f"the {key} holds credentials, which no lockfile does")
+def _address(value: Any, what: str) -> str:
+    text = _text(value, what)
+    if has_userinfo(text):
+        raise ValueError(f"the {what} holds credentials, which no lockfile does")
     return text
 
 
 def _text_mapping(value: Any, what: str) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(one, str) and one.isprintable() for one in value.values()):
-        raise ValueError(f"{what} is no object of printable texts")
-    return value
+    if isinstance(value, dict):
+        for one in value.values():
+            if not isinstance(one, str) or not one.isprintable():
+                break
+        else:
+            return value
+    raise ValueError(f"{what} is no object of printable texts")
 
 
 def _extracted(found: object) -> Extracted:

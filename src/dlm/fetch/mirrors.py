@@ -61,6 +61,8 @@ def sources(
         LocalError: a helper command for credentials failed.
     """
     own = _parse(artifact, artifact.url)
+    if not (preferred or rewrite or artifact.mirrors) and _is_plain(artifact, own, credentials):
+        return (Source(url=own),)
     plain = (
         *((_parse(artifact, address), False) for address in preferred),
         (own, True),
@@ -86,6 +88,18 @@ def sources(
             " needs a digest in the manifest), or change the rule",
         )
     return tuple(found.values())
+
+
+def _is_plain(artifact: Artifact, own: Url, credentials: Credentials | None) -> bool:
+    """Whether an address is asked as it stands, with nothing filled in and nothing sent along: nearly all are."""
+    if own.userinfo is not None or own.query is not None or "{" in own.path or artifact.headers:
+        return False
+    if artifact.ask.body is not None or artifact.ask.method != "GET":
+        return False
+    if credentials is None:
+        return True
+    login = credentials.for_url(own, authorized=False)
+    return not (login.headers or login.secrets)
 
 
 def _rewritten(

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from dlm.model.digest import Digests
+from dlm.model.quick import quick
 from dlm.model.request import RequestWish
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ KEPT_HEADERS = (
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One downloadable file.
@@ -129,6 +131,7 @@ class Validators:
         return bool(self.etag or self.last_modified)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What the wire did for one artifact.
@@ -156,6 +159,7 @@ class Receipt:
     status: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """These bytes are in the store.
@@ -181,6 +185,7 @@ class Blob:
         return value
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """A path of the project now shows a blob.

@@ -7,9 +7,13 @@ https://www.w3.org/TR/SRI/). The canonical form is lower-case hexadecimal.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
+
+from dlm.model.quick import quick
 
 __all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "new_hash"]
 
@@ -17,6 +21,7 @@ __all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "new_hash"]
 #: against collisions, so they pin nothing; anything shorter than 256 bits is left out for the same reason.
 STRENGTH: Mapping[str, int] = {"sha256": 32, "sha384": 48, "sha512": 64}
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _WEAK = frozenset({"md5", "sha1", "sha224", "md4", "crc32"})
 
 
@@ -32,6 +37,7 @@ def new_hash(algorithm: str) -> Hash:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
+@quick
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
     """One digest: ``algorithm`` in lower case and ``value`` in lower-case hexadecimal.
@@ -44,6 +50,8 @@ class Digest:
     value: str
 
     def __post_init__(self) -> None:
+        if self.algorithm == "sha256" and _SHA256.match(self.value) is not None:
+            return
         algorithm = self.algorithm
         if algorithm not in STRENGTH:
             if algorithm.replace("-", "").replace("_", "") in _WEAK:
@@ -110,6 +118,7 @@ class Digest:
         return f"{self.algorithm}-{base64.b64encode(bytes.fromhex(self.value)).decode()}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Digests:
     """What is known of some bytes: at most one digest for each algorithm, weakest algorithm first."""
@@ -117,6 +126,8 @@ class Digests:
     items: tuple[Digest, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.items) == 1:
+            return
         names = [digest.algorithm for digest in self.items]
         if len(set(names)) != len(names):
             raise ValueError("two digests of one algorithm")
@@ -145,6 +156,10 @@ class Digests:
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> Digests:
         """From ``{algorithm: hex}``, as the lockfile has it."""
+        if len(mapping) == 1:
+            sha256 = mapping.get("sha256")
+            if isinstance(sha256, str) and _SHA256.match(sha256) is not None:
+                return _of_sha256(sha256)
         return cls(tuple(Digest.from_hex(name, value) for name, value in mapping.items()))
 
     def as_mapping(self) -> dict[str, str]:
@@ -153,12 +168,17 @@ class Digests:
 
     def get(self, algorithm: str) -> str | None:
         """The value for ``algorithm`` in hexadecimal, or None."""
-        return next((digest.value for digest in self.items if digest.algorithm == algorithm), None)
+        for digest in self.items:
+            if digest.algorithm == algorithm:
+                return digest.value
+        return None
 
     @property
     def sha256(self) -> str | None:
         """The sha256 in hexadecimal, or None where only others are known."""
-        return self.get("sha256")
+        # The weakest that there is, so where there is one, it is the first.
+        items = self.items
+        return items[0].value if items and items[0].algorithm == "sha256" else None
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -167,6 +187,8 @@ class Digests:
 
     def contradiction(self, other: Digests) -> tuple[Digest, Digest] | None:
         """The first pair (ours, theirs) of one algorithm with two values, or None where nothing disagrees."""
+        if self.items == other.items:
+            return None
         for digest in self.items:
             value = other.get(digest.algorithm)
             if value is not None and value != digest.value:
@@ -189,6 +211,13 @@ class Digests:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+@lru_cache(maxsize=1 << 14)
+def _of_sha256(value: str) -> Digests:
+    """The digests with a sha256 alone, which was checked. A lockfile, its request and the index have each: one is
+    enough."""
+    return Digests((Digest("sha256", value),))
 
 
 #: What no bytes at all hash to.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dlm.model.quick import quick
+
 __all__ = [
     "Event",
     "Fetched",
@@ -38,6 +40,7 @@ class Resolved:
     version: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fetching:
     """A transfer began; ``size`` in bytes where it is known, ``offset`` the bytes that an earlier run left."""
@@ -79,6 +82,7 @@ class SourceFailed:
     reason: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """An artifact's bytes are verified and in the store."""
@@ -91,6 +95,7 @@ class Fetched:
     source: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A path shows its blob."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from dlm.model.quick import quick
+
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
     from dlm.model.extract import Extracted
@@ -20,6 +22,7 @@ REVISION = 0
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedArtifact:
     """One file as it was got: the fields of the lockfile in the lockfile's order.

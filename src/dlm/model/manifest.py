@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dlm.model.digest import Digests
 from dlm.model.evidence_wish import EvidenceWish
 from dlm.model.policy import EvidencePolicy
+from dlm.model.quick import quick
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
 
@@ -74,6 +75,7 @@ class Variant:
         return out
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileWish:
     """One of many files below one address."""

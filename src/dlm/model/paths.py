@@ -7,10 +7,16 @@ everywhere, since a lockfile made here is used there.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-__all__ = ["check_filename", "check_path", "collision_key"]
+__all__ = ["check_filename", "check_path", "collision_key", "names_file"]
 
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?\Z", re.IGNORECASE)
+# A name that every rule below lets pass; most are such.
+_PLAIN = re.compile(
+    r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z))[a-z0-9_+=-][a-z0-9_.+=-]{0,253}(?<!\.)\Z",
+    re.IGNORECASE | re.ASCII,
+)
 _FORBIDDEN = frozenset('<>:"|?*')
 
 
@@ -20,6 +26,13 @@ def check_filename(name: str) -> str:
     Raises:
         ValueError: it cannot be a file's name; the message says why.
     """
+    if _PLAIN.match(name) is not None:
+        return name
+    return _check_any_filename(name)
+
+
+def _check_any_filename(name: str) -> str:
+    """Any name, by all of the rules."""
     if not name or name in {".", ".."}:
         raise ValueError("no file name")
     if "/" in name or "\\" in name:
@@ -75,6 +88,26 @@ def check_path(text: str) -> str:
     if len(joined.encode()) > 1024:
         raise ValueError(f"the path has {len(joined.encode())} bytes; at most 1024 are portable")
     return joined + "/" if folder else joined
+
+
+def names_file(text: str) -> bool:
+    """Whether ``text`` is a file's path in canonical form: what :func:`check_path` gives back as it is.
+
+    Raises:
+        ValueError: as :func:`check_path` does.
+    """
+    above, slash, name = text.rpartition("/")
+    if len(text) <= 256 and _PLAIN.match(name) is not None and (not slash or _is_folder(above + slash)):
+        return True  # of any characters at most 1024 bytes
+    return bool(text) and not text.endswith("/") and check_path(text) == text
+
+
+@lru_cache(maxsize=256)
+def _is_folder(text: str) -> bool:
+    try:
+        return check_path(text) == text
+    except ValueError:
+        return False  # and whoever asks finds out why
 
 
 def collision_key(path: str) -> str:

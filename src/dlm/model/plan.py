@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dlm.model.quick import quick
+
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
     from dlm.model.extract import Extract, Extracted
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
     """A path that dlm placed, or may have placed when a run was interrupted.
@@ -42,6 +45,7 @@ class Owned:
 FoundKind = Literal["absent", "file", "symlink", "directory", "other"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What stands at a path of the project right now.
@@ -84,6 +88,7 @@ class Survey:
     owned: Mapping[str, Owned]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """One path that the run wants to show one artifact."""
@@ -149,6 +154,7 @@ class Plan:
         return bool(self.place or self.remove)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
     """One path that is about to show a blob.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from dlm.model.quick import quick
+
 if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.model.artifact import Artifact, Blob, Receipt, Validators
@@ -18,6 +20,7 @@ __all__ = ["Answered", "Arrived", "Known", "Lost", "Order", "Outcome", "Page", "
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One address that may deliver an artifact, ready to be asked.
@@ -63,6 +66,7 @@ class Known:
     serial: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One artifact to fetch, with its sources in the order in which they are tried.
@@ -97,6 +101,7 @@ class Order:
         return f"{key}#={self.variant}" if self.variant else key
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
     """The artifact of an order is in the store."""

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-__all__ = ["REFERENCE", "Url", "references", "secret_parameters"]
+from dlm.model.quick import quick
+
+__all__ = ["REFERENCE", "Url", "has_userinfo", "references", "secret_parameters"]
 
 #: ``${NAME}``: a value of the environment, put in when the request is made.
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -44,6 +46,7 @@ _SECRET_PARAMETERS = frozenset({
 })  # fmt: skip
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Url:
     """An http or https address in canonical form.
@@ -159,6 +162,19 @@ class Url:
 
     def __str__(self) -> str:
         return self.redacted if self.query is None else f"{self.redacted}?{self.query}"
+
+
+def has_userinfo(text: str) -> bool:
+    """Whether an address carries credentials; as ``Url.parse(text).userinfo`` tells, for less.
+
+    Raises:
+        ValueError: as :meth:`Url.parse` does.
+    """
+    plain = _PLAIN.match(text)
+    if plain is None:
+        return Url.parse(text).userinfo is not None
+    _plain_authority(plain[2], plain[1])
+    return False
 
 
 def references(text: str) -> tuple[str, ...]:

@@ -31,10 +31,15 @@ class Flush:
         self._together = count > _FEW and sys.platform == "linux"
         self._systems: dict[int, int] = {}
 
-    def file(self, descriptor: int) -> None:
-        """The data of an open file shall be on the disk after :meth:`data`. Raises OSError."""
+    def file(self, descriptor: int, device: int | None = None) -> None:
+        """The data of an open file shall be on the disk after :meth:`data`. Raises OSError.
+
+        Args:
+            device: the file system that it lies on, where that is known already.
+        """
         if self._together:
-            self._later(descriptor)
+            if device is None or device not in self._systems:
+                self._later(descriptor)
         else:
             os.fsync(descriptor)
 

@@ -11,10 +11,11 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
+from dlm.model.quick import quick
 from dlm.place.tree import disk_error
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dlm.place.flush import Flush
     from dlm.place.tree import Folder
 
-__all__ = ["Made", "make_file", "share"]
+__all__ = ["Habits", "Made", "make_file", "share"]
 
 _NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)) | getattr(
     os, "O_BINARY", 0
@@ -40,12 +41,19 @@ _CANNOT = {
     errno.ENOTSUP,
     errno.EOPNOTSUPP,
 }
+#: Those that are no matter of one file.
+_NEVER = {errno.EXDEV, errno.ENOTTY, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _BLOCK = 1024 * 1024
+#: A file that is read and written at once: that takes fewer calls than a copy in the kernel.
+_SMALL = 64 * 1024
 _AT_ONCE = 2**30
 #: How far the mtime of a new file lies back: more than a tick of the clock, so that a later edit leaves another one.
 _BACK_NS = 20_000_000
+#: So many files of one folder share an mtime.
+_SERVES = 256
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Made:
     """How a file was made.
@@ -53,13 +61,31 @@ class Made:
     Attributes:
         mode: the link mode that was really used.
         reason: why it is not the one that was asked for, else None.
+        seen: how a file of its own looks, complete.
     """
 
     mode: LinkMode
     reason: str | None = None
+    seen: os.stat_result | None = None
 
 
-def make_file(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush) -> Made:
+@dataclass(slots=True)
+class Habits:
+    """What the first files of a run found out, so that the others need not ask again.
+
+    Attributes:
+        cloneless: why the file systems of a folder of the store and one of the tree share no bytes.
+        back: an mtime for the files of a folder of the tree, before anything that happens to them; and for how many
+            files more it serves.
+    """
+
+    cloneless: dict[tuple[str, str], str] = field(default_factory=dict)
+    back: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def make_file(
+    blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush, habits: Habits
+) -> Made:
     """Make the file ``name``, which does not exist yet, show ``blob``.
 
     Args:
@@ -71,18 +97,18 @@ def make_file(blob: Blob, folder: Folder, name: str, link: str, *, executable: b
     """
     try:
         try:
-            return _make(blob, folder, name, link, executable=executable, flush=flush)
+            return _make(blob, folder, name, link, executable=executable, flush=flush, habits=habits)
         except FileExistsError:
             # The name is random and ours alone: a run with this very token was killed here.
             os.unlink(folder.name(name), dir_fd=folder.descriptor)
-            return _make(blob, folder, name, link, executable=executable, flush=flush)
+            return _make(blob, folder, name, link, executable=executable, flush=flush, habits=habits)
     except (OSError, LocalError):
         with contextlib.suppress(OSError):
             os.unlink(folder.name(name), dir_fd=folder.descriptor)
         raise
 
 
-def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush) -> Made:
+def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush, habits: Habits) -> Made:
     if link in {"hardlink", "symlink"}:
         if executable:
             reason = "an executable file needs a mode of its own"
@@ -97,12 +123,10 @@ def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool,
                 if isinstance(error, OSError) and error.errno not in _CANNOT:
                     raise
                 reason = _reason(error)
-        _file(blob, folder, name, executable=executable, flush=flush, clone=False)
-        return Made("copy", reason)
-    cloned = _file(blob, folder, name, executable=executable, flush=flush, clone=link != "copy")
-    if cloned is None:
-        return Made("reflink")
-    return Made("copy", cloned if link == "reflink" else None)
+        made = _file(blob, folder, name, executable=executable, flush=flush, habits=habits, clone=False)
+        return Made("copy", reason, made.seen)
+    made = _file(blob, folder, name, executable=executable, flush=flush, habits=habits, clone=link != "copy")
+    return made if link == "reflink" else Made(made.mode, None, made.seen)
 
 
 def _hardlink(source: str, folder: Folder, name: str) -> LinkMode:
@@ -118,41 +142,72 @@ def _symlink(source: str, folder: Folder, name: str) -> LinkMode:
 _LINKS: dict[str, Callable[[str, Folder, str], LinkMode]] = {"hardlink": _hardlink, "symlink": _symlink}
 
 
-def _file(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, clone: bool) -> str | None:
-    """A file of its own with the blob's bytes; None if it shares them with the blob, else why it does not."""
+def _file(
+    blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, habits: Habits, clone: bool
+) -> Made:
+    """A file of its own with the blob's bytes, which it shares with the blob if it can and shall."""
     try:
         source = _open_source(blob)
     except OSError as error:
         raise disk_error("read", blob.path, error) from error
     try:
-        if os.fstat(source).st_size != blob.size:
+        reason = habits.cloneless.get((os.path.dirname(blob.path), folder.path)) if clone else "a copy was asked for"
+        data = None
+        if reason is not None and blob.size <= _SMALL:
+            data = os.read(source, blob.size + 1)
+        if (os.fstat(source).st_size if data is None else len(data)) != blob.size:
             raise LocalError(
                 f"the cached blob {blob.path} has not the size it had a moment ago",
                 hint="run the command again; it will be fetched anew",
             )
         target = os.open(folder.name(name), _NEW, 0o755 if executable else 0o644, dir_fd=folder.descriptor)
         try:
-            reason = share(source, target) if clone else "a copy was asked for"
-            if reason is not None:
-                _copy(source, target, blob.size)
+            if data is not None:
+                _write(target, data)
+            else:
+                if reason is None:
+                    reason = _cloned(source, target, blob, folder, habits)
+                if reason is not None:
+                    _copy(source, target, blob.size)
+            _date_back(target, folder, habits)
             made = os.fstat(target)
             if made.st_size != blob.size:
                 raise OSError(errno.EIO, f"{made.st_size} of {blob.size} bytes arrived")
-            if os.utime in os.supports_fd:
-                back = made.st_mtime_ns - _BACK_NS
-                os.utime(target, ns=(back, back))
-            flush.file(target)
+            flush.file(target, made.st_dev)
         finally:
             os.close(target)
     finally:
         os.close(source)
+    return Made("reflink" if reason is None else "copy", reason, made)
+
+
+def _cloned(source: int, target: int, blob: Blob, folder: Folder, habits: Habits) -> str | None:
+    """Share the bytes; None if that could be done, else why not. What no file of the two folders can is kept."""
+    reason, always = share(source, target)
+    if reason is not None and always:
+        habits.cloneless[os.path.dirname(blob.path), folder.path] = reason
     return reason
 
 
-def share(source: int, target: int) -> str | None:
-    """Let ``target`` share the bytes of ``source``; None if it does, else why it cannot."""
+def _date_back(target: int, folder: Folder, habits: Habits) -> None:
+    """Let the mtime of a file lie before this moment, by the clock of its file system."""
+    if os.utime not in os.supports_fd:
+        return
+    back, left = habits.back.get(folder.path, (0, 0))
+    if left == 0:
+        back, left = os.fstat(target).st_mtime_ns - _BACK_NS, _SERVES
+    habits.back[folder.path] = (back, left - 1)
+    os.utime(target, ns=(back, back))
+
+
+def share(source: int, target: int) -> tuple[str | None, bool]:
+    """Let ``target`` share the bytes of ``source``.
+
+    Returns:
+        None if it does, else why it cannot; and whether that holds for all files of the two file systems.
+    """
     if sys.platform != "linux":
-        return "dlm knows no reflinks on this system"
+        return "dlm knows no reflinks on this system", True
     import fcntl
 
     try:
@@ -160,8 +215,8 @@ def share(source: int, target: int) -> str | None:
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
-        return _reason(error)
-    return None
+        return _reason(error), error.errno in _NEVER
+    return None, False
 
 
 def _open_source(blob: Blob) -> int:
@@ -191,7 +246,13 @@ def _copy(source: int, target: int, size: int) -> None:
         if not block:
             return
         done += len(block)
-        rest = memoryview(block)
+        _write(target, block)
+
+
+def _write(target: int, data: bytes) -> None:
+    count = os.write(target, data)
+    if count < len(data):
+        rest = memoryview(data)[count:]
         while rest:
             rest = rest[os.write(target, rest) :]
 

@@ -16,15 +16,16 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
 from dlm.model.plan import Conflict, aside_name, temporary_name
+from dlm.model.quick import quick
 from dlm.place.flush import Flush
-from dlm.place.link import Made, make_file
+from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
 from dlm.place.tree import NotAFolderError, Tree, disk_error
 
@@ -86,6 +87,7 @@ class _Work:
     listings: list[Listing] = field(default_factory=list)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A new file or folder under its temporary name, and another such name for a folder that it takes the place of."""
@@ -180,20 +182,28 @@ def remove_leftovers(root: str, leftovers: Iterable[str], allow_outside: Iterabl
 def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limits | None) -> list[_Ready]:
     """All new files under temporary names, their data on the disk; none of them if one cannot be had."""
     ready: list[_Ready] = []
-    path = ""
+    dest = ""
+    habits = Habits()
     try:
         for number, change in enumerate(place):
-            path = work.tree.shown(change.dest)
-            temporary, aside = temporary_name(token, number), aside_name(token, len(place), number)
-            folder, name = work.tree.parent(change.dest, make=True)
-            if len(os.fsencode(name)) > 255:  # said before a long body is copied for nothing
+            dest = change.dest
+            temporary = temporary_name(token, number)
+            aside = aside_name(token, len(place), number) if change.swaps else ""
+            folder, name = work.tree.parent(dest, make=True)
+            if len(name) > 63 and len(os.fsencode(name)) > 255:  # said before a long body is copied for nothing
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             if change.extract is not None:
                 listing = _unpack(work, change, change.extract, folder, temporary, limits=limits)
                 ready.append(_Ready(change, temporary, aside, Made("copy"), listing))
                 continue
             made = make_file(
-                change.blob, folder, temporary, change.link, executable=change.executable, flush=work.flush
+                change.blob,
+                folder,
+                temporary,
+                change.link,
+                executable=change.executable,
+                flush=work.flush,
+                habits=habits,
             )
             ready.append(_Ready(change, temporary, aside, made))
         work.flush.data()
@@ -203,7 +213,7 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limit
         for made_folder in reversed(work.tree.made):
             _remove_folder(work, made_folder)
         if isinstance(error, OSError):
-            raise disk_error("write", path, error) from error
+            raise disk_error("write", work.tree.shown(dest), error) from error
         raise
     return ready
 
@@ -265,17 +275,16 @@ def _drop(work: _Work, ready: _Ready) -> None:
 def _show(work: _Work, ready: _Ready) -> None:
     """One destination changes, by one rename, or by an exchange where a folder comes or goes."""
     change = ready.change
-    path = work.tree.shown(change.dest)
     try:
         folder, name = work.tree.parent(change.dest)
         seen = folder.stat(name)
-        if not change.swaps or seen is None or not stat.S_ISDIR(seen.st_mode):
-            _refuse_others(seen, path)
+        if seen is not None and not (change.swaps and stat.S_ISDIR(seen.st_mode)):
+            _refuse_others(seen, work.tree.shown(change.dest))
         if not work.force and not _unchanged(change.found, folder, name, seen):
             _drop(work, ready)
             work.left.append(_left(change.dest, change.resource))
             return
-        placement = _placement(ready, folder)
+        look = _look(ready, folder)
         if change.swaps:
             from dlm.place.folders import swap_folder
 
@@ -283,14 +292,16 @@ def _show(work: _Work, ready: _Ready) -> None:
             if problem is not None:
                 work.errors.append(_of_resource(problem, change))
         else:
-            _replace(work, folder, ready.temporary, name)
+            _replace(work, folder, ready, name)
         if ready.listing is not None:
             work.listings.append(ready.listing)
-        work.placements.append(_settled(placement, folder.stat(name)))
+        work.placements.append(_placement(ready, look, folder.stat(name)))
     except OSError as error:
         _drop(work, ready)
         work.errors.append(
-            _of_resource(disk_error("replace" if change.found.sha256 else "create", path, error), change)
+            _of_resource(
+                disk_error("replace" if change.found.sha256 else "create", work.tree.shown(change.dest), error), change
+            )
         )
         return
     except DlmError as error:
@@ -300,16 +311,17 @@ def _show(work: _Work, ready: _Ready) -> None:
     _tell(work, ready)
 
 
-def _refuse_others(seen: os.stat_result | None, path: str) -> None:
+def _refuse_others(seen: os.stat_result, path: str) -> None:
     """Folders, devices, FIFOs and sockets stay, whoever asks."""
-    if seen is None or stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode):
+    if stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode):
         return
     if stat.S_ISDIR(seen.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     raise LocalError(f"{path} is a device, a FIFO or a socket", hint="move it away, or give the resource another dest")
 
 
-def _replace(work: _Work, folder: Folder, temporary: str, name: str) -> None:
+def _replace(work: _Work, folder: Folder, ready: _Ready, name: str) -> None:
+    temporary = ready.temporary
     waits = list(_WAITS) if _REFUSES_OPEN_FILES else []
     while True:
         try:
@@ -325,39 +337,53 @@ def _replace(work: _Work, folder: Folder, temporary: str, name: str) -> None:
             work.clock.sleep(waits.pop(0))
         else:
             break
-    # Renaming one of two names of a file to the other does nothing, and leaves both (POSIX rename).
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(folder.name(temporary), dir_fd=folder.descriptor)
+    if ready.made.mode == "hardlink":
+        # Renaming one of two names of a file to the other does nothing, and leaves both (POSIX rename).
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(folder.name(temporary), dir_fd=folder.descriptor)
 
 
-def _placement(ready: _Ready, folder: Folder) -> Placement:
-    """How the new file looks. Taken from the temporary name: what somebody writes after the rename is not ours."""
+def _look(ready: _Ready, folder: Folder) -> os.stat_result | Placement:
+    """How the new file or folder looks. Taken before the rename: what somebody writes afterwards is not ours."""
     if ready.listing is not None:
         from dlm.place.folders import placement_of
 
         return placement_of(folder, ready.temporary, ready.change.dest, ready.listing)
-    seen = os.stat(folder.name(ready.temporary), dir_fd=folder.descriptor, follow_symlinks=False)
+    if ready.made.seen is not None:
+        return ready.made.seen
+    return os.stat(folder.name(ready.temporary), dir_fd=folder.descriptor, follow_symlinks=False)
+
+
+def _placement(ready: _Ready, look: os.stat_result | Placement, seen: os.stat_result | None) -> Placement:
+    """The path as it is now, with the ctime that the rename gave a file, for the modes in which it means something.
+
+    Args:
+        seen: how the path looks after the rename.
+    """
+    if isinstance(look, Placement):
+        return look
+    ctime_ns = 0
+    if seen is not None and ready.made.mode in {"copy", "reflink"} and _same(look, seen):
+        ctime_ns = seen.st_ctime_ns
     return Placement(
         dest=ready.change.dest,
         sha256=ready.change.shown,
         mode=ready.made.mode,
-        size=seen.st_size,
-        mtime_ns=seen.st_mtime_ns,
-        inode=seen.st_ino,
+        size=look.st_size,
+        mtime_ns=look.st_mtime_ns,
+        inode=look.st_ino,
         executable=ready.change.executable,
+        ctime_ns=ctime_ns,
     )
 
 
-def _settled(placement: Placement, seen: os.stat_result | None) -> Placement:
-    """With the ctime that the rename gave the file, for the modes in which it means something."""
-    if (
-        seen is None
-        or placement.signature
-        or placement.mode not in {"copy", "reflink"}
-        or not same_file(placement, seen)
-    ):
-        return placement
-    return replace(placement, ctime_ns=seen.st_ctime_ns)
+def _same(look: os.stat_result, seen: os.stat_result) -> bool:
+    return (
+        look.st_size == seen.st_size
+        and look.st_mtime_ns == seen.st_mtime_ns
+        and look.st_ino == seen.st_ino
+        and not stat.S_ISLNK(seen.st_mode)
+    )
 
 
 def _tell(work: _Work, ready: _Ready) -> None:

@@ -72,14 +72,18 @@ def look(
         rehash: read every file, whatever its signature says.
     """
     found: dict[str, Found] = {}
+    missing: set[str] = set()
     with Tree(root, allow_outside) as tree:
         for dest in dests:
-            known = owned.get(dest)
-            placement = known.placement if known else None
+            above = dest.rpartition("/")[0]
+            if above in missing:
+                found[dest] = Found(dest=dest, kind="absent")
+                continue
             try:
                 folder, name = tree.parent(dest)
                 seen = folder.stat(name)
             except FileNotFoundError:
+                missing.add(above)
                 found[dest] = Found(dest=dest, kind="absent")
                 continue
             except DlmError as error:
@@ -92,6 +96,8 @@ def look(
             if seen is None:
                 found[dest] = Found(dest=dest, kind="absent")
                 continue
+            known = owned.get(dest)
+            placement = known.placement if known else None
             spot = _Spot(tree, folder, name, dest, seen, placement)
             if stat.S_ISREG(seen.st_mode):
                 trusted = placement is not None and not rehash and _still(placement, seen, written_ns)
@@ -106,8 +112,8 @@ def look(
 def missing_folders(root: str, dests: Iterable[str]) -> tuple[str, ...]:
     """The folders that have to be made for ``dests``, relative and POSIX, outer ones first."""
     missing: dict[str, bool] = {}
-    for dest in dests:
-        parts = dest.split("/")[:-1]
+    for above in dict.fromkeys(dest.rpartition("/")[0] for dest in dests):
+        parts = above.split("/") if above else []
         for count in range(1, len(parts) + 1):
             path = "/".join(parts[:count])
             if path not in missing:

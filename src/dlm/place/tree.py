@@ -24,6 +24,7 @@ __all__ = ["Folder", "NotAFolderError", "Tree", "disk_error"]
 
 _RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
 _OPEN_FOLDERS = 64
+_NO_NAMES = frozenset({"", ".", ".."})
 
 _HINTS = {
     errno.ENAMETOOLONG: "give it a shorter dest",
@@ -120,6 +121,9 @@ class Tree:
             LocalError: the disk refuses.
         """
         above, _, name = dest.rpartition("/")
+        known = self._folders.get(above)
+        if known is not None and name not in _NO_NAMES and dest[0] != "/":
+            return known, name
         if name in {"", ".", ".."} or os.path.isabs(dest):
             raise PolicyError(f"{dest!r} is no path inside a project")
         return self.folder(above, make=make), name

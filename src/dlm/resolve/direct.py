@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from dlm.model.manifest import Resource, Variant
     from dlm.model.request import RequestWish
 
-__all__ = ["artifacts"]
+__all__ = ["adds_nothing", "artifacts"]
+
+
+def adds_nothing(resource: Resource) -> bool:
+    """Whether a locked URL says all about asking for an artifact that the resource would: no mirrors, no headers, no
+    credentials, a plain GET. It goes by the text alone, and says no where that leaves a doubt."""
+    if resource.mirrors or resource.headers or resource.userinfo is not None:
+        return False
+    if resource.ask.body is not None or resource.ask.method != "GET":
+        return False
+    written = [resource.url, resource.base, resource.version, *resource.vars.values()]
+    for variant in resource.platforms:
+        written += [variant.url, *variant.vars.values()]
+    return not any(text is not None and "@" in text for text in written)
 
 
 def artifacts(resource: Resource) -> tuple[Artifact, ...]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +164,8 @@ class ProjectState:
         digests = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):
-            digests[change.dest] = _digests(owned, change.dest) | {change.shown}
+            shown = frozenset((change.shown,))
+            digests[change.dest] = owned[change.dest].digests | shown if change.dest in owned else shown
             temporaries.append(_beside(change.dest, temporary_name(token, number)))
             if change.swaps:
                 temporaries.append(_beside(change.dest, aside_name(token, len(place), number)))
@@ -197,10 +198,11 @@ class ProjectState:
         """
         held = self._load()
         before = (dict(held.placements), dict(held.uncertain), held.folders)
-        self._absorb_journal(held)
-        for placement in placements:
-            held.placements[placement.dest] = placement
-            held.uncertain.pop(placement.dest, None)
+        placed = {placement.dest: placement for placement in placements}
+        self._absorb_journal(held, certain=placed)
+        held.placements.update(placed)
+        for dest in placed.keys() & held.uncertain.keys():
+            del held.uncertain[dest]
         for dest in removed:
             held.placements.pop(dest, None)
             held.uncertain.pop(dest, None)
@@ -226,11 +228,14 @@ class ProjectState:
         # The names of what may lie about are handed on until a run ends well.
         held.journal = Journal(token="", temporaries=temporaries)
 
-    def _absorb_journal(self, held: _Held) -> None:
+    def _absorb_journal(self, held: _Held, certain: Container[str] = ()) -> None:
+        """Take over what the journal says, but for the paths of which more is known by now."""
         journal, held.journal = held.journal, None
         if journal is None:
             return
         for dest, digests in journal.digests.items():
+            if dest in certain:
+                continue
             held.uncertain[dest] = held.uncertain.get(dest, frozenset()) | digests
         # One that was not made after all is dropped by whoever finds it missing.
         held.folders |= journal.folders

@@ -102,11 +102,13 @@ def survey(
     noted = notes(run).read
     with Tree(root, outside) as tree:
         for dest, one in found.items():
+            if one.kind != "directory" or one.problem is not None:
+                continue
             known = owned.get(dest)
             placed = known.placement if known is not None else None
             # Where only the journal tells, a killed run may have put a folder there.
             may_be = dest in folders or (known is not None and (placed is None or bool(placed.signature)))
-            if one.kind == "directory" and one.problem is None and may_be:
+            if may_be:
                 from dlm.place.folders import look_folder
 
                 found[dest] = look_folder(tree, dest, placed, written_ns=written_ns, noted=noted, rehash=rehash)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
 from dlm.model.artifact import Artifact
 from dlm.model.platforms import matches
+from dlm.model.request import RequestWish
 from dlm.model.settings import DEFAULT_PYTHON_ORG
 from dlm.model.transfer import Arrived, Order
 from dlm.model.url import Url
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from dlm.workflows.run import Run
 
 __all__ = ["Haul", "artifact_of", "artifacts_of", "for_platform", "gather", "sources_of"]
+
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -66,7 +71,7 @@ def gather(
     where: dict[int, int] = {}
     for index, artifact in enumerate(artifacts):
         try:
-            order = replace(_order(run, artifact, (most or {}).get(index)), lenient=lenient)
+            order = _order(run, artifact, None if most is None else most.get(index), lenient=lenient)
         except DlmError as error:
             error.resource = error.resource or artifact.resource
             haul.errors[index] = error
@@ -101,8 +106,8 @@ def _replaced(run: Run, artifact: Artifact) -> bool:
     return site != DEFAULT_PYTHON_ORG and artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
-def _order(run: Run, artifact: Artifact, most: int | None) -> Order:
-    order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most)
+def _order(run: Run, artifact: Artifact, most: int | None, *, lenient: bool) -> Order:
+    order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most, lenient=lenient)
     if artifact.digests:
         return order
     known = run.store.known(order.key)
@@ -129,27 +134,30 @@ def artifact_of(resource: Resource, locked: LockedArtifact) -> Artifact:
 def artifacts_of(resource: Resource, locked: Iterable[LockedArtifact]) -> list[Artifact]:
     """Locked artifacts as something to fetch and place: pins from the lockfile, the rest from the resource."""
     written: dict[tuple[str | None, str], Artifact] = {}
-    if resource.selector is None:
+    if resource.selector is None and not direct.adds_nothing(resource):
         written = {(one.platform, str(Url.parse(one.url))): one for one in direct.artifacts(resource)}
+    plain = RequestWish()
     found: list[Artifact] = []
     for one in locked:
-        plain = Artifact(
-            resource=resource.name,
-            filename=one.filename,
-            url=one.url,
-            dest=one.dest,
-            version=one.version,
-            platform=one.platform,
-            digests=one.digests,
-            size=one.size,
-            executable=resource.executable,
-            extract=resource.extract,
-            extracted=one.extracted if resource.extract is not None else None,
+        own = written.get((one.platform, one.url)) if written else None
+        found.append(
+            Artifact(
+                resource=resource.name,
+                filename=one.filename,
+                url=one.url if own is None else own.url,
+                dest=one.dest,
+                version=one.version,
+                platform=one.platform,
+                mirrors=() if own is None else own.mirrors,
+                digests=one.digests,
+                size=one.size,
+                headers=_NO_HEADERS if own is None else own.headers,
+                ask=plain if own is None else own.ask,
+                executable=resource.executable,
+                extract=resource.extract,
+                extracted=one.extracted if resource.extract is not None else None,
+            )
         )
-        own = written.get((one.platform, one.url))
-        if own is not None:
-            plain = replace(plain, url=own.url, mirrors=own.mirrors, headers=own.headers, ask=own.ask)
-        found.append(plain)
     return found
 
 

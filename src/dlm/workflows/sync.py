@@ -6,7 +6,7 @@ when all that this run needs is fetched and verified.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -195,8 +195,8 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...], only: frozenset[
         if not here:
             passed_over.append(entry.name)
         link = "copy" if resource.extract is not None else resource.link or run.settings.link
-        chosen = [one for one in here if only is None or one.dest in only]
-        met = artifacts_of(resource, [one for one in chosen if meets(policy, one)])
+        chosen = here if only is None else tuple(one for one in here if one.dest in only)
+        met = artifacts_of(resource, [one for one in chosen if meets(policy, one)] if policy else chosen)
         wanted.extend(Wanted(artifact=artifact, link=link) for artifact in met)
         refused.extend(refusals(policy, ((entry, one) for one in chosen), run.files.lockfile_name))
     for entry in settled.before.entries.values():
@@ -225,6 +225,8 @@ def _plan(
 
 def _inspected(run: Run, wants: _Wants, inspector: Inspector) -> _Wants:
     """The wants, each archive with what comes out of it if the lockfile says so or the store holds it."""
+    if not any(map(_unknown, wants.wanted)):
+        return wants
     wanted: list[Wanted] = []
     refused = list(wants.refused)
     for want in wants.wanted:
@@ -255,7 +257,7 @@ def _folders(run: Run, *lockfiles: Lockfile) -> set[str]:
     """Where old and new lockfile have archives unpacked."""
     return {
         one.dest
-        for lockfile in lockfiles
+        for lockfile in _different(lockfiles)
         for entry in lockfile.entries.values()
         if "extract" in entry.request
         for one in for_platform(entry, run.platform)
@@ -266,12 +268,21 @@ def _folders(run: Run, *lockfiles: Lockfile) -> set[str]:
 def _pinned(run: Run, *lockfiles: Lockfile) -> dict[str, frozenset[str]]:
     """What old and new lockfile know of each path of this platform."""
     pinned: dict[str, frozenset[str]] = {}
-    for lockfile in lockfiles:
+    for lockfile in _different(lockfiles):
         for entry in lockfile.entries.values():
             for one in for_platform(entry, run.platform):
                 digest = one.sha256 if one.extracted is None else one.extracted.tree
-                pinned[one.dest] = pinned.get(one.dest, frozenset()) | {digest}
+                known = pinned.get(one.dest)
+                if known is None:
+                    pinned[one.dest] = frozenset((digest,))
+                elif digest not in known:
+                    pinned[one.dest] = known | {digest}
     return pinned
+
+
+def _different(lockfiles: Iterable[Lockfile]) -> Iterable[Lockfile]:
+    """Each once: a run that changes no entry has one lockfile before and after."""
+    return {id(lockfile): lockfile for lockfile in lockfiles}.values()
 
 
 class _Sync:
@@ -404,7 +415,7 @@ class _Sync:
             folders=done.folders,
             folders_removed=done.folders_removed,
         )
-        trees.keep(digest for one in run.state.owned().values() for digest in one.digests)
+        trees.keep(_noted(run))
         self._errors.extend(done.errors)
         self._errors.extend(_conflict_error(conflict) for conflict in done.left)
         _stop_at(self._errors, self._wish)
@@ -418,6 +429,12 @@ class _Sync:
 
         self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
+
+
+def _noted(run: Run) -> Iterator[str]:
+    """Every digest that the state knows, looked up only if somebody asks."""
+    for one in run.state.owned().values():
+        yield from one.digests
 
 
 def _conflict_error(conflict: Conflict) -> DlmError:
