@@ -60,6 +60,10 @@ def _curl(served: Served, options: str) -> str:
 
 
 def _curl_many(served: Served) -> str:
+    return _curl(served, "--parallel --parallel-immediate --parallel-max 50 --config curl.txt")
+
+
+def _curl_large(served: Served) -> str:
     return _curl(served, "--parallel --parallel-immediate --parallel-max 16 --config curl.txt")
 
 
@@ -77,9 +81,13 @@ def _wget2(served: Served) -> str:
     return f"wget2 --no-config --quiet --max-threads=16{trusted} --directory-prefix=files --input-file=urls.txt"
 
 
-def _aria2c(served: Served, options: str) -> str:
-    trusted = " --ca-certificate=authority.pem" if served.authority else ""
-    return f"aria2c --no-conf --quiet --file-allocation=none{trusted} {options} --dir=files --input-file=aria2.txt"
+def _aria2c(options: str) -> Callable[[Served], str]:
+    def command(served: Served) -> str:
+        trusted = " --ca-certificate=authority.pem" if served.authority else ""
+        fixed = f"--no-conf --quiet --file-allocation=none --disk-cache=0{trusted}"
+        return f"aria2c {fixed} {options} --dir=files --input-file=aria2.txt"
+
+    return command
 
 
 def _python(program: str) -> Callable[[Served], str]:
@@ -94,18 +102,16 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("curl + sha256sum", ("curl", "sha256sum"), lambda served: f"{_curl_many(served)} && {_SUMS}"),
-        Peer("curl + openssl", ("curl", "openssl"), lambda served: f"{_curl_many(served)} && {_OPENSSL}"),
+        Peer("curl + openssl", ("curl", "openssl"), lambda served: f"{_curl_large(served)} && {_OPENSSL}"),
         Peer("curl -o + openssl", ("curl", "openssl"), _curl_one),
         Peer("curl --http2", ("curl",), _curl_far),
         Peer("wget2 + sha256sum", ("wget2", "sha256sum"), lambda served: f"{_wget2(served)} && {_SUMS}"),
         Peer("wget2 + openssl", ("wget2", "openssl"), lambda served: f"{_wget2(served)} && {_OPENSSL}"),
         Peer("wget2", ("wget2",), _wget2),
-        Peer("aria2c", ("aria2c",), lambda served: _aria2c(served, "--max-concurrent-downloads=16")),
-        Peer(
-            "aria2c -x16",
-            ("aria2c",),
-            lambda served: _aria2c(served, "--max-connection-per-server=16 --split=16 --min-split-size=1M"),
-        ),
+        Peer("aria2c", ("aria2c",), _aria2c("--max-concurrent-downloads=16")),
+        Peer("aria2c -j50", ("aria2c",), _aria2c("--max-concurrent-downloads=50")),
+        Peer("aria2c -x4", ("aria2c",), _aria2c("--max-connection-per-server=4 --split=4 --min-split-size=1M")),
+        Peer("aria2c -x16", ("aria2c",), _aria2c("--max-connection-per-server=16 --split=16 --min-split-size=1M")),
         Peer("requests", ("python:requests",), _python("peer_requests.py")),
         Peer("pooch", ("python:pooch",), _python("peer_pooch.py")),
     )

@@ -68,9 +68,10 @@ def comparison(measured: Comparison) -> str:
             name, found, *judged = _goal(goal, measured)
             rows.append([name, "", found, *judged, "", ""])
     head = ["contestant", "wall, s: median (least)", "dlm : it", "required", "aim", "met", "CPU, s", "peak, MiB"]
+    rounds = f"{measured.rounds} rounds" if measured.rounds > 1 else "one round"
     lines = [
         f"## {measured.workload.title}\n\n",
-        f"{measured.workload.way.value}; {measured.rounds} rounds{_fewer(measured)}.\n\n",
+        f"{measured.workload.way.value}; {rounds}{_fewer(measured)}.\n\n",
         _table(head, rows),
         "\n",
     ]

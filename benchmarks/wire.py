@@ -42,7 +42,7 @@ Medians of whole processes, from their start to their end, each in a fresh folde
 rounds of dlm's wall clock over that of the other in the same round, against the same server. CPU is user and system
 time of a process and all that it started. Peak memory is that of the largest process, or of all at once where that is
 more; the largest of all rounds, never less than the {floor} MiB of what starts them. Whoever downloads, nginx and the
-relay share the machine. {also}
+relay share the machine; nginx has half of its cores.
 """
 
 
@@ -90,7 +90,7 @@ def _report(
 ) -> str:
     versions = [machine.wire(arena.subjects[0]), *(f"{name}: {text}" for name, text in tools.versions().items())]
     where = "in memory" if arena.in_memory else "on a disk"
-    notes = _NOTES.format(where=where, floor=10, also="")
+    notes = _NOTES.format(where=where, floor=10)
     parts = [
         "# dlm on the wire\n\n",
         f"`make bench` wrote this; `python -m benchmarks.wire --help` says how it measures. {began}.\n\n",
