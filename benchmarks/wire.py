@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -32,7 +33,7 @@ from benchmarks.origin_nginx import Nginx
 from benchmarks.peers import PEERS
 from benchmarks.relayed import relayed
 from benchmarks.subject import Subject
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, Workload
 
 _ROUND_TRIP = 0.04
 _NEEDED_SPACE = 5 * 1024**3
@@ -107,12 +108,19 @@ def _report(
     return "".join(parts).rstrip("\n") + "\n"
 
 
+def _peers(workload: Workload, chosen: set[str] | None, *, quick: bool) -> tuple[str, ...]:
+    """Who else runs: all, or those chosen; without a choice, no slow ones in a hurry."""
+    if chosen is not None:
+        return tuple(name for name in workload.peers if name in chosen)
+    return tuple(name for name in workload.peers if not (quick and name in workload.few))
+
+
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = [workload.name for workload in WORKLOADS]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.wire", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="few rounds, and no more than 10,000 artifacts")
+    parser.add_argument("--quick", action="store_true", help="few rounds, no slow peers, at most 10,000 artifacts")
     parser.add_argument(
         "--only",
         metavar="NAME",
@@ -143,6 +151,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write or print what came out."""
     options = _arguments(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers end, and folders go
     if options.install:
         tools.install()
     missing = tools.missing()
@@ -154,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _arena(_subjects(options.dlm), options.folder) as arena:
             for workload in WORKLOADS:
                 if workload.name in wanted:
-                    names = tuple(name for name in workload.peers if options.peers is None or name in options.peers)
+                    names = _peers(workload, options.peers, quick=options.quick)
                     rounds = options.rounds or (workload.quick_rounds if options.quick else workload.rounds)
                     comparisons.append(compare(arena, workload, names, missing, rounds))
                     print(table.line(comparisons[-1]), file=sys.stderr, flush=True)

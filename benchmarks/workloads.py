@@ -195,7 +195,7 @@ class Growth:
 
 
 GROWTH_SIZE = 1 * KIB
-GROWTH = (Growth(100, 9, 3), Growth(1_000, 7, 3), Growth(10_000, 5, 2), Growth(100_000, 3, 0))
+GROWTH = (Growth(100, 9, 3), Growth(1_000, 7, 3), Growth(10_000, 5, 2), Growth(100_000, 2, 0))
 
 CUT_SIZE = GIB
 CUT_AT = 0.9
