@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 
-.PHONY: demo test check format schemas docs interop snapshots example-lock clean
+.PHONY: demo test check format schemas docs interop bench snapshots example-lock clean
 
 demo: $(VENV)/.installed ## install, start a stand-in python.org on loopback, and walk through lock, sync and verify
 	$(BIN)/python examples/demo.py
@@ -12,13 +13,13 @@ test: $(VENV)/.developed ## run all tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/.developed ## style and types
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/ruff format --check src tests examples benchmarks
 	$(BIN)/mypy
 
 format: $(VENV)/.developed
-	$(BIN)/ruff check --fix src tests examples
-	$(BIN)/ruff format src tests examples
+	$(BIN)/ruff check --fix src tests examples benchmarks
+	$(BIN)/ruff format src tests examples benchmarks
 
 schemas: $(VENV)/.developed ## write schemas/ from the models
 	$(BIN)/dlm schema manifest > schemas/downloads.schema.json
@@ -32,6 +33,10 @@ docs: $(VENV)/.developed ## write the reference pages of docs/ from the settings
 interop: $(VENV)/.developed ## hold the layout of cachedir against the real package, in an environment of its own
 	$(BIN)/python -m tests.interop.with_cachedir
 
+bench: $(BENCH)/.installed ## measure dlm beside others; installs what is missing, writes benchmarks/RESULTS.md; ARGS=--quick for a look
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	$(BENCH)/bin/python -m benchmarks.wire --install $(ARGS)
+
 snapshots: $(VENV)/.developed ## accept what the commands print now
 	$(BIN)/python -m pytest tests/functional --snapshot-update
 
@@ -39,7 +44,7 @@ example-lock: $(VENV)/.developed ## write downloads.lock.example, which a test c
 	DLM_WRITE_EXAMPLE_LOCK=1 $(BIN)/python -m pytest tests/functional/test_examples.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -52,4 +57,11 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements/run.txt requi
 
 $(VENV)/.developed: $(VENV)/.installed requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+# dlm as users have it, not editable, and beside it the libraries that it is compared with.
+$(BENCH)/.installed: requirements/build.txt requirements/run.txt requirements/bench.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/run.txt -r requirements/bench.txt
 	touch $@
