@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
@@ -264,6 +264,14 @@ class Notebook(Protocol):
 
 class Cache(Store, Notebook, Protocol):
     """The store and notebook of a machine, with what workflows ask of it as a whole."""
+
+    def get_many(self, wanted: Mapping[str, Digests]) -> dict[str, Blob]:
+        """Those of many blobs that are here, by their sha256; as :meth:`get` each, and cheaper.
+
+        Args:
+            wanted: by sha256.
+        """
+        ...
 
     def path_of(self, sha256: str) -> str:
         """Where the blob of that sha256 is, or would be, absolute."""

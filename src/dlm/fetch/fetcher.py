@@ -211,7 +211,9 @@ class _Run:
     def _done(self, outcome: Outcome) -> None:
         key = outcome.order.key
         del self._flights[key]
-        self._settled[key] = outcome
+        if isinstance(outcome, Lost) or not outcome.order.artifact.digests:
+            # Pinned bytes that have arrived are found in the store.
+            self._settled[key] = outcome
         self._ready.append(outcome)
         for follower in self._followers.pop(key, []):
             self._take(follower)

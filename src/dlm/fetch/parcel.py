@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError
@@ -42,6 +43,7 @@ _LENGTH = re.compile(rb"(?i)^content-length:[ \t]*([0-9]{1,10})[ \t]*\r$", re.MU
 _KEPT = re.compile(
     rb"(?i)^(" + b"|".join(name.encode() for name in KEPT_HEADERS) + rb"):[ \t]*([^\r]*?)[ \t]*\r$", re.MULTILINE
 )
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 #: No honest head of a small file is longer; a longer one is read with care.
 _HEAD = 8 * 1024
 
@@ -142,7 +144,7 @@ class Parcel:
         receipt = Receipt(
             source=shown,
             from_origin=source.origin,
-            headers=_kept(head) if source.origin else {},
+            headers=_kept(head) if source.origin and not order.bare else _NOTHING,
             transferred=size,
             seconds=bench.clock.monotonic() - self._begun,
             status=200,

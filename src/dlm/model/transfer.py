@@ -78,6 +78,7 @@ class Order:
         seen: the serial of what was known of the address when the order was made, 0 for nothing: another serial later
             means that somebody has fetched it meanwhile. None: when the transfer begins is early enough to look.
         lenient: whether any whole answer will do: an empty one, and 201 and 203 as well as 200.
+        bare: whether nobody will read the headers of the answer.
         variant: sets apart what is asked for with other values at one address, in the key.
     """
 
@@ -87,6 +88,7 @@ class Order:
     most: int | None = None
     seen: int | None = None
     lenient: bool = False
+    bare: bool = False
     variant: str = ""
 
     @property

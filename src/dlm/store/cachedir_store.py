@@ -55,6 +55,11 @@ class CachedirStore:
         entry = self._entries.find(digests.sha256)
         return None if entry is None else _blob(entry, digests)
 
+    def get_many(self, wanted: Mapping[str, Digests]) -> dict[str, Blob]:
+        """As :meth:`get` each."""
+        found = {sha256: self.get(digests) for sha256, digests in wanted.items()}
+        return {sha256: blob for sha256, blob in found.items() if blob is not None}
+
     def claim(self, key: str) -> Claim | None:
         """As :meth:`LocalStore.claim`."""
         return self._below.claim(key)

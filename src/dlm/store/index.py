@@ -20,6 +20,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dlm.model.digest import Digests
@@ -40,6 +41,8 @@ CREATE TABLE IF NOT EXISTS blobs (
 ) WITHOUT ROWID;
 """
 _BUSY_SECONDS = 5.0
+#: Rows that are asked for at once; sqlite allows 999 values in its oldest builds.
+_AT_ONCE = 500
 _MOVED = 1032  # SQLITE_READONLY_DBMOVED, which the module names only from Python 3.11 on some builds
 #: Reading a blob is noted at most this often, so that a run that only reads writes next to nothing.
 _USED_STEP = 3600.0
@@ -125,6 +128,15 @@ class Index:
             if row is not None:
                 self._state.checked[sha256] = row
             return row
+
+    def recall(self, names: Iterable[str]) -> None:
+        """Read what is recorded for many blobs together; :meth:`blob` has it then."""
+        with self._lock:
+            state = self._state
+            unknown = [name for name in names if name not in state.checked and name not in state.pending]
+            for first in range(0, len(unknown), _AT_ONCE):
+                rows = self._try(partial(_read_some, names=unknown[first : first + _AT_ONCE]), write=False)
+                state.checked.update({row.sha256: row for row in rows or ()})
 
     def fresh(self, sha256: str) -> BlobRow | None:
         """As :meth:`blob`, past what this process remembers: another one may have recorded more."""
@@ -345,6 +357,12 @@ def _blob_of(values: tuple[Any, ...]) -> BlobRow | None:
 def _read_blob(connection: sqlite3.Connection, sha256: str) -> BlobRow | None:
     values = connection.execute("SELECT * FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
     return None if values is None else _blob_of(values)
+
+
+def _read_some(connection: sqlite3.Connection, names: list[str]) -> list[BlobRow]:
+    marks = ",".join("?" * len(names))
+    found = connection.execute(f"SELECT * FROM blobs WHERE sha256 IN ({marks})", names)  # noqa: S608 - but marks
+    return [row for row in map(_blob_of, found) if row is not None]
 
 
 def _read_blobs(connection: sqlite3.Connection) -> Iterator[BlobRow]:

@@ -34,7 +34,7 @@ import re
 import stat
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
@@ -175,6 +175,21 @@ class LocalStore:
             return None
         self._index.use(row)
         return Blob(path=self._layout.blob(row.sha256), digests=row.digests, size=row.signature.size)
+
+    def get_many(self, wanted: Mapping[str, Digests]) -> dict[str, Blob]:
+        """Those of many blobs that are here, by their sha256; as :meth:`get` each.
+
+        Raises:
+            LocalError: a file cannot be read.
+        """
+        if not self._layers:
+            # What is not there costs one look; what is there is said and recalled together.
+            there = {sha256: one for sha256, one in wanted.items() if os.path.lexists(self._layout.blob(sha256))}
+            self._say_used(*there)
+            self._index.recall(there)
+            wanted = there
+        found = {sha256: self.get(digests) for sha256, digests in wanted.items()}
+        return {sha256: blob for sha256, blob in found.items() if blob is not None}
 
     def claim(self, key: str) -> Claim | None:
         """The right to fetch what ``key`` names, against all threads and processes; None while another has it.
@@ -440,13 +455,15 @@ class LocalStore:
 
     # Checking
 
-    def _say_used(self, sha256: str) -> None:
+    def _say_used(self, *names: str) -> None:
         """Nobody shall prune a blob between its being asked for and its use."""
-        if not os.path.lexists(self._layout.blob(sha256)):
+        unsaid = [sha256 for sha256 in names if not self._uses.said(sha256)]
+        unsaid = [sha256 for sha256 in unsaid if os.path.lexists(self._layout.blob(sha256))]
+        if not unsaid:
             return
         try:
             self._make()
-            self._uses.say(sha256)
+            self._uses.say(*unsaid)
         except (OSError, LocalError):
             return  # a cache that cannot be written is read all the same
 

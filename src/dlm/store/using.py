@@ -41,6 +41,10 @@ class Uses:
         self._pid = 0
         self._lock = threading.Lock()
 
+    def said(self, sha256: str) -> bool:
+        """Whether this process has said so of a blob."""
+        return sha256 in self._said and self._pid == os.getpid()
+
     def say(self, *names: str) -> None:
         """Say that blobs are used from now on, each by its sha256. Raises OSError."""
         with self._lock:

@@ -23,6 +23,7 @@ import errno
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -571,7 +572,7 @@ def _finish(descriptor: int, size: int) -> None:
     if _CHMODS:
         os.fchmod(descriptor, 0o444)
     if _SETS_TIMES:
-        back = max(0, os.fstat(descriptor).st_mtime_ns - _BACK_NS)
+        back = max(0, time.time_ns() - _BACK_NS)
         os.utime(descriptor, ns=(back, back))
     if flushes_at_once(size):
         flush_file(descriptor)

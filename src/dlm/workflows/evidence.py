@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
     from dlm.model.policy import EvidencePolicy
-    from dlm.model.transfer import Arrived
-    from dlm.workflows.orders import Haul
+    from dlm.workflows.orders import Delivery, Haul
     from dlm.workflows.run import Run
 
 __all__ = ["Case", "Inquiry", "fallen", "sidecar_artifact"]
@@ -115,7 +114,7 @@ class _Search:
     urls: list[str]
     asked: bool
     certificate: bool = False
-    arrived: Arrived | None = None
+    arrived: Delivery | None = None
     url: str = ""
     error: DlmError | None = None
 
@@ -165,7 +164,7 @@ class Inquiry:
             self._round([], under_way)
         return haul
 
-    def provenance(self, number: int, arrived: Arrived) -> Provenance:
+    def provenance(self, number: int, arrived: Delivery) -> Provenance:
         """What vouches for the artifact in that place, checked.
 
         Raises:
@@ -385,7 +384,7 @@ def sidecar_artifact(artifact: Artifact, url: str) -> Artifact:
     return Artifact(resource=artifact.resource, filename=address.filename, url=url, dest="", headers=artifact.headers)
 
 
-def _transport(subject: Subject, arrived: Arrived) -> Piece | None:
+def _transport(subject: Subject, arrived: Delivery) -> Piece | None:
     """That the origin states a digest beside the body, and that it is the body's.
 
     It is read from the headers that are kept with the body, so that a warm cache says the same as a cold one.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,16 +19,24 @@ from dlm.model.url import Url
 from dlm.resolve import direct
 
 if TYPE_CHECKING:
-    from dlm.model.artifact import Blob
+    from dlm.model.artifact import Blob, Receipt
     from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
     from dlm.model.transfer import Source
     from dlm.workflows.run import Run
 
-__all__ = ["Haul", "artifact_of", "artifacts_of", "for_platform", "gather", "sources_of"]
+__all__ = ["Delivery", "Haul", "artifact_of", "artifacts_of", "for_platform", "gather", "sources_of"]
 
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of an order that went well."""
+
+    blob: Blob
+    receipt: Receipt
 
 
 @dataclass(slots=True)
@@ -39,7 +48,7 @@ class Haul:
         errors: by the same.
     """
 
-    arrived: dict[int, Arrived] = field(default_factory=dict)
+    arrived: dict[int, Delivery] = field(default_factory=dict)
     errors: dict[int, DlmError] = field(default_factory=dict)
 
 
@@ -50,13 +59,14 @@ def gather(
     offline: str | None = None,
     most: Mapping[int, int] | None = None,
     lenient: bool = False,
+    bare: bool = False,
 ) -> Haul:
     """Fetch every artifact that the store does not hold.
 
     Args:
         most: the most bytes that some of them may have, by their place; the user's setting holds for the others.
         offline: the flag or variable that forbids the network, or None.
-        lenient: whether any whole answer will do, as in ``Order.lenient``.
+        lenient, bare: as in ``Order``.
     """
     haul = Haul()
     if offline is not None:
@@ -67,23 +77,29 @@ def gather(
                 hint=f"run `dlm fetch {artifact.resource}` once with the network",
             )
         return haul
-    orders: list[Order] = []
     where: dict[int, int] = {}
-    for index, artifact in enumerate(artifacts):
-        try:
-            order = _order(run, artifact, None if most is None else most.get(index), lenient=lenient)
-        except DlmError as error:
-            error.resource = error.resource or artifact.resource
-            haul.errors[index] = error
-            continue
-        where[id(order)] = index
-        orders.append(order)
-    if not orders:
+
+    def orders() -> Iterator[Order]:
+        # Made when there is room for them, so that many artifacts do not all stand in memory as orders.
+        for index, artifact in enumerate(artifacts):
+            try:
+                order = _order(run, artifact, None if most is None else most.get(index), lenient=lenient, bare=bare)
+            except DlmError as error:
+                error.resource = error.resource or artifact.resource
+                haul.errors[index] = error
+                continue
+            where[id(order)] = index
+            yield order
+
+    waiting = orders()
+    first = next(waiting, None)
+    if first is None:
         return haul
-    for outcome in run.fetcher().fetch(orders, run.store):
-        index = where[id(outcome.order)]
+    for outcome in run.fetcher().fetch(itertools.chain((first,), waiting), run.store):
+        index = where.pop(id(outcome.order))
         if isinstance(outcome, Arrived):
-            haul.arrived[index] = run.store.arrived(outcome)
+            arrived = run.store.arrived(outcome)
+            haul.arrived[index] = Delivery(arrived.blob, arrived.receipt)
         else:
             haul.errors[index] = _explained(run, artifacts[index], outcome.error)
     # What comes next writes down that these blobs are there.
@@ -106,8 +122,8 @@ def _replaced(run: Run, artifact: Artifact) -> bool:
     return site != DEFAULT_PYTHON_ORG and artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
-def _order(run: Run, artifact: Artifact, most: int | None, *, lenient: bool) -> Order:
-    order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most, lenient=lenient)
+def _order(run: Run, artifact: Artifact, most: int | None, *, lenient: bool, bare: bool) -> Order:
+    order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most, lenient=lenient, bare=bare)
     if artifact.digests:
         return order
     known = run.store.known(order.key)
@@ -170,11 +186,5 @@ def for_platform(entry: LockEntry, platform: str | None) -> tuple[LockedArtifact
 
 def blobs(run: Run, artifacts: Iterable[Artifact]) -> dict[str, Blob]:
     """What the store holds of ``artifacts``, by sha256."""
-    held: dict[str, Blob] = {}
-    for artifact in artifacts:
-        sha256 = artifact.digests.sha256
-        if sha256 is not None and sha256 not in held:
-            blob = run.store.get(artifact.digests)
-            if blob is not None:
-                held[sha256] = blob
-    return held
+    wanted = {sha256: one.digests for one in artifacts if (sha256 := one.digests.sha256) is not None}
+    return run.store.get_many(wanted)

@@ -319,7 +319,9 @@ class _Sync:
             self._errors.extend(_conflict_error(conflict) for conflict in plan.conflicts)
             _stop_at(self._errors, self._wish)
         # Also where something could not be locked: one failure does not hide another, and what arrives is kept.
-        haul = gather(run, plan.fetch, offline=self._modes.offline)
+        # What a server said of a file is written down once; where it was, its next words are of no use.
+        told = all(one.verified for entry in settled.lockfile.entries.values() for one in entry.artifacts)
+        haul = gather(run, plan.fetch, offline=self._modes.offline, bare=told)
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
