@@ -110,7 +110,7 @@ WORKLOADS = (
         peers=("curl + sha256sum", "wget2 + sha256sum", "aria2c", "requests", "pooch"),
         goals=(Ratio("curl + sha256sum", 1.5, 0.7), Ratio("aria2c", 0.45, 0.2), Memory(80 * MIB, 32 * MIB)),
         rounds=9,
-        quick_rounds=3,
+        quick_rounds=2,
         few={"requests": 2, "pooch": 1},
     ),
     Workload(
@@ -122,7 +122,7 @@ WORKLOADS = (
         peers=("curl + openssl", "wget2 + openssl", "aria2c", "requests", "pooch"),
         goals=(Ratio("curl + openssl", 0.9, 0.5), Ratio("aria2c", 0.7, 0.4)),
         rounds=11,
-        quick_rounds=5,
+        quick_rounds=3,
         few={"pooch": 3},
     ),
     Workload(
@@ -134,7 +134,7 @@ WORKLOADS = (
         peers=("curl -o + openssl", "aria2c -x4", "aria2c", "requests", "pooch"),
         goals=(Ratio("curl -o + openssl", 0.9, 0.6), Ratio("aria2c -x4", 0.65, 0.5), Memory(64 * MIB, 40 * MIB)),
         rounds=9,
-        quick_rounds=3,
+        quick_rounds=2,
         few={"pooch": 2},
     ),
     Workload(
@@ -169,7 +169,7 @@ WORKLOADS = (
         peers=("curl + openssl", "aria2c", "requests"),
         goals=(),
         rounds=7,
-        quick_rounds=3,
+        quick_rounds=2,
     ),
     Workload(
         name="1g-tls",
@@ -195,7 +195,7 @@ class Growth:
 
 
 GROWTH_SIZE = 1 * KIB
-GROWTH = (Growth(100, 9, 3), Growth(1_000, 7, 3), Growth(10_000, 5, 2), Growth(100_000, 2, 0))
+GROWTH = (Growth(100, 9, 3), Growth(1_000, 7, 3), Growth(10_000, 5, 1), Growth(100_000, 2, 0))
 
 CUT_SIZE = GIB
 CUT_AT = 0.9
