@@ -118,7 +118,8 @@ def _cut_span(request: Request) -> Response:
 def test_spans_that_fail_are_brought_by_others(made: Kit, answer: Handler | Response | Raw, times: int) -> None:
     url = made.origin.route("/big.bin", some_fail(answer, times))
     found = made.arrive(order(url))
-    assert made.bytes_of(found) == BODY
+    # One version or the other, where that is what the server says in the end; never something of both.
+    assert made.bytes_of(found) in ({BODY, answer.body} if isinstance(answer, Static) and times > 5 else {BODY})
 
 
 @pytest.mark.promise(3)
