@@ -40,7 +40,8 @@ _PATIENCE = 0.6
 #: As often as that they are tried for one file: once more where the rate has fallen to this part of what it was, since
 #: some servers limit what lies behind the first megabytes only.
 _TRIALS, _FALLEN = 3, 0.6
-#: Seconds until all connections have to be faster than the few, and by how much, lest there be few again.
+#: Seconds until all connections have to be faster than the few would be that were tried, and by how much, lest there be
+#: few again.
 _CHECK, _FASTER = 1.0, 1.2
 #: Seconds of samples that are kept.
 _MEMORY = 4.0
@@ -78,7 +79,7 @@ class Ramp:
         self._brought = 0
         self._answered: float | None = None
         self._best = 0.0
-        self._before = 0.0
+        self._few = 0.0
         self._trials = 0
 
     @property
@@ -147,7 +148,7 @@ class Ramp:
         rate = self._rate(now, 2 * self._half)
         beside = running - 1
         if beside > 0 and now - self._since >= self._half and rate >= (1 + _SHARE * beside) * self._best:
-            self._before = rate
+            self._few = running * self.pace
             self._enter(_Phase.MANY, self._most)
         elif self._heard(now, silent <= 0) >= max(_PATIENCE, 6 * self._half):
             # The link is what is full: more would only take from others.
@@ -164,7 +165,8 @@ class Ramp:
         if self._heard(now, 2 * silent <= running) < _CHECK:
             return
         self._phase = _Phase.SETTLED
-        if self._counts[-1] - self._brought < _FASTER * self._before * (now - self._since):
+        if self._counts[-1] - self._brought < _FASTER * self._few * (now - self._since):
+            # The link was full with less than all.
             self.wanted = min(self.wanted, 1 + _PROBES)
 
     def _enter(self, phase: _Phase, wanted: int) -> None:
