@@ -24,6 +24,8 @@ _MIB = 1024 * 1024
 _LARGE, _LARGE_ENOUGH = 64 * _MIB, 4 * _MIB
 #: The fewest and most bytes that are asked for at once.
 _SMALLEST, _LARGEST = _MIB, 16 * _MIB
+#: Bytes whose multiples spans are.
+_BLOCK = 64 * 1024
 #: Connections for one file.
 _MOST = 16
 #: Seconds that a connection is busy with what it is asked for, at least.
@@ -171,7 +173,7 @@ class Split:
             return None
         # An attempt that has a large rest keeps a span like any other, and what lies behind is for all.
         size = self._size
-        cut, stop = part.position + (size if part.rest > 2 * size else part.rest // 2), part.end
+        cut, stop = part.position + (size if part.rest > 2 * size else _even(part.rest // 2)), part.end
         part.end = cut
         self._free = [(cut, stop)]
         return Claim(self._portion(), number)
@@ -197,7 +199,7 @@ class Split:
     def _size(self) -> int:
         """Bytes to ask for at once: less and less, so that all end at the same time, but not for moments only."""
         least = max(_SMALLEST, int(_BRIEF * self._ramp.pace))
-        return max(min(self.rest // (2 * self._most), _LARGEST), min(least, _LARGEST))
+        return _even(max(min(self.rest // (2 * self._most), _LARGEST), min(least, _LARGEST)))
 
     def _portion(self) -> Span:
         """Of what nobody brings, the first bytes; all up to the next span at hand where one attempt is alone."""
@@ -211,7 +213,7 @@ class Split:
 
     def _at_the_end(self) -> Claim | None:
         """For a trial: what would come last, so that those that work go on as if nothing was if it comes to nothing."""
-        size = min(self._size, max(_SMALLEST, int(self._ramp.pace)))
+        size = min(self._size, max(_SMALLEST, _even(int(self._ramp.pace))))
         if self._free:
             start, end = self._free.pop()
             cut = end - size if end - size - start >= _SMALLEST else start
@@ -231,6 +233,11 @@ class Split:
     def _here(self) -> list[tuple[int, int]]:
         live = [(part.start, part.start + part.taken) for part in self._parts.values() if part.taken]
         return _merged([*self._done, *live])
+
+
+def _even(size: int) -> int:
+    """As many whole blocks as ``size`` bytes are."""
+    return size // _BLOCK * _BLOCK
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
