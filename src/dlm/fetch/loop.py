@@ -161,6 +161,11 @@ class Loop:
         """Whether one more exchange would find a free place."""
         return len(self._active) + self._queued < self._limits.jobs * self._streams(None)
 
+    def idle(self, host: str) -> bool:
+        """Whether a further connection to ``host`` (an origin) would take no place from anybody who waits for one."""
+        own = self._per_host.get(host, 0) + len(self._queues.get(host, ()))
+        return own < self._limits.jobs_per_host and len(self._active) + self._queued < self._limits.jobs
+
     def start(self, exchange: Exchange) -> None:
         """Begin an exchange as soon as the caps allow."""
         self._queues.setdefault(exchange.host, deque()).append(exchange)

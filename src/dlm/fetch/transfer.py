@@ -299,7 +299,9 @@ class Transfer:
             self._measuring = False
             return
         self._note()
-        self._obey(self._machine.measured(self._clock.monotonic(), self.transferred, self._latency))
+        # Other files on the same server are what its connections are for in the first place.
+        if len(self._live) > 1 or any(self._loop.idle(one.host) for one in self._live.values()):
+            self._obey(self._machine.measured(self._clock.monotonic(), self.transferred, self._latency))
         self._loop.after(_MEASURE, self._measure)
 
     def _wake(self) -> None:
