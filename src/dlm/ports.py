@@ -118,6 +118,11 @@ class Writer(Protocol):
         ...
 
     @property
+    def ahead(self) -> tuple[tuple[int, int], ...]:
+        """The spans behind that gap that are at hand, in order: first byte of each, and the byte behind its last."""
+        ...
+
+    @property
     def validators(self) -> Validators:
         """What the answer that these bytes came from said of itself."""
         ...

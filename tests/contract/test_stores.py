@@ -154,7 +154,7 @@ def test_a_suspended_transfer_goes_on_where_it_stopped(store: Store, cut: int) -
     assert again.commit(Digests(), None).digests == PIN
 
 
-def test_what_lies_behind_a_gap_is_not_taken_up(store: Store) -> None:
+def test_what_lies_behind_a_gap_is_taken_up_where_the_store_says_so(store: Store) -> None:
     writer = store.writer(KEY, PIN, len(BODY))
     writer.begin(Validators(), len(BODY))
     writer.write(BODY[:100], 0)
@@ -162,7 +162,10 @@ def test_what_lies_behind_a_gap_is_not_taken_up(store: Store) -> None:
     writer.suspend()
     again = store.writer(KEY, PIN, len(BODY))
     assert again.offset == 100
-    again.write(BODY[100:], 100)
+    at = 100
+    for start, end in (*again.ahead, (len(BODY), len(BODY))):
+        again.write(BODY[at:start], at)
+        at = end
     assert again.commit(PIN, len(BODY)).size == len(BODY)
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import random
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.cli import Desk
+from tests.support.cli import BACKENDS, Desk
+from tests.support.origin import Hold, Origin, Request, Response, Static
 from tests.support.world import World
 
 FILES = 40
@@ -117,8 +125,6 @@ def _shows(path: Path, body: bytes) -> bool:
 @pytest.mark.promise(3)
 def test_killed_while_it_fetches(world: World, desk: Desk) -> None:
     """What was complete is not fetched again; a partial body goes on where it stopped."""
-    from tests.support.origin import Hold, Response, Static
-
     done = hashlib.sha256(b"done").digest() * 4096
     large = hashlib.sha256(b"large").digest() * 65536
     world.file("/done.bin", done)
@@ -169,3 +175,102 @@ def test_interrupted(world: World, either: Desk, signal: int) -> None:
     assert "Traceback" not in run.err
     assert either.tree() == {}
     assert not either.lockfile.exists()
+
+
+SPLIT_BODY = random.Random(20261122).randbytes(64 << 20)
+
+
+class _Stopping:
+    """An origin that gives every answer's first part, and the rest once its gate is open: several are under way."""
+
+    def __init__(self, honest: Static, gate: threading.Event) -> None:
+        self._honest, self._gate = honest, gate
+        self.open = False
+        self._spans = 0
+
+    def __call__(self, request: Request) -> Response:
+        answer = self._honest(request)
+        assert isinstance(answer.body, bytes)
+        if self.open:
+            return answer
+        # Of the first answer little; of what is asked for beside it, all of the first two and a half of the others.
+        beside = request.range is not None and request.range[0] > 0
+        self._spans += beside
+        size = len(answer.body)
+        first = (size if self._spans <= 2 else size // 2) if beside else 1 << 20
+        if first == size:
+            return answer
+        return replace(answer, body=[answer.body[:first], Hold(self._gate), answer.body[first:]], length=size)
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """One that speaks HTTP/1.1: streams of one connection are not split."""
+    with Origin.secure() as made:
+        yield made
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("pinned", [True, False])
+def test_killed_while_several_bring_one_file(origin: Origin, desk: Desk, backend: str, pinned: bool) -> None:
+    """The second run asks for what is missing and little more, though most of what is there lies behind gaps."""
+    stopping = _Stopping(Static(SPLIT_BODY), origin.gate())
+    sidecar, note = _killed_midway(origin, desk, stopping, backend, pinned=pinned)
+    assert sum(end - start for start, end, _ in note["ahead"]) > len(SPLIT_BODY) // 4
+    here = note["length"] + sum(end - start for start, end, _ in note["ahead"])
+    asked = _second_run(origin, desk, stopping)
+    assert asked <= (len(SPLIT_BODY) - here) * 1.05
+    assert not sidecar.exists()
+
+
+@pytest.mark.fault("I01")
+@pytest.mark.parametrize("known", [True, False])
+def test_killed_and_rotten_behind_a_gap(origin: Origin, desk: Desk, known: bool) -> None:
+    """Wrong bytes never get out: a checksum finds them, and where even that lies, the pin does, and all comes anew."""
+    stopping = _Stopping(Static(SPLIT_BODY), origin.gate())
+    sidecar, note = _killed_midway(origin, desk, stopping, "curl", pinned=True)
+    start, end, _ = max(note["ahead"], key=lambda span: span[1] - span[0])
+    data = sidecar.with_suffix("")
+    with data.open("r+b") as file:
+        file.seek(start + 5)
+        file.write(b"rotten")
+        file.seek(start)
+        crc = zlib.crc32(file.read(end - start))
+    if not known:
+        note["ahead"] = [[start, end, crc] if span[0] == start else span for span in note["ahead"]]
+        sidecar.write_text(json.dumps(note))
+    asked = _second_run(origin, desk, stopping)
+    assert end - start <= asked <= 2 * len(SPLIT_BODY)
+
+
+def _killed_midway(
+    origin: Origin, desk: Desk, stopping: _Stopping, backend: str, *, pinned: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Kill a run that has brought what the origin gives by itself; its sidecar, and what that says."""
+    origin.route("/large.bin", stopping)
+    desk.variables |= {"DLM_SPLIT": "4", "DLM_BACKEND": backend}
+    pin = f"\n  sha256: {hashlib.sha256(SPLIT_BODY).hexdigest()}" if pinned else ""
+    desk.manifest(f"version: 1\nresources:\n- url: {origin.url}/large.bin{pin}\n")
+    process = desk.start("sync")
+    note: dict[str, Any] = {"ahead": []}
+    try:
+        while process.poll() is None and sum(end - start for start, end, _ in note["ahead"]) <= len(SPLIT_BODY) // 4:
+            found = list(desk.cache.rglob("partial/*.json"))
+            with contextlib.suppress(ValueError):
+                note = json.loads(found[0].read_bytes()) if found else note
+        assert process.poll() is None
+    finally:
+        desk.kill(process)
+    [sidecar] = desk.cache.rglob("partial/*.json")
+    return sidecar, json.loads(sidecar.read_bytes())
+
+
+def _second_run(origin: Origin, desk: Desk, stopping: _Stopping) -> int:
+    """Let a second run complete it; how many bytes it asked for."""
+    before = len(origin.requests)
+    stopping.open = True
+    desk.dlm("sync").ok()
+    assert desk.tree() == {"large.bin": SPLIT_BODY}
+    ranges = [request.range or (0, None) for request in origin.requests[before:]]
+    return sum((len(SPLIT_BODY) if end is None else end) - start for start, end in ranges)

@@ -91,6 +91,7 @@ class _NoBody:
     offset = 0
     validators = Validators()
     total: int | None = None
+    ahead: tuple[tuple[int, int], ...] = ()
 
     def begin(self, validators: Validators, total: int | None) -> None:
         """A whole body begins: refuse it, and remember what was said of it."""

@@ -89,7 +89,7 @@ _SENTENCES = {
 class _Verdict:
     """What an answer means whose body is not wanted."""
 
-    means: Literal["redirect", "again", "restart", "unconditional", "commit", "reuse", "lost"]
+    means: Literal["redirect", "again", "restart", "unbounded", "unconditional", "commit", "reuse", "lost"]
     reason: str = ""
     kind: _Kind = "refused"
     url: Url | None = None
@@ -200,8 +200,12 @@ class Download:
         # Sources that contradicted themselves about a piece: asked for the whole file only from then on.
         self._whole_only: set[int] = set()
         self._unconditional = False
-        # What the writer holds: the first bytes of one representation, from which source, validated by what.
+        # What the writer holds: the first bytes of one representation, and spans behind them where several were asked
+        # for at once; from which source, validated by what.
         self._held = 0
+        self._ahead: tuple[tuple[int, int], ...] = ()
+        # Whether to ask for no more than what lies before such a span; who fails to give that may give all the rest.
+        self._bounded = True
         self._from: int | None = None
         self._validators = Validators()
         self._total: int | None = None
@@ -280,9 +284,19 @@ class Download:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def begin(self, offset: int = 0, validators: Validators | None = None, total: int | None = None) -> list[Command]:
-        """The writer is open and holds ``offset`` bytes of a file of ``total`` that ``validators`` belong to."""
+    def begin(
+        self,
+        offset: int = 0,
+        validators: Validators | None = None,
+        total: int | None = None,
+        ahead: Sequence[tuple[int, int]] = (),
+    ) -> list[Command]:
+        """The writer is open and holds ``offset`` bytes of a file of ``total`` that ``validators`` belong to.
+
+        What it holds ``ahead`` (start and end of each span, in order) counts where that does, and not alone.
+        """
         self._held = offset
+        self._ahead = tuple(ahead) if offset and total is not None and all(end <= total for _, end in ahead) else ()
         self._validators = validators or Validators()
         self._total = total if offset else None
         self._pieced = offset > 0
@@ -320,8 +334,12 @@ class Download:
         if attempt.head is None:
             return self._unanswered(attempt, ending.failure or Failure.CLOSED)
         self._held = attempt.at + received
+        self._take_in()
         if ending.failure is None and attempt.length is not None and received != attempt.length:
             ending = Ending(Failure.CUT if received < attempt.length else Failure.TOO_LONG)
+        if ending.failure is None and attempt.span.end is not None and self._held < (self._total or 0):
+            # Only what lay before a span that is at hand was asked for.
+            return self._ask()
         if ending.failure is None:
             return self._arrived(attempt)
         if ending.failure is Failure.TOO_LONG:
@@ -338,11 +356,15 @@ class Download:
             self._split.note(taken)
             self._held = self._split.held
 
-    def measured(self, now: float, received: int) -> list[Command]:
-        """All attempts together have brought ``received`` bytes until ``now`` (monotonic seconds)."""
+    def measured(self, now: float, received: int, latency: float = 0.0) -> list[Command]:
+        """All attempts together have brought ``received`` bytes until ``now`` (monotonic seconds).
+
+        Args:
+            latency: seconds from the first request until its answer.
+        """
         if self._split is None or self._over:
             return []
-        self._split.measure(now, received)
+        self._split.measure(now, received, latency)
         return self._spread(self._split)
 
     def woke(self) -> list[Command]:
@@ -452,15 +474,16 @@ class Download:
         """What to ask a source for: what is missing, where its answer can be proven to belong to what is held."""
         if not self._held or index in self._whole_only or self._sources[index].method != "GET":
             return Span()
+        missing = Span(self._held, self._ahead[0][0] if self._ahead and self._bounded else None)
         if self._pinned:
             # The digest proves it in the end, so a piece from anywhere is worth a try.
-            return Span(self._held)
+            return missing
         if self._from != index or self._if_range(index) is None:
             return Span()
         if self._total is not None and self._held >= self._total:
             # Nothing is missing, but nothing says that it is still so: the last byte again, with the answer's word.
             return Span(self._total - 1) if self._total > 1 else Span()
-        return Span(self._held)
+        return missing
 
     def _if_range(self, index: int) -> str | None:
         """The validator that makes a server send a piece only of the same representation (RFC 9110 13.1.5)."""
@@ -492,6 +515,8 @@ class Download:
                             hint="the address of the proxy may hold them: http://user:password@host:port")  # fmt: skip
         if passing_status(status):
             return _Verdict(means="again", reason=said, status=status, after=retry_after(head, now))
+        if attempt.span.end is not None and 400 <= status < 500:
+            return _Verdict(means="unbounded")
         if status in {401, 403}:
             return _Verdict(means="lost", reason=said, status=status, hint=self._credentials(attempt))
         if 200 <= status < 400:
@@ -534,6 +559,7 @@ class Download:
             if total == 0 and not self._empty_allowed:
                 return _Verdict(means="lost", reason=_EMPTY, kind="integrity", hint=_EMPTY_HINT)
         self._held = 0
+        self._ahead = ()
         self._pieced = False
         self._from = attempt.source
         self._total = total
@@ -619,16 +645,16 @@ class Download:
         if (
             policy.most < 2
             or total is None
-            or total - attempt.at < policy.least
+            or total - attempt.at - sum(end - start for start, end in self._ahead) < policy.least
             or not offered
             or head.version != "1.1"  # streams of one HTTP/2 connection share what it gets
             or attempt.method != "GET"
             or attempt.source in self._whole_only
             or self._validators.strong is None
-            or (attempt.span.end is not None and attempt.span.end < total)
+            or (attempt.span.end is None if self._ahead else attempt.span.end not in {None, total})
         ):
             return []
-        self._split, self._lead = Split(policy, attempt.number, attempt.at, total), attempt
+        self._split, self._lead = Split(policy, attempt.number, attempt.at, total, self._ahead), attempt
         return self._spread(self._split)
 
     def _spread(self, split: Split) -> list[Command]:
@@ -675,17 +701,26 @@ class Download:
         more = self._spread(split) if whole or split.running else []
         if split.running:
             return more
-        # Nobody is left who works: on from what has no gap before it, one request at a time and as patiently as ever.
+        # Nobody is left who works: on with what is missing, one request at a time and as patiently as ever.
         self._unsplit()
-        self._split_policy = SplitPolicy()
+        if split.shared:
+            self._split_policy = SplitPolicy()
         failure = ending.failure or Failure.CUT
-        return self._again(lead, self._sentence(lead, failure), failure=failure)
+        return self._again(replace(lead, span=Span()), self._sentence(lead, failure), failure=failure)
 
     def _unsplit(self) -> list[Command]:
         cancelled: list[Command] = [Cancel(number) for number in self._live]
         self._live.clear()
+        if self._split is not None:
+            self._held, self._ahead = self._split.held, self._split.ahead
         self._split = None
         return cancelled
+
+    def _take_in(self) -> None:
+        """What lay ahead and has no gap before it any more is held like the rest."""
+        while self._ahead and self._ahead[0][0] <= self._held:
+            self._held = max(self._held, self._ahead[0][1])
+            self._ahead = self._ahead[1:]
 
     # -- acting on a verdict -------------------------------------------------------------------------------------
 
@@ -695,6 +730,9 @@ class Download:
                 return [self._start(self._followed(attempt, verdict))]
             case "reuse":
                 return [Reuse()]
+            case "unbounded":
+                self._bounded = False
+                return self._ask()
             case "unconditional":
                 self._unconditional = True
                 return self._ask()
@@ -771,6 +809,8 @@ class Download:
     ) -> list[Command]:
         """The attempt failed in a way that may pass: the next one here, or elsewhere, or none."""
         index = attempt.source
+        if attempt.span.end is not None and not attempt.beside:
+            self._bounded = False
         if failure is Failure.STREAM_REFUSED and self._refusals[index] < _FREE_REFUSALS:
             # The server did not look at the request (RFC 9113 8.7), so nothing was tried yet.
             self._refusals[index] += 1
@@ -908,6 +948,7 @@ class Download:
 
     def _forget(self) -> None:
         self._held = 0
+        self._ahead = ()
         self._from = None
         self._total = None
         self._validators = Validators()

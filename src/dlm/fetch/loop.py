@@ -83,8 +83,8 @@ class Exchange:
     """One request on its way, as the backend sees it: counts, and passes on to its handler."""
 
     __slots__ = (
-        "_handler", "_loop", "_sink", "_taker", "answered", "deadline", "host", "limit", "mark", "number", "received",
-        "request",
+        "_handler", "_loop", "_sink", "_taker", "answered", "begun", "deadline", "host", "limit", "mark", "number",
+        "received", "request",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, handler: Handler, number: int, request: Request, taker: Taker | None = None) -> None:
@@ -99,6 +99,7 @@ class Exchange:
         self.answered = False
         self.received = 0
         self.mark = 0
+        self.begun = 0.0
         self.deadline = 0.0
 
     @property
@@ -159,6 +160,11 @@ class Loop:
     def room(self) -> bool:
         """Whether one more exchange would find a free place."""
         return len(self._active) + self._queued < self._limits.jobs * self._streams(None)
+
+    def idle(self, host: str) -> bool:
+        """Whether a further connection to ``host`` (an origin) would take no place from anybody who waits for one."""
+        own = self._per_host.get(host, 0) + len(self._queues.get(host, ()))
+        return own < self._limits.jobs_per_host and len(self._active) + self._queued < self._limits.jobs
 
     def start(self, exchange: Exchange) -> None:
         """Begin an exchange as soon as the caps allow."""
@@ -243,6 +249,7 @@ class Loop:
         self._queued -= 1
         self._active[exchange] = None
         self._per_host[exchange.host] = self._per_host.get(exchange.host, 0) + 1
+        exchange.begun = now
         exchange.limit = now + self._limits.head_timeout
         self._set_deadline(exchange, min(exchange.limit, now + _PATIENCE) if exchange.patient else exchange.limit)
         self._wire.start(exchange)

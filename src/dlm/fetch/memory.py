@@ -24,6 +24,11 @@ class MemoryBody:
         return self._size
 
     @property
+    def ahead(self) -> tuple[tuple[int, int], ...]:
+        """None: bytes are taken in order only."""
+        return ()
+
+    @property
     def validators(self) -> Validators:
         """Those of the answer that is being read."""
         return self._validators

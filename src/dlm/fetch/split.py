@@ -1,17 +1,18 @@
 """Several spans of one file at the same time, for servers that limit a connection and not the link: pure.
 
 Spans are handed out on demand, in the order of the file, so that what lies without a gap before it grows as the whole
-does; in the end, whoever is idle takes half of the largest rest. How many run at once is measured: a second one when
-the rate of the first stays flat, as many as are allowed when the second one was a gain.
+does, and smaller ones as less is left; in the end, whoever is idle takes half of the largest rest. How many run at once
+is measured, see :mod:`dlm.fetch.ramp`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.fetch.commands import Span
+from dlm.fetch.ramp import Ramp
 
 if TYPE_CHECKING:
     from dlm.model.settings import Settings
@@ -23,14 +24,12 @@ _MIB = 1024 * 1024
 _LARGE, _LARGE_ENOUGH = 64 * _MIB, 4 * _MIB
 #: The fewest and most bytes that are asked for at once.
 _SMALLEST, _LARGEST = _MIB, 16 * _MIB
+#: Bytes whose multiples spans are.
+_BLOCK = 64 * 1024
 #: Connections for one file.
 _MOST = 16
-#: Rates that differ by less are the same.
-_FLAT = 0.15
-#: What a second connection has to bring for more to follow.
-_GAIN = 1.6
-#: Measurements that have to agree.
-_SAMPLES = 2
+#: Seconds that a connection is busy with what it is asked for, at least.
+_BRIEF = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,23 +77,38 @@ class _Part:
     def position(self) -> int:
         return min(self.start + self.taken, self.end)
 
+    @property
+    def rest(self) -> int:
+        return self.end - self.position
+
 
 class Split:
-    """The spans of one file of which attempt ``first`` brings everything behind byte ``at``."""
+    """The spans of one file of which attempt ``first`` brings what lies behind byte ``at``, up to what is at hand.
 
-    def __init__(self, policy: SplitPolicy, first: int, at: int, total: int) -> None:
-        self._policy = policy
+    Args:
+        policy: when and how far to split.
+        first: the attempt that was there before.
+        at: the first byte that it brings; all before are at hand.
+        total: the size of the file.
+        ahead: spans behind ``at`` that are at hand too.
+    """
+
+    def __init__(
+        self, policy: SplitPolicy, first: int, at: int, total: int, ahead: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self._most = max(1, policy.most)
         self._total = total
-        self._parts: dict[int, _Part] = {first: _Part(at, total)}
-        self._done: list[tuple[int, int]] = [(0, at)]
-        self._todo: list[tuple[int, int]] = []
-        self._unclaimed = total
-        self._size = max(_SMALLEST, min(_LARGEST, (total - at) // (2 * max(1, policy.most))))
-        self._wanted = policy.most if policy.at_once else 1
-        self._settled = policy.at_once
-        self._rates: list[float] = []
-        self._alone = 0.0
-        self._counted: tuple[float, int] | None = None
+        self._done = _merged([(0, at), *ahead])
+        (_, free), *rest = [*self._done, (total, total)]
+        self._free: list[tuple[int, int]] = []
+        for start, end in rest:
+            if free < start:
+                self._free.append((free, start))
+            free = end
+        self._parts: dict[int, _Part] = {first: _Part(*(self._free.pop(0) if self._free else (at, total)))}
+        self._ramp = Ramp(self._most, at_once=policy.at_once)
+        #: Whether there ever was more than the first attempt.
+        self.shared = False
 
     def __contains__(self, number: int) -> bool:
         return number in self._parts
@@ -105,20 +119,29 @@ class Split:
         return len(self._parts)
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing is to be measured any more."""
+        return self._ramp.settled
+
+    @property
     def held(self) -> int:
         """How many bytes from the beginning are here without a gap."""
-        live = ((part.start, part.start + part.taken) for part in self._parts.values())
-        end = 0
-        for start, stop in sorted([*self._done, *live]):
-            if start > end:
-                break
-            end = max(end, stop)
-        return end
+        return self._here()[0][1]
+
+    @property
+    def ahead(self) -> tuple[tuple[int, int], ...]:
+        """The spans that are here behind the first gap."""
+        return tuple(self._here()[1:])
 
     @property
     def complete(self) -> bool:
         """Whether all bytes are here."""
         return self.held >= self._total
+
+    @property
+    def rest(self) -> int:
+        """How many bytes are missing."""
+        return sum(end - start for start, end in self._free) + sum(part.rest for part in self._parts.values())
 
     def end_of(self, number: int) -> int:
         """Where the span of attempt ``number`` ends by now."""
@@ -130,54 +153,34 @@ class Split:
             if number in self._parts:
                 self._parts[number].taken = count
 
-    def measure(self, now: float, received: int) -> None:
+    def measure(self, now: float, received: int, latency: float = 0.0) -> None:
         """Judge how many to run, from all bytes ``received`` until ``now`` (monotonic seconds)."""
-        before, self._counted = self._counted, (now, received)
-        if before is None or self._settled or now <= before[0]:
-            return
-        self._rates.append((received - before[1]) / (now - before[0]))
-        last = self._rates[-_SAMPLES:]
-        if len(last) < _SAMPLES or min(last) <= 0 or max(last) > (1 + _FLAT) * min(last):
-            return
-        rate = sum(last) / len(last)
-        if self._wanted == 1:
-            self._alone, self._wanted = rate, 2
-        else:
-            # Where two are no gain, the link is what is full: more would only take it from others.
-            self._wanted = self._policy.most if rate >= _GAIN * self._alone else 1
-            self._settled = True
-        # What a new connection does to the rate is no sample yet.
-        self._rates.clear()
-        self._counted = None
+        silent = sum(part.taken == 0 for part in self._parts.values())
+        self._ramp.measure(now, received, self.rest, self.running, silent, latency)
 
     def claim(self) -> Claim | None:
         """The next span to ask for, or None where enough are under way. Tell :meth:`began` before asking again."""
-        if self.running >= self._wanted:
+        if self.running >= self._ramp.wanted:
             return None
-        if self._todo:
-            start, end = self._todo.pop(0)
-            return Claim(Span(start, end))
-        if self._unclaimed < self._total:
-            start, end = self._unclaimed, min(self._total, self._unclaimed + self._size)
-            self._unclaimed = end
-            return Claim(Span(start, end))
+        if self._ramp.probing:
+            return self._at_the_end()
+        if self._free:
+            return Claim(self._portion())
         if not self._parts:
             return None
-        number, part = max(self._parts.items(), key=lambda item: item[1].end - item[1].position)
-        rest = part.end - part.position
-        if rest < 2 * _SMALLEST:
+        number, part = self._largest()
+        if part.rest < 2 * _SMALLEST:
             return None
-        # The first attempt has all of the file: it keeps a span like any other, and what lies behind is for all.
-        cut = part.position + (self._size if rest > 2 * self._size else rest // 2)
-        start, stop = cut, part.end
+        # An attempt that has a large rest keeps a span like any other, and what lies behind is for all.
+        size = self._size
+        cut, stop = part.position + (size if part.rest > 2 * size else _even(part.rest // 2)), part.end
         part.end = cut
-        if stop - start > 2 * self._size and stop == self._total:
-            self._unclaimed = start + self._size
-            stop = self._unclaimed
-        return Claim(Span(start, stop), number)
+        self._free = [(cut, stop)]
+        return Claim(self._portion(), number)
 
     def began(self, number: int, span: Span) -> None:
         """Attempt ``number`` asks for ``span``."""
+        self.shared = True
         self._parts[number] = _Part(span.start, self._total if span.end is None else span.end)
 
     def ended(self, number: int, received: int) -> bool:
@@ -187,12 +190,54 @@ class Split:
         self._done = _merged([*self._done, (part.start, stop)])
         if stop >= part.end:
             return True
-        self._todo.append((stop, part.end))
-        self._todo.sort()
-        # Whatever the reason, fewer at once are safer, and the rest is brought by those that work.
-        self._wanted = max(1, min(self._wanted - 1, self.running))
-        self._settled = True
+        self._free = sorted([*self._free, (stop, part.end)])
+        if received < _SMALLEST:
+            self._ramp.failed(self.running)
         return False
+
+    @property
+    def _size(self) -> int:
+        """Bytes to ask for at once: less and less, so that all end at the same time, but not for moments only."""
+        least = max(_SMALLEST, int(_BRIEF * self._ramp.pace))
+        return _even(max(min(self.rest // (2 * self._most), _LARGEST), min(least, _LARGEST)))
+
+    def _portion(self) -> Span:
+        """Of what nobody brings, the first bytes; all up to the next span at hand where one attempt is alone."""
+        size = self._size
+        start, end = self._free.pop(0)
+        stop = start + size
+        if self._ramp.wanted > 1 and end - stop >= _SMALLEST:
+            self._free.insert(0, (stop, end))
+            end = stop
+        return Span(start, end)
+
+    def _at_the_end(self) -> Claim | None:
+        """For a trial: what would come last, so that those that work go on as if nothing was if it comes to nothing."""
+        size = min(self._size, max(_SMALLEST, _even(int(self._ramp.pace))))
+        if self._free:
+            start, end = self._free.pop()
+            cut = end - size if end - size - start >= _SMALLEST else start
+            if cut > start:
+                self._free.append((start, cut))
+            return Claim(Span(cut, end))
+        number, part = self._largest()
+        if part.rest < 4 * size:
+            return None
+        stop = part.end
+        part.end = stop - size
+        return Claim(Span(part.end, stop), number)
+
+    def _largest(self) -> tuple[int, _Part]:
+        return max(self._parts.items(), key=lambda item: item[1].rest)
+
+    def _here(self) -> list[tuple[int, int]]:
+        live = [(part.start, part.start + part.taken) for part in self._parts.values() if part.taken]
+        return _merged([*self._done, *live])
+
+
+def _even(size: int) -> int:
+    """As many whole blocks as ``size`` bytes are."""
+    return size // _BLOCK * _BLOCK
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

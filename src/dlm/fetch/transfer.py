@@ -33,7 +33,7 @@ _PROGRESS = 0.1
 #: Bytes of an unwanted body that are read at most to keep its connection.
 _DRAIN = 16 * 1024
 #: Seconds between two measurements of the rate of what comes over several connections.
-_MEASURE = 0.5
+_MEASURE = 0.05
 
 
 class Body(Protocol):
@@ -45,6 +45,8 @@ class Body(Protocol):
     def validators(self) -> Validators: ...
     @property
     def total(self) -> int | None: ...
+    @property
+    def ahead(self) -> tuple[tuple[int, int], ...]: ...
     def begin(self, validators: Validators, total: int | None) -> None: ...
     def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None: ...
     def suspend(self) -> None: ...
@@ -112,6 +114,7 @@ class Transfer:
         self._begun = clock.monotonic()
         self._over = False
         self._measuring = False
+        self._latency = 0.0
         self._offset = 0
         #: Held while a piece is taken: a backend may have a thread for each attempt.
         self.taking = threading.Lock()
@@ -136,7 +139,7 @@ class Transfer:
         except DlmError as error:
             self._obey(self._machine.broke(error))
             return
-        self._obey(self._machine.begin(body.offset, body.validators, body.total))
+        self._obey(self._machine.begin(body.offset, body.validators, body.total, body.ahead))
 
     def carry_on(self, exchange: Exchange, begun: float) -> Transfer | None:
         """As :meth:`start`, and with ``exchange``, which began at ``begun``, if it asks for what is asked for first.
@@ -170,6 +173,8 @@ class Transfer:
         self._obey(self._machine.answered(number, head, self._clock.time()))
         if self._machine.splitting and not self._measuring:
             self._measuring = True
+            exchange = self._live.get(number)
+            self._latency = 0.0 if exchange is None else self._clock.monotonic() - exchange.begun
             self._measure()
         return self._sinks.get(number)
 
@@ -281,7 +286,7 @@ class Transfer:
         if command.at:
             self._md5 = None
         if not any(isinstance(sink, _Intake) for sink in self._sinks.values()):
-            self._offset = command.at - self.transferred
+            self._offset = command.at + sum(end - start for start, end in self._body.ahead) - self.transferred
         self._sinks[command.attempt] = _Intake(self, self._body, command.at, command.limit)
 
     def _note(self) -> None:
@@ -294,7 +299,9 @@ class Transfer:
             self._measuring = False
             return
         self._note()
-        self._obey(self._machine.measured(self._clock.monotonic(), self.transferred))
+        # Other files on the same server are what its connections are for in the first place.
+        if len(self._live) > 1 or any(self._loop.idle(one.host) for one in self._live.values()):
+            self._obey(self._machine.measured(self._clock.monotonic(), self.transferred, self._latency))
         self._loop.after(_MEASURE, self._measure)
 
     def _wake(self) -> None:

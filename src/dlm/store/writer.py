@@ -5,9 +5,10 @@ body that fits into the first buffer goes there in one piece, when its digest is
 written where they belong, and hashed when the gap before them closes.
 
 What a run leaves behind is a data file and a sidecar of JSON. The sidecar holds the validators, the announced total,
-and a checkpoint: a length, and the sha256 of that many bytes. Only what the checkpoint vouches for is taken up again;
-so neither a gap, nor a tail that a power cut left as zeroes, nor a sidecar of another file can get into a blob, not
-even into one that no pin protects. The sidecar names the key by its sha256 and holds no address and no header.
+and a checkpoint: a length, and the sha256 of that many bytes; and of each span behind that its place and its CRC-32
+(:mod:`dlm.store.ahead`). Only what the checkpoint vouches for is taken up again; so neither a gap, nor a tail that a
+power cut left as zeroes, nor a sidecar of another file can get into a blob, not even into one that no pin protects. The
+sidecar names the key by its sha256 and holds no address and no header.
 
 A blob is published in two steps: the file gets a private name that no other process can know, and that is renamed to
 the digest; ``dlm.store.flush`` says when it is on the disk. The private name matters where claims fail to exclude
@@ -24,6 +25,7 @@ import json
 import os
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING
 from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digest, Digests, new_hash
+from dlm.store.ahead import Ahead, read_noted
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.follower import Follower, can_follow
 from dlm.store.space import require_space
@@ -38,13 +41,16 @@ from dlm.store.space import require_space
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.model.digest import Hash
+    from dlm.store.ahead import Noted
 
 __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
 _PIECE = 512 * 1024
-_SIDECAR_SIZE = 2048
+_SIDECAR_SIZE = 4096
+#: Bytes behind a gap that a kill may cost.
+_UNNOTED = 4 * 1024 * 1024
 _MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _OLD = (
@@ -113,7 +119,8 @@ class FileWriter:
         # How far the sidecar's checkpoint reaches.
         self._noted = 0
         self._follower: Follower | None = None
-        self._ahead: tuple[tuple[int, int], ...] = ()
+        self._ahead = Ahead()
+        self._unnoted = 0
         self._hashes: dict[str, Hash] = {}
         self._limit = BLOCK
         self._forget()
@@ -124,6 +131,11 @@ class FileWriter:
     def offset(self) -> int:
         """How many bytes from the beginning are at hand without a gap."""
         return self._written + self._buffered
+
+    @property
+    def ahead(self) -> tuple[tuple[int, int], ...]:
+        """The spans behind :attr:`offset` that are at hand: first byte of each, and the byte behind its last."""
+        return self._ahead.spans
 
     @property
     def validators(self) -> Validators:
@@ -165,7 +177,7 @@ class FileWriter:
         total = self._total if size is None else size
         try:
             if total is not None:
-                require_space(self._rooms.temporary, total - self.offset)
+                require_space(self._rooms.temporary, total - self.offset - self._ahead.size)
         except LocalError:
             self.suspend()
             raise
@@ -184,15 +196,16 @@ class FileWriter:
             self._pieces.append(data)
             self._grown(len(data))
         else:
-            self._drain()
-            self._put([data], at)
-            self._ahead = _merged((*self._ahead, (at, at + len(data))))
+            self._scatter((data,), len(data), at)
 
     def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
         """Take pieces of ``size`` bytes together, the first of which belongs at byte ``at``, as :meth:`write` does."""
         if at == self.offset and self._open:
             self._pieces.extend(pieces)
             self._grown(size)
+            return
+        if at > self.offset and self._open:
+            self._scatter(pieces, size, at)
             return
         for piece in pieces:
             self.write(piece, at)
@@ -237,7 +250,7 @@ class FileWriter:
         return self._publish(found)
 
     def suspend(self) -> None:
-        """Keep what has no gap before it for a later run, and let go."""
+        """Keep what is at hand for a later run, and let go."""
         if not self._open:
             return
         if self._rooms.partial is None or not self.offset:
@@ -249,7 +262,7 @@ class FileWriter:
                 self._catch_up()
                 if self._descriptor is not None:
                     self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
-                    os.ftruncate(self._descriptor, self._written)
+                    os.ftruncate(self._descriptor, max(self._written, self._ahead.reach))
             finally:
                 self._let_go()
         except OSError as error:
@@ -275,7 +288,8 @@ class FileWriter:
         self._buffered = 0
         self._written = 0
         self._noted = 0
-        self._ahead = ()
+        self._ahead = Ahead()
+        self._unnoted = 0
         self._hashes = {name: new_hash(name) for name in self._algorithms}
 
     def _live(self) -> None:
@@ -334,12 +348,27 @@ class FileWriter:
         if follower is not None:
             follower.stop()
 
+    def _scatter(self, pieces: Sequence[bytes], size: int, at: int) -> None:
+        """Put what belongs behind a gap where it belongs, and now and then note that it is there."""
+        self._drain()
+        if self._ahead.covers(at, at + size):
+            # Of bytes that are at hand already, the first ones stay.
+            for piece, place in list(self._ahead.missing(b"".join(pieces), at)):
+                self._put([piece], place)
+                self._ahead.add((piece,), len(piece), place)
+        else:
+            self._put(list(pieces), at)
+            self._ahead.add(pieces, size, at)
+        self._unnoted += size
+        if self._unnoted >= _UNNOTED:
+            follower = self._follower
+            mark = (self._written, self._hashes["sha256"].hexdigest()) if follower is None else follower.mark
+            self._checkpoint(*mark)
+
     def _join(self) -> None:
         """Take in pieces that lay ahead and have no gap before them any more."""
         self._drain()
-        while self._ahead and self._ahead[0][0] <= self._written:
-            (_, end), *rest = self._ahead
-            self._ahead = tuple(rest)
+        while (end := self._ahead.take(self._written)) is not None:
             if end > self._written:
                 if self._follower is None:
                     self._read_in(end)
@@ -419,7 +448,7 @@ class FileWriter:
         self._path = path
         self._descriptor = descriptor = _open_old(path)
         if descriptor is not None and not _is_ours(descriptor):
-            self._descriptor = descriptor = self._own_copy(descriptor, note.length)
+            self._descriptor = descriptor = self._own_copy(descriptor, note.reach)
         good = descriptor is not None
         if descriptor is not None:
             found = os.fstat(descriptor)
@@ -437,6 +466,20 @@ class FileWriter:
             self._open = True
             return
         self._validators, self._total, self._limit = note.validators, note.total, _limit(note.total)
+        self._ahead = Ahead([one for one in note.ahead if self._holds(*one)])
+        self._join()
+
+    def _holds(self, start: int, end: int, crc: int) -> bool:
+        """Whether the disk holds from ``start`` to ``end`` what it did when ``crc`` was noted."""
+        found = 0
+        try:
+            while start < end:
+                block = self._read(start, min(BLOCK, end - start))
+                found = zlib.crc32(block, found)
+                start += len(block)
+        except LocalError:
+            return False
+        return found == crc
 
     def _own_copy(self, foreign: int, length: int) -> int | None:
         """A file of our own in the place of another user's, whose mode and times are not ours to set."""
@@ -460,17 +503,20 @@ class FileWriter:
         if self._rooms.partial is None:
             return
         self._noted = length
-        text = json.dumps(
-            {
-                "version": 1,
-                "key": self._key,
-                "etag": self._validators.etag,
-                "last-modified": self._validators.last_modified,
-                "total": self._total,
-                "length": length,
-                "sha256": sha256,
-            }
-        ).encode()
+        self._unnoted = 0
+        note = {
+            "version": 1,
+            "key": self._key,
+            "etag": self._validators.etag,
+            "last-modified": self._validators.last_modified,
+            "total": self._total,
+            "length": length,
+            "sha256": sha256,
+            "ahead": self._ahead.noted(length),
+        }
+        text = json.dumps(note).encode()
+        if len(text) > _SIDECAR_SIZE:
+            text = json.dumps(note | {"ahead": []}).encode()
         if len(text) > _SIDECAR_SIZE:
             self._drop_sidecar()  # validators that long are no use to anyone
             return
@@ -501,7 +547,7 @@ class FileWriter:
     def _check(self, found: Digests, expected: Digests, size: int | None) -> None:
         length = self.offset
         if self._ahead:
-            first = self._ahead[0][0]
+            first = self._ahead.first
             raise IntegrityError(
                 f"bytes {length} to {first - 1} are missing",
                 details=[f"{length} bytes from the beginning are at hand"],
@@ -667,17 +713,6 @@ def _read_at(descriptor: int, size: int, at: int) -> bytes:
     return os.read(descriptor, size)
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The same bytes in the fewest spans, in order."""
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return tuple(merged)
-
-
 @dataclass(frozen=True, slots=True)
 class _Note:
     """What a sidecar says."""
@@ -686,6 +721,12 @@ class _Note:
     total: int | None
     length: int
     sha256: str
+    ahead: tuple[Noted, ...] = ()
+
+    @property
+    def reach(self) -> int:
+        """The byte behind the last one that is vouched for."""
+        return max([self.length, *(end for _, end, _ in self.ahead)])
 
 
 def _read_sidecar(path: str, key: str) -> _Note | None:
@@ -712,6 +753,7 @@ def _read_sidecar(path: str, key: str) -> _Note | None:
         if not all(type(number) is int and number >= 0 for number in numbers):
             return None
         digest = Digest("sha256", found["sha256"])
+        ahead = read_noted(found.get("ahead", []), length, total)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return _Note(Validators(*texts), total, length, digest.value)
+    return _Note(Validators(*texts), total, length, digest.value, ahead)

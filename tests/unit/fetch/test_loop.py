@@ -92,6 +92,21 @@ class TestCaps:
         bench.loop.turn()
         assert sorted(bench.hosts()) == ["a.example", "a.example", "b.example", "b.example", "c.example"]
 
+    def test_who_waits_for_a_place_comes_first(self) -> None:
+        bench = Bench(jobs=4, jobs_per_host=2)
+        assert bench.loop.idle("https://a.example")
+        first, _ = bench.start("a.example"), bench.start("a.example")
+        assert not bench.loop.idle("https://a.example")
+        assert bench.loop.idle("https://b.example")
+        bench.loop.turn()
+        bench.start("b.example")
+        waiting = bench.start("a.example")
+        assert not bench.loop.idle("https://b.example")
+        bench.wire.finish(first)
+        bench.loop.turn()
+        assert waiting in bench.wire.running
+        assert not bench.loop.idle("https://a.example")
+
     def test_what_ends_makes_room(self) -> None:
         bench = Bench(jobs=2, jobs_per_host=1)
         first, second, other = bench.start(), bench.start(), bench.start("b.example")

@@ -35,34 +35,43 @@ class TestPolicy:
 
 
 class TestMeasuring:
-    def run(self, split: Split, *rates: float) -> list[int]:
-        """How many are under way after each second at these rates."""
-        received, number, counts = 0.0, 100, []
-        split.measure(0.0, 0)
-        for second, rate in enumerate(rates, 1):
-            received += rate
-            split.measure(float(second), int(received))
+    def test_a_trial_takes_from_the_end_and_all_that_follow_from_the_front(self) -> None:
+        split = Split(AUTO, 0, 0, 1024 * MIB)
+        number, received, counts = 0, 0, []
+        for tick in range(12):
+            split.measure(tick * 0.05, received)
             while (claim := split.claim()) is not None:
-                split.began(number := number + 1, claim.span)
+                number += 1
+                split.began(number, claim.span)
+                if number <= 2:
+                    assert (claim.victim, claim.span.start) == (0, split.end_of(0))
+                    assert claim.span.start >= 1000 * MIB
+                if number == 3:
+                    assert (claim.victim, claim.span.start) == (0, split.end_of(0))
+                    assert claim.span.start < 32 * MIB
+            received += (number + 1) * 8 * MIB // 20
+            split.note(dict.fromkeys(range(number + 1), (tick + 1) * 8 * MIB // 20))
             counts.append(split.running)
-        return counts
+        assert counts[:4] == [1, 1, 1, 1]
+        assert counts[5] == 3
+        assert counts[-1] == 8
 
-    def test_a_flat_rate_calls_for_a_second_and_a_gain_for_all(self) -> None:
-        split = Split(AUTO, 0, 0, 1000 * MIB)
-        assert self.run(split, 8e6, 8.1e6, 12e6, 16e6, 16e6) == [1, 2, 2, 2, 8]
-
-    def test_a_rate_that_still_grows_is_left_alone(self) -> None:
-        assert self.run(Split(AUTO, 0, 0, 1000 * MIB), 1e6, 2e6, 4e6, 8e6) == [1, 1, 1, 1]
-
-    def test_a_second_one_that_brings_nothing_is_the_last(self) -> None:
-        split = Split(AUTO, 0, 0, 1000 * MIB)
-        assert self.run(split, 8e6, 8e6, 8e6, 8e6, 8e6, 8e6) == [1, 2, 2, 2, 2, 2]
-        split.note({0: 16 * MIB})
-        assert split.ended(0, 16 * MIB)
-        assert split.claim() is None
-
-    def test_a_pause_is_no_rate(self) -> None:
-        assert self.run(Split(AUTO, 0, 0, 1000 * MIB), 0, 0, 0, 0) == [1, 1, 1, 1]
+    def test_after_a_trial_that_brought_nothing_one_goes_on_alone(self) -> None:
+        split = Split(AUTO, 0, 0, 1024 * MIB)
+        number, received = 0, 0
+        for tick in range(40):
+            split.measure(tick * 0.05, received)
+            while (claim := split.claim()) is not None:
+                number += 1
+                split.began(number, claim.span)
+            received += 8 * MIB // 20
+            split.note(dict.fromkeys(range(number + 1), received // (number + 1)))
+        assert number == 2
+        alone = split.end_of(0)
+        for one in (1, 2):
+            assert split.ended(one, 8 * MIB)
+            assert split.claim() is None
+        assert split.end_of(0) == alone > 1000 * MIB
 
 
 class TestSpans:
@@ -76,19 +85,52 @@ class TestSpans:
         assert second is not None
         assert (second.victim, second.span) == (None, Span(16 * MIB, 24 * MIB))
 
-    def test_in_the_end_the_largest_rest_is_halved(self) -> None:
-        split = Split(replace(EAGER, most=2), 0, 0, 20 * MIB)
-        claim = split.claim()
-        assert claim == Claim(Span(5 * MIB, 10 * MIB), 0)
-        split.began(1, claim.span)
-        for number in (2, 3):
-            assert split.ended(number - 1, 5 * MIB)
-            claim = split.claim()
-            assert claim == Claim(Span(5 * number * MIB, 5 * (number + 1) * MIB))
+    def test_smaller_ones_as_less_is_left(self) -> None:
+        split = Split(replace(EAGER, most=2), 0, 0, 64 * MIB)
+        number, sizes = 0, []
+        while (claim := split.claim()) is not None:
+            assert claim.span.end is not None
+            sizes.append(claim.span.end - claim.span.start)
+            number += 1
             split.began(number, claim.span)
-        assert split.ended(3, 5 * MIB)
-        split.note({0: MIB})
-        assert split.claim() == Claim(Span(3 * MIB, 5 * MIB), 0)
+            assert split.ended(number, sizes[-1])
+        assert sizes[:2] == [16 * MIB, 12 * MIB]
+        assert sizes == sorted(sizes, reverse=True)
+        assert min(sizes) >= MIB
+
+    def test_in_the_end_the_largest_rest_is_halved(self) -> None:
+        split = Split(replace(EAGER, most=2), 0, 0, 8 * MIB)
+        claim = split.claim()
+        assert claim == Claim(Span(2 * MIB, 4 * MIB), 0)
+        split.began(1, claim.span)
+        split.note({0: 2 * MIB - 1})
+        assert split.ended(1, 2 * MIB)
+        claim = split.claim()
+        assert claim is not None
+        assert claim.span.start == 4 * MIB
+        split.began(2, Span(4 * MIB, 8 * MIB))
+        split.note({2: MIB})
+        split._free.clear()
+        assert split.ended(0, 2 * MIB)
+        claim = split.claim()
+        assert claim is not None
+        assert claim.victim == 2
+        assert claim.span.start in {6 * MIB, 6 * MIB + MIB // 2}
+
+    def test_what_is_at_hand_is_not_asked_for(self) -> None:
+        split = Split(EAGER, 0, MIB, 64 * MIB, [(8 * MIB, 20 * MIB), (30 * MIB, 62 * MIB)])
+        assert split.held == MIB
+        assert split.ahead == ((8 * MIB, 20 * MIB), (30 * MIB, 62 * MIB))
+        assert split.end_of(0) == 8 * MIB
+        asked = []
+        for number in (1, 2, 3):
+            claim = split.claim()
+            assert claim is not None
+            asked.append(claim.span)
+            split.began(number, claim.span)
+        assert asked[0].start == 20 * MIB
+        assert all(one.start >= 20 * MIB and (one.end or 0) <= 30 * MIB for one in asked)
+        assert split.rest == 19 * MIB
 
     def test_what_failed_comes_first_and_fewer_run(self) -> None:
         split = Split(EAGER, 0, 0, 64 * MIB)
@@ -102,21 +144,43 @@ class TestSpans:
         assert split.ended(2, 8 * MIB)
         claim = split.claim()
         assert claim is not None
-        assert claim.span == Span(8 * MIB + 100, 16 * MIB)
+        assert claim.span.start == 8 * MIB + 100
+
+    def test_one_that_was_cut_on_its_way_is_no_reason_for_fewer(self) -> None:
+        split = Split(EAGER, 0, 0, 64 * MIB)
+        for number in (1, 2, 3):
+            claim = split.claim()
+            assert claim is not None
+            split.began(number, claim.span)
+        assert not split.ended(1, 2 * MIB)
+        claim = split.claim()
+        assert claim is not None
+        assert claim.span == Span(10 * MIB, 16 * MIB)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.randoms(use_true_random=False), st.integers(4 * MIB, 40 * MIB), st.integers(0, MIB))
-def test_whatever_happens_nothing_is_left_out(random: Random, total: int, at: int) -> None:
-    split = Split(EAGER, 0, at, total)
-    ends, taken = {0: (at, total)}, {0: 0}
-    brought = [(0, at)]
+@given(
+    st.randoms(use_true_random=False),
+    st.integers(4 * MIB, 40 * MIB),
+    st.integers(0, MIB),
+    st.lists(st.integers(MIB + 1, 4 * MIB), unique=True, max_size=6),
+)
+def test_whatever_happens_nothing_is_left_out(random: Random, total: int, at: int, edges: list[int]) -> None:
+    edges.sort()
+    ahead = list(zip(edges[::2], edges[1::2], strict=False))
+    split = Split(EAGER, 0, at, total, ahead)
+    ends, taken = {0: (at, split.end_of(0))}, {0: 0}
+    brought = [(0, at), *ahead]
+    begun = 0
     number = held = 0
     while not split.complete:
         while (claim := split.claim()) is not None:
             span = claim.span
             assert span.end is not None
             assert 0 <= span.start < span.end <= total
+            assert all(span.end <= start or end <= span.start for start, end in ahead), "it is at hand"
+            begun += 1
+            assert begun < 2000, "it has to end"
             if claim.victim is not None:
                 ends[claim.victim] = (ends[claim.victim][0], span.start)
             number += 1
@@ -141,3 +205,4 @@ def test_whatever_happens_nothing_is_left_out(random: Random, total: int, at: in
         if start <= reached:
             reached = max(reached, end)
     assert split.held == reached
+    assert split.rest >= total - split.held - sum(end - start for start, end in split.ahead)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from dlm.errors import IntegrityError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
+from dlm.store.local import LocalStore
 from tests.support.stores import a_store, put
 
 _CUTS = st.lists(st.integers(0, 3_000_000), max_size=6)
@@ -44,10 +46,11 @@ def test_any_order_and_any_interruption_make_the_same_blob(
         for number, (start, end) in enumerate(pieces):
             writer.write(body[start:end], start)
             if number in stops:
-                offset = writer.offset
+                offset, ahead = writer.offset, writer.ahead
                 writer.suspend()
                 writer = store.writer("key", Digests(), None)
                 assert writer.offset == offset
+                assert writer.ahead == (ahead if offset else ())
                 assert writer.validators == Validators('"v"' if offset else None)
                 if not offset:
                     writer.begin(Validators('"v"'), size if told else None)
@@ -102,3 +105,90 @@ def test_many_threads_use_one_store(tmp_path: Path) -> None:
     store.close()
     assert len(list(store.blobs())) == 240
     assert all(good for _, good in a_store(tmp_path).verify_all())
+
+
+def _left(store: LocalStore, body: bytes, spans: list[tuple[int, int]], pin: Digests) -> Path:
+    """What a run leaves that had these spans of ``body``; the data file."""
+    writer = store.writer("key", pin, len(body))
+    writer.begin(Validators('"v"'), len(body))
+    for start, end in spans:
+        writer.write(body[start:end], start)
+    writer.suspend()
+    [data] = [one for one in Path(store.root, "partial").iterdir() if one.suffix != ".json"]
+    return data
+
+
+_SPANS = [(0, 1000), (500_000, 700_000), (900_000, 1_100_000)]
+
+
+@pytest.mark.promise(3)
+def test_what_lay_behind_gaps_is_taken_up(tmp_path: Path) -> None:
+    store, body = a_store(tmp_path), random.Random(5).randbytes(1_200_000)
+    _left(store, body, _SPANS, Digests())
+    writer = store.writer("key", Digests(), None)
+    assert (writer.offset, writer.ahead) == (1000, tuple(_SPANS[1:]))
+    writer.write(body[1000:500_000], 1000)
+    assert writer.offset == 700_000
+    writer.write(body[700_000:900_000], 700_000)
+    writer.write(body[1_100_000:], 1_100_000)
+    assert writer.commit(Digests(), len(body)).digests == Digests.sha256_of(body)
+    store.close()
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("damage", ["flipped", "zeroes", "shorter"])
+def test_a_span_that_rotted_is_missing_again(tmp_path: Path, damage: str, pinned: bool) -> None:
+    store, body = a_store(tmp_path), random.Random(6).randbytes(1_200_000)
+    pin = Digests.sha256_of(body) if pinned else Digests()
+    data = _left(store, body, _SPANS, pin)
+    with data.open("r+b") as file:
+        if damage == "shorter":
+            file.truncate(1_099_999)
+        else:
+            file.seek(1_000_000)
+            file.write(bytes(4096) if damage == "zeroes" else bytes([body[1_000_000] ^ 1]))
+    writer = store.writer("key", pin, len(body))
+    assert (writer.offset, writer.ahead) == (1000, ((500_000, 700_000),))
+    writer.write(body[1000:500_000], 1000)
+    writer.write(body[700_000:], 700_000)
+    assert writer.commit(pin, len(body)).digests == Digests.sha256_of(body)
+    store.close()
+
+
+def test_a_sidecar_that_lies_about_spans_vouches_for_nothing(tmp_path: Path) -> None:
+    store, body = a_store(tmp_path), random.Random(8).randbytes(1_200_000)
+    sidecar = _left(store, body, _SPANS, Digests())
+    sidecar = sidecar.with_name(f"{sidecar.name}.json")
+    note = json.loads(sidecar.read_bytes())
+    for wrong in ([[0, 10, 0]], [[500_000, 5_000_000, 0]], "all", [[1, 2]]):
+        sidecar.write_text(json.dumps(note | {"ahead": wrong}))
+        writer = store.writer("key", Digests(), None)
+        assert (writer.offset, writer.ahead) == (0, ())
+    for wrong in ([[900, 2000, 0]], [[2000, 5000, 0]]):
+        sidecar.write_text(json.dumps(note | {"ahead": wrong}))
+        writer = store.writer("key", Digests(), None)
+        assert (writer.offset, writer.ahead) == (1000, ())
+    # As an older dlm wrote it.
+    del note["ahead"]
+    sidecar.write_text(json.dumps(note))
+    writer = store.writer("key", Digests(), None)
+    assert (writer.offset, writer.ahead) == (1000, ())
+    store.close()
+
+
+def test_of_bytes_that_come_twice_the_first_ones_stay(tmp_path: Path) -> None:
+    store, body = a_store(tmp_path), random.Random(9).randbytes(1_200_000)
+    writer = store.writer("key", Digests(), None)
+    writer.begin(Validators(), len(body))
+    writer.write(body[:10], 0)
+    writer.write(body[500_000:600_000], 500_000)
+    writer.write(bytes(200_000), 450_000)
+    writer.write(body[10:450_000], 10)
+    assert writer.offset == 650_000
+    writer.write(body[650_000:], 650_000)
+    path = writer.commit(Digests(), len(body)).path
+    assert (
+        Path(path).read_bytes()
+        == body[:450_000] + bytes(50_000) + body[500_000:600_000] + bytes(50_000) + body[650_000:]
+    )
+    store.close()
