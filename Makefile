@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+INTEROP := .venv-interop
 
 .PHONY: demo test check format schemas docs interop bench snapshots example-lock clean
 
@@ -30,8 +31,8 @@ schemas: $(VENV)/.developed ## write schemas/ from the models
 docs: $(VENV)/.developed ## write the reference pages of docs/ from the settings and the commands
 	$(BIN)/python -m dlm.cli.reference docs
 
-interop: $(VENV)/.developed ## hold the layout of cachedir against the real package, in an environment of its own
-	$(BIN)/python -m tests.interop.with_cachedir
+interop: $(VENV)/.developed $(INTEROP)/.installed ## share a cache with the packages cachedir and dlmachine, which stand in an environment of their own
+	$(BIN)/python -m pytest -n 2 tests/interop --predecessor $(INTEROP)/bin/python $(ARGS)
 
 bench: $(BENCH)/.installed ## measure dlm beside others; installs what is missing, writes benchmarks/RESULTS.md; ARGS=--quick for a look
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
@@ -44,7 +45,7 @@ example-lock: $(VENV)/.developed ## write downloads.lock.example, which a test c
 	DLM_WRITE_EXAMPLE_LOCK=1 $(BIN)/python -m pytest tests/functional/test_examples.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(INTEROP) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -64,4 +65,11 @@ $(BENCH)/.installed: requirements/build.txt requirements/run.txt requirements/be
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/run.txt -r requirements/bench.txt
+	touch $@
+
+# Made anew as a whole: an installation that was cut short, or of other versions, leaves nothing behind.
+$(INTEROP)/.installed: requirements/interop.txt
+	$(PYTHON) -m venv --clear $(INTEROP)
+	@$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $< || \
+	  { echo "make interop: what $< pins cannot be installed into $(INTEROP), see above; nothing was tested against it" >&2; exit 1; }
 	touch $@

@@ -18,7 +18,7 @@ import pytest
 
 from dlm.errors import ArchiveError, LocalError, PolicyError, gravest
 from dlm.model.extract import Extract, Limits
-from dlm.place.folders import remove_leftover_folders
+from dlm.place.leftovers import remove_leftovers
 from dlm.place.unpack import inspect
 from tests.support.archives import Ground, TarItem, ZipItem, a_blob, gzip_zeros, pax, tar_bytes, zip_bytes
 from tests.support.processes import run, start
@@ -582,7 +582,7 @@ def test_a_kill_in_the_middle_leaves_nothing_in_view_and_nothing_for_long(ground
     assert listing.files == 11
     names = ["mine.tmp", temporary, ".dlm-abc123-1.tmp"]
     (ground.root / "mine.tmp").mkdir()
-    assert remove_leftover_folders(str(ground.root), names) == (temporary,)
+    assert remove_leftovers(str(ground.root), names) == (temporary,)
     assert os.listdir(ground.root) == ["mine.tmp"]
 
 

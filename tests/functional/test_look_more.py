@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import pytest
 
 from tests.support.cli import Desk
@@ -20,15 +17,6 @@ def project(world: World, desk: Desk, *lines: str) -> None:
     """A manifest with these resources, locked."""
     desk.manifest("version: 1\nresources:\n" + "".join(lines))
     desk.dlm("lock").ok()
-
-
-def git(desk: Desk, *arguments: str) -> None:
-    """Run git in the project, whatever the machine's own configuration says."""
-    found = shutil.which("git")
-    assert found is not None
-    environment = {**desk.environment(), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-    identity = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "init.defaultBranch=main")
-    subprocess.run([found, *identity, *arguments], cwd=desk.root, env=environment, check=True, capture_output=True)
 
 
 # outdated
@@ -131,10 +119,10 @@ def test_why_stale_says_what_differs_and_what_it_costs(desk: Desk, world: World)
 def test_diff_with_a_revision(desk: Desk, world: World) -> None:
     world.site.remove("3.13.15/")
     project(world, desk, SELECTED, f"  - {world.file('/iris.csv', IRIS)}\n")
-    git(desk, "init")
-    git(desk, "add", "-A")
-    git(desk, "commit", "-m", "first")
-    git(desk, "tag", "v1")
+    desk.git("init")
+    desk.git("add", "-A")
+    desk.git("commit", "-m", "first")
+    desk.git("tag", "v1")
     assert desk.dlm("diff").ok().out == ""
     world.site.put("3.13.15/Python-3.13.15.tar.xz")
     desk.manifest(f"version: 1\nresources:\n{SELECTED}  - {world.file('/wine.csv', WINE)}\n")
@@ -146,7 +134,7 @@ def test_diff_with_a_revision(desk: Desk, world: World) -> None:
     old, new = address.split(" -> ")
     assert old.endswith("/3.13.14/Python-3.13.14.tar.xz")
     assert new.endswith("/3.13.15/Python-3.13.15.tar.xz")
-    git(desk, "commit", "-am", "second")
+    desk.git("commit", "-am", "second")
     assert desk.dlm("diff").ok().out == ""
     document = desk.dlm("diff", "v1", "--format", "json").ok().document
     entries = document["result"]["entries"]
@@ -158,11 +146,11 @@ def test_diff_with_a_revision(desk: Desk, world: World) -> None:
 
 
 def test_diff_where_the_lockfile_was_not_there_yet(desk: Desk, world: World) -> None:
-    git(desk, "init")
+    desk.git("init")
     desk.manifest("version: 1\nresources: []\n")
     assert "commit the lockfile first" in desk.dlm("diff").err
-    git(desk, "add", "-A")
-    git(desk, "commit", "-m", "first")
+    desk.git("add", "-A")
+    desk.git("commit", "-m", "first")
     project(world, desk, f"  - {world.file('/iris.csv', IRIS)}\n")
     ran = desk.dlm("diff").ok()
     assert ran.out.startswith("+ iris.csv\n")
@@ -174,10 +162,10 @@ def test_diff_where_the_lockfile_was_not_there_yet(desk: Desk, world: World) -> 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "HEAD:downloads.lock", ""])
 def test_diff_with_what_is_no_revision(desk: Desk, revision: str) -> None:
-    git(desk, "init")
+    desk.git("init")
     desk.manifest("version: 1\nresources: []\n")
-    git(desk, "add", "-A")
-    git(desk, "commit", "-m", "first")
+    desk.git("add", "-A")
+    desk.git("commit", "-m", "first")
     ran = desk.dlm("diff", "--", revision)
     assert ran.code == 2
     assert "git knows no revision" in ran.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -12,10 +13,22 @@ from dlm.cli.console import event_document
 from dlm.cli.main import COMMANDS
 from dlm.documents.output_schema import RESULTS, event_name, events_schema, output_schema
 from dlm.model import events
+from tests.support.archives import TarItem, tar_bytes
 from tests.support.cli import Desk
 from tests.support.world import World
 
-OUTPUT = Draft202012Validator(output_schema())
+
+def strict(shape: Any) -> Any:
+    """A schema that knows every key: programs may meet others, dlm prints none that its schema does not name."""
+    if isinstance(shape, list):
+        return [strict(one) for one in shape]
+    if not isinstance(shape, dict):
+        return shape
+    closed = {"additionalProperties": False} if shape.get("type") == "object" and "properties" in shape else {}
+    return {**closed, **{key: strict(value) for key, value in shape.items()}}
+
+
+OUTPUT = Draft202012Validator(strict(output_schema()))
 EVENTS = Draft202012Validator(events_schema())
 
 #: What is run in a project that is in order, and in one where something is wrong: arguments and the code of each.
@@ -150,6 +163,61 @@ def test_events_as_lines(world: World, desk: Desk) -> None:
     end = dict(lines[-1])
     assert end.pop("event") == "end"
     OUTPUT.validate(end)
+
+
+def test_every_command_says_what_its_schema_names(world: World, desk: Desk) -> None:
+    """Outcomes that a project in order does not have: folders, drift, what is left alone, what goes, a history."""
+    said: set[str] = set()
+
+    def say(*arguments: str, code: int = 0) -> Any:
+        ran = desk.dlm(*arguments, "--format", "json")
+        document = document_of(ran.out)
+        assert ran.code == code, str(ran)
+        said.add(document["command"])
+        return document["result"]
+
+    data = world.file("/data.csv", b"one,two\n")
+    members = (TarItem(name="pkg/run", body=b"run\n", mode=0o755), TarItem(name="pkg/read.me", body=b"read me\n"))
+    archive = world.file("/pkg.tar.gz", gzip.compress(tar_bytes(*members)))
+    desk.git("init", "-q")
+    say("init")
+    assert say("add", data, "--dest", "in/", "--name", "data")["changes"]
+    desk.manifest(
+        f"version: 1\nresources:\n  - {{name: data, url: '{data}', dest: in/}}\n"
+        f"  - {{name: pkg, url: '{archive}', dest: pkg/, extract: {{strip: 1}}}}\n"
+    )
+    assert say("sync")["placed"]
+    desk.git("add", "-A")
+    desk.git("commit", "-qm", "one")
+    (artifact,) = say("show", "pkg")["artifacts"]
+    assert artifact["extracted"]["files"] == 2
+    assert say("list")["resources"]
+    (desk.root / "pkg" / "run").write_bytes(b"edited")
+    (desk.root / "in" / "data.csv").write_bytes(b"edited")
+    flaws = {flaw["resource"]: flaw for flaw in say("verify", code=7)["flaws"]}
+    assert flaws["pkg"]["details"]
+    assert say("sync", "--check", code=7)["differs"]
+    say("sync", code=1)
+    assert say("sync", "--force")["placed"]
+    world.file("/data.csv", b"three\n")
+    assert [one["standing"] for one in say("verify", "--upstream", code=7)["artifacts"]] != ["same", "same"]
+    assert say("lock", "--accept-hash", "data")["changes"]
+    assert say("diff")["entries"]
+    assert say("remove", "pkg")["removed"]
+    (desk.root / "pkg" / "run").write_bytes(b"edited")
+    assert say("clean", "--dry-run")["left"]
+    assert say("cache", "clean")["blobs"]
+    (desk.root / "in" / "data.csv").unlink()
+    assert say("sync", "--dry-run")["missing"]
+    assert say("fetch", data, "-o", "alone.csv")["path"]
+    assert say("cache", "ls")["blobs"]
+    assert say("cache", "prune", "--max-size", "0", "--ignore-projects")["removed"]
+    assert say("python", "download", "3.12.1", "-o", "py/")["files"]
+    assert say("python", "report", "--final")["artifacts"]
+    assert say("doctor")["checks"]
+    assert say("completion", "zsh")["script"]
+    others = {" ".join(arguments[: 2 if arguments[0] in {"cache", "python"} else 1]) for arguments, _ in HEALTHY}
+    assert said | others == set(RESULTS)
 
 
 def test_a_failure_ends_the_lines_as_well(world: World, desk: Desk) -> None:

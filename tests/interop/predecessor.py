@@ -1,7 +1,8 @@
-"""What the package ``cachedir`` 0.1.3 says of one of its folders: run by an interpreter that has it installed.
+"""The packages ``cachedir`` and ``dlmachine``, asked line by line: run by an interpreter that has them installed.
 
-``predecessor.py make FOLDER`` makes entries with the package, ``predecessor.py find FOLDER`` tells as JSON what it
-finds of those made by dlm. See ``tests/interop/with_cachedir.py``.
+Each line of standard input is a JSON object: ``do`` names a function below, ``folder`` the cache, the rest are the
+function's arguments. Each answer is a line ``told {"answer": …}`` or ``told {"error": …}``; the packages print lines of
+their own between them. See ``tests/interop/conftest.py``.
 """
 
 from __future__ import annotations
@@ -9,69 +10,94 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import sys
+import traceback
 from typing import Any
 
-URI = "https://example.org/data/iris.csv"
-QUERY = {"dl_params": {"query": {"a": "1", "b": "ü"}, "headers": ["Accept: text/csv", "X-Id: 7"]}}
-PLAIN: dict[str, dict[str, list[str]]] = {"dl_params": {"headers": []}}
-BODY = b"sepal_length\n5.1\n"
+import cachedir  # type: ignore[import-not-found]
+import dlmachine  # type: ignore[import-not-found]
 
 
-def make(cache: Any, uri: str, params: Any, body: bytes, *, status: int, attrs: bool) -> Any:
-    """An entry as the package's downloader leaves it."""
-    item = cache.best_or_new(uri=uri, params=params, attrs={"kind": "test"})
+def make(folder: str, *, uri: str, params: Any, body: str, status: int = 3, digest: bool = True) -> Any:
+    """An entry as the package's downloader leaves it; its path and key."""
+    cache = cachedir.Cache(folder)
+    item = cache.best_or_new(uri=uri, params=params, attrs={"kind": "test"}, new_status=0)
     with open(item.path, "wb") as file:
-        file.write(body)
+        file.write(body.encode())
     item.status = status
-    if attrs:
-        item.update(attrs={"sha256": hashlib.sha256(body).hexdigest(), "size": 5, "etag": "v1", "http_code": 200})
-    return item
+    if digest:
+        sha256 = hashlib.sha256(body.encode()).hexdigest()
+        item.update(attrs={"sha256": sha256, "size": 5, "etag": "v1", "http_code": 200})
+    return {"path": item.path, "key": item.key, "version": item.version}
+
+
+def make_many(folder: str, uris: list[str], params: Any, body: str) -> Any:
+    """Many entries, one after the other."""
+    return [make(folder, uri=uri, params=json.loads(json.dumps(params)), body=body)["path"] for uri in uris]
+
+
+def best(folder: str, uri: str, params: Any) -> Any:
+    """What is found for a request."""
+    item = cachedir.Cache(folder).best(uri=uri, params=params)
+    if item is None:
+        return None
+    with open(item.path, "rb") as file:
+        sha256 = hashlib.sha256(file.read()).hexdigest()
+    return {
+        "path": item.path,
+        "version": item.version,
+        "status": int(item.status),
+        "name": item.filename,
+        "right": sha256 == item.attrs.get("sha256"),
+        "attrs": {key: value for key, value in item.attrs.items() if isinstance(value, str | int | dict)},
+    }
+
+
+def mark(folder: str, uri: str, params: Any, status: int) -> None:
+    """Give what is found for a request another status."""
+    cachedir.Cache(folder).best(uri=uri, params=params).status = status
+
+
+def search(folder: str, attrs: Any) -> Any:
+    """The addresses of all entries with these attributes."""
+    return sorted(item.uri for item in cachedir.Cache(folder).search(attrs=attrs))
+
+
+def clean(folder: str) -> Any:
+    """Have it remove what it takes for rubbish in registry and folder; what is left in the folder."""
+    cache = cachedir.Cache(folder)
+    cache.clean_db()
+    cache.clean_disk()
+    cache.autoclean()
+    return sorted(os.listdir(folder))
+
+
+def check(folder: str) -> Any:
+    """What SQLite says of the registry."""
+    connection = sqlite3.connect(os.path.join(folder, "cache.sqlite"))
+    try:
+        return connection.execute("PRAGMA integrity_check").fetchone()[0]
+    finally:
+        connection.close()
+
+
+def download(folder: str, urls: list[str], options: Any) -> Any:
+    """Download addresses as a program does, one after the other; the files that it is given."""
+    manager = dlmachine.DownloadManager(path=folder, backend="requests", progress=False)
+    return [manager.download(url, **json.loads(json.dumps(options))) for url in urls]
 
 
 def main() -> None:
-    """Do what the arguments say."""
-    import cachedir  # type: ignore[import-not-found]
-
-    what, folder = sys.argv[1:]
-    cache = cachedir.Cache(folder)
-    told: dict[str, object] = {}
-    if what == "make":
-        for name, uri, params, status, attrs in (
-            ("plain", URI, PLAIN, 3, True),
-            ("query", URI, QUERY, 3, True),
-            ("writing", URI + ".w", PLAIN, 1, True),
-            ("failed", URI + ".f", PLAIN, 2, True),
-            ("without digest", URI + ".n", PLAIN, 3, False),
-            ("no extension", "https://example.org/plain", PLAIN, 3, True),
-        ):
-            item = make(cache, uri, json.loads(json.dumps(params)), BODY + name.encode(), status=status, attrs=attrs)
-            told[name] = {"path": item.path, "key": item.key}
-    else:
-        for name, uri, params in (
-            ("plain", URI + ".dlm.csv", PLAIN),
-            ("query", URI + ".dlm.csv", QUERY),
-            ("over", URI, PLAIN),
-        ):
-            item = cache.best(uri=uri, params=json.loads(json.dumps(params)))
-            if item is None:
-                told[name] = None
-                continue
-            with open(item.path, "rb") as file:
-                body = file.read()
-            told[name] = {
-                "path": item.path,
-                "version": item.version,
-                "status": int(item.status),
-                "name": item.filename,
-                "right": hashlib.sha256(body).hexdigest() == item.attrs.get("sha256"),
-                "attrs": {key: value for key, value in item.attrs.items() if isinstance(value, str | int)},
-                "headers": item.attrs.get("resp_headers"),
-            }
-        told["searched"] = len(cache.search(attrs={"download_method": "GET"}))
-        cache.clean_disk()
-        told["left"] = sorted(name for name in os.listdir(folder) if "cache.sqlite" not in name)
-    print("told " + json.dumps(told))
+    """Answer until nobody asks any more."""
+    known = {one.__name__: one for one in (make, make_many, best, mark, search, clean, check, download)}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            told = {"answer": known[asked.pop("do")](**asked)}
+        except Exception:
+            told = {"error": traceback.format_exc()}
+        print("\ntold " + json.dumps(told), flush=True)
 
 
 main()

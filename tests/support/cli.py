@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,14 @@ class Desk:
         """
         process = self.start(*arguments, cwd=cwd, variables=variables, program=program, plain_user=plain_user)
         return self.end(process, *arguments)
+
+    def git(self, *arguments: str) -> None:
+        """Run git in the project, whatever the machine's own configuration says."""
+        found = shutil.which("git")
+        assert found is not None
+        environment = {**self.environment(), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        identity = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "init.defaultBranch=main")
+        subprocess.run([found, *identity, *arguments], cwd=self.root, env=environment, check=True, capture_output=True)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """``kill -9``."""

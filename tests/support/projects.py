@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dlm.model.artifact import Blob
 from dlm.model.plan import Found, Owned, Placing, Removal
-from dlm.place.place import Done, carry_out, remove_leftovers
+from dlm.place.leftovers import remove_leftovers
+from dlm.place.place import Done, carry_out
 from dlm.place.survey import look, missing_folders
 from dlm.ports import Reporter
 from dlm.state.ownership import ProjectState, project_folder

@@ -33,8 +33,6 @@ DOORS: dict[str, tuple[str, ...]] = {
         "documents/manifest_yaml.py",
         "documents/manifest_edit.py",
         "documents/options_file.py",
-        "cli/settings.py",
-        "cli/places.py",
     ),
     "requests": ("fetch/requests_backend.py",),
     "urllib3": ("fetch/requests_backend.py",),

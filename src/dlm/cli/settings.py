@@ -6,7 +6,6 @@ beats all. The manifest sets none: it comes with a repository that may be hostil
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dlm.cli.places import platform_folder, system_config, user_config
+from dlm.documents.options_file import yaml_or_json
 from dlm.errors import SettingsError, UsageError
 from dlm.model.policy import EvidencePolicy
 from dlm.model.settings import Settings
@@ -493,24 +493,14 @@ def _read_file(path: str | None, what: str) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"the {what} {path} cannot be read: {error.strerror}") from error
     try:
-        text = data.decode("utf-8-sig")
-        document = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"the {what} {path} cannot be read: {str(error).splitlines()[0]}") from error
+        document = yaml_or_json(data)
+    except ValueError as error:
+        raise SettingsError(f"the {what} {path} cannot be read: {error}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise SettingsError(f"the {what} {path} is no mapping")
     return document
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def _user_file(environment: Environment) -> str | None:

@@ -1,4 +1,4 @@
-"""Options of a program, from a file of its own: a mapping in YAML or JSON."""
+"""Files of a user's own, in YAML or JSON: what they say, and the options of a program in one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from dlm.errors import SettingsError
 
-__all__ = ["read_options"]
+__all__ = ["read_options", "yaml_or_json"]
 
 
 def read_options(data: bytes, file: str) -> dict[str, Any]:
-    """Read such a file; an empty one has no options.
+    """Read a program's options, a mapping; an empty file has none.
 
     Args:
         file: its name, for messages.
@@ -20,16 +20,27 @@ def read_options(data: bytes, file: str) -> dict[str, Any]:
         SettingsError: it is no mapping with names as keys, or neither YAML nor JSON.
     """
     try:
-        text = data.decode("utf-8-sig")
-        document = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
-    except (ValueError, RecursionError) as error:
-        why = (str(error).splitlines() or ["it cannot be read"])[0]
-        raise SettingsError(f"{file} cannot be read: {why}", hint="write it in YAML or JSON") from error
+        document = yaml_or_json(data)
+    except ValueError as error:
+        raise SettingsError(f"{file} cannot be read: {error}", hint="write it in YAML or JSON") from error
     if document is None:
         return {}
     if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
         raise SettingsError(f"{file} is no mapping of options", hint="write it as NAME: VALUE, one on each line")
     return document
+
+
+def yaml_or_json(data: bytes) -> Any:
+    """What a file says; None for an empty one. What begins as a JSON object is read as JSON, without loading yaml.
+
+    Raises:
+        ValueError: it is neither; in one line.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        return json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError((str(error).splitlines() or ["it cannot be read"])[0]) from error
 
 
 def _yaml(text: str) -> Any:

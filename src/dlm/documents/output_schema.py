@@ -68,10 +68,12 @@ _LOCKED = _object(
         "size": _COUNT,
         "digests": _TEXT_MAP,
         "verified": _FLAG,
+        "extracted": _object({"files": _COUNT, "tree": _SHA256, "executable": _FLAG}, "executable"),
         "headers": _TEXT_MAP,
         "step": _TEXT,
         "evidence": _list(_ANY_OBJECT),
-    }
+    },
+    "extracted",
 )
 _RESOURCE = _object(
     {
@@ -128,7 +130,15 @@ RESULTS: Mapping[str, _Schema] = {
     ),
     "fetch": {
         "anyOf": [
-            _object({"present": _COUNT, "fetched": _COUNT, "transferred": _COUNT, "changes": _list(_CHANGE)}),
+            _object(
+                {
+                    "present": _COUNT,
+                    "fetched": _COUNT,
+                    "transferred": _COUNT,
+                    "passed_over": _TEXTS,
+                    "changes": _list(_CHANGE),
+                }
+            ),
             _object({"path": _TEXT_OR_NULL, "size": _COUNT, "sha256": _SHA256}),
         ]
     },
@@ -148,7 +158,9 @@ RESULTS: Mapping[str, _Schema] = {
                                 "subject": _TEXT,
                                 "expected": _TEXT,
                                 "actual": _TEXT_OR_NULL,
-                            }
+                                "details": _TEXTS,
+                            },
+                            "details",
                         )
                     ),
                 }

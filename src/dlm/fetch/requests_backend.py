@@ -426,19 +426,8 @@ class _Connection(urllib3.connection.HTTPConnection):
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
 
-class _SecureConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Response
-
-    def _new_conn(self) -> socket.socket:
-        return _dialled(self)
-
-    def connect(self) -> None:
-        super().connect()
-        _connected(self.sock)
-
-    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
-        _connected(self.sock)
-        super().putrequest(method, url, skip_host, skip_accept_encoding)
+class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
+    """The same over TLS: what it adds stands between the two."""
 
 
 def _dialled(connection: urllib3.connection.HTTPConnection) -> socket.socket:

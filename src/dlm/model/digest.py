@@ -195,10 +195,6 @@ class Digests:
                 return digest, Digest(digest.algorithm, value)
         return None
 
-    def shares_algorithm(self, other: Digests) -> bool:
-        """Whether the two can be compared at all."""
-        return any(other.get(digest.algorithm) is not None for digest in self.items)
-
     def joined(self, other: Digests) -> Digests:
         """Both together; raises ValueError where they disagree."""
         return Digests.of((*self.items, *other.items))

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from dlm.model.quick import quick
 
-__all__ = ["REFERENCE", "Url", "has_userinfo", "references", "secret_parameters"]
+__all__ = ["REFERENCE", "Url", "has_userinfo", "secret_parameters"]
 
 #: ``${NAME}``: a value of the environment, put in when the request is made.
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -175,11 +175,6 @@ def has_userinfo(text: str) -> bool:
         return Url.parse(text).userinfo is not None
     _plain_authority(plain[2], plain[1])
     return False
-
-
-def references(text: str) -> tuple[str, ...]:
-    """The names that stand in ``text`` as ``${NAME}``, in order."""
-    return tuple(match[1] for match in REFERENCE.finditer(text))
 
 
 def secret_parameters(query: str | None) -> tuple[str, ...]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, PolicyError
@@ -22,7 +21,7 @@ from dlm.model.extract import DEFAULT_LIMITS
 from dlm.model.listing import Listing, difference
 from dlm.model.plan import Found
 from dlm.place.survey import certainly_before
-from dlm.place.tree import NotAFolderError, Tree, disk_error
+from dlm.place.tree import Tree, disk_error
 from dlm.place.treedigest import is_empty, remove_tree, signature_of, tree_of
 from dlm.place.unpack import unpack
 
@@ -39,12 +38,10 @@ __all__ = [
     "make_folder",
     "placement_of",
     "remove_folder",
-    "remove_leftover_folders",
     "still_as_found",
     "swap_folder",
 ]
 
-_TEMPORARY = re.compile(r"\.dlm-[0-9a-f]+-[0-9]+\.tmp\Z")
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 #: Windows does not rename a folder while a program has something in it open, such as a virus scanner, for a moment.
@@ -231,31 +228,6 @@ def still_as_found(folder: Folder, name: str, found: Found) -> bool:
         return found.placement is not None and signature_of(inner).value == found.placement.signature
     finally:
         inner.close()
-
-
-def remove_leftover_folders(root: str, leftovers: Iterable[str], allow_outside: Iterable[str] = ()) -> tuple[str, ...]:
-    """Remove the temporary folders that a killed run left; those that were there, relative and POSIX.
-
-    Args:
-        leftovers: from the journal. Nothing is removed that does not have a temporary name.
-
-    Raises:
-        LocalError: the disk refuses.
-    """
-    removed: list[str] = []
-    with Tree(root, allow_outside) as tree:
-        for path in leftovers:
-            try:
-                folder, name = tree.parent(path)
-                seen = folder.stat(name)
-                if _TEMPORARY.match(name) and seen is not None and stat.S_ISDIR(seen.st_mode):
-                    remove_tree(folder, name)
-                    removed.append(path)
-            except (FileNotFoundError, NotAFolderError, PolicyError):
-                continue  # where it was there is another thing now, and it is not in that
-            except OSError as error:
-                raise disk_error("remove", tree.shown(path), error) from error
-    return tuple(removed)
 
 
 # Looking

@@ -13,13 +13,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dlm.errors import DlmError, IntegrityError, LocalError, PolicyError
+from dlm.errors import DlmError, IntegrityError, LocalError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
 from dlm.model.plan import Conflict, aside_name, temporary_name
@@ -27,7 +26,7 @@ from dlm.model.quick import quick
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
-from dlm.place.tree import NotAFolderError, Tree, disk_error
+from dlm.place.tree import Tree, disk_error
 
 if TYPE_CHECKING:
     from dlm.model.extract import Extract, Limits
@@ -36,9 +35,8 @@ if TYPE_CHECKING:
     from dlm.place.tree import Folder
     from dlm.ports import Clock, Reporter
 
-__all__ = ["Done", "carry_out", "remove_leftovers"]
+__all__ = ["Done", "carry_out"]
 
-_TEMPORARY = re.compile(r"\.dlm-[0-9a-f]+-[0-9]+\.tmp\Z")
 _EDITED = "it was changed while dlm was at work"
 #: Windows refuses to replace a file that a program has open, such as a virus scanner, for a moment.
 _REFUSES_OPEN_FILES = os.name == "nt"
@@ -149,31 +147,6 @@ def carry_out(
             errors=tuple(work.errors),
             listings=tuple(work.listings),
         )
-
-
-def remove_leftovers(root: str, leftovers: Iterable[str], allow_outside: Iterable[str] = ()) -> tuple[str, ...]:
-    """Remove the temporary files that a killed run left; those that were there, relative and POSIX.
-
-    Args:
-        leftovers: from the journal. Nothing is removed that does not have a temporary name.
-
-    Raises:
-        LocalError: the disk refuses.
-    """
-    removed: list[str] = []
-    with Tree(root, allow_outside) as tree:
-        for path in leftovers:
-            try:
-                folder, name = tree.parent(path)
-                seen = folder.stat(name)
-                if _TEMPORARY.match(name) and seen is not None and not stat.S_ISDIR(seen.st_mode):
-                    os.unlink(folder.name(name), dir_fd=folder.descriptor)
-                    removed.append(path)
-            except (FileNotFoundError, NotAFolderError, PolicyError):
-                continue  # where it was there is another thing now, and it is not in that
-            except OSError as error:
-                raise disk_error("remove", tree.shown(path), error) from error
-    return tuple(removed)
 
 
 # Making ready

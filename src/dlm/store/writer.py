@@ -24,7 +24,6 @@ import errno
 import json
 import os
 import stat
-import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -261,7 +260,6 @@ class FileWriter:
                 self._drain()
                 self._catch_up()
                 if self._descriptor is not None:
-                    self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
                     os.ftruncate(self._descriptor, max(self._written, self._ahead.reach))
             finally:
                 self._let_go()
@@ -342,6 +340,7 @@ class FileWriter:
             raise disk_error("read", self._path, error) from error
         finally:
             self._unfollow()
+        self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
 
     def _unfollow(self) -> None:
         follower, self._follower = self._follower, None
@@ -618,7 +617,7 @@ def _finish(descriptor: int, size: int) -> None:
     if _CHMODS:
         os.fchmod(descriptor, 0o444)
     if _SETS_TIMES:
-        back = max(0, time.time_ns() - _BACK_NS)
+        back = max(0, os.fstat(descriptor).st_mtime_ns - _BACK_NS)
         os.utime(descriptor, ns=(back, back))
     if flushes_at_once(size):
         flush_file(descriptor)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dlm.errors import DlmError
 from dlm.model.plan import Conflict, Plan, Survey
-from dlm.place.folders import remove_leftover_folders
-from dlm.place.place import carry_out, remove_leftovers
+from dlm.place.leftovers import remove_leftovers
+from dlm.place.place import carry_out
 from dlm.planning import make_plan
 from dlm.workflows.extraction import notes, survey
 from dlm.workflows.run import Run, one_or_all
@@ -37,7 +37,6 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
         run.state.reload()
         root, outside = run.files.root, run.settings.allow_outside
         remove_leftovers(root, run.state.leftovers, outside)
-        remove_leftover_folders(root, run.state.leftovers, outside)
         plan, here = _plan(run, force=force)
         gone = [dest for dest, found in here.found.items() if found.kind == "absent"]
         forgotten = [*gone, *(conflict.dest for conflict in plan.left)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.events import Note, Warned
 from dlm.model.plan import Placing, Survey, Wanted
-from dlm.place.place import Done, carry_out, remove_leftovers
+from dlm.place.place import Done, carry_out
 from dlm.place.survey import missing_folders
 from dlm.planning import make_plan, shows
 from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
@@ -304,11 +304,10 @@ class _Sync:
         run, settled = self._run, self._settled
         refuse_unknown_groups(settled, self._wish.groups)
         if run.state.interrupted:
-            from dlm.place.folders import remove_leftover_folders
+            from dlm.place.leftovers import remove_leftovers
 
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
-            remove_leftover_folders(run.files.root, run.state.leftovers, run.settings.allow_outside)
         asked = _wants(run, settled, self._wish.groups, self._wish.only)
         plan, survey, wants = _plan(run, settled, asked, self._wish, self._inspector)
         self.wanted = asked.wanted

@@ -1,4 +1,4 @@
--- What cachedir 0.1.3 wrote when tests/interop/predecessor.py made six entries with it.
+-- What cachedir 0.1.3 wrote when a program like tests/interop/predecessor.py made six entries with it.
 BEGIN TRANSACTION;
 CREATE TABLE attr_datetime ( id INT, namespace VARCHAR, keyvar INT, name VARCHAR, value DATETIME, FOREIGN KEY(id) REFERENCES main(id) );
 CREATE TABLE attr_float ( id INT, namespace VARCHAR, keyvar INT, name VARCHAR, value FLOAT, FOREIGN KEY(id) REFERENCES main(id) );

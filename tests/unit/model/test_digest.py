@@ -83,7 +83,6 @@ def test_comparing_and_joining() -> None:
     assert ours.contradiction(theirs) == (ours.items[0], theirs.items[0])
     assert ours.contradiction(ours) is None
     assert ours.contradiction(other) is None
-    assert not ours.shares_algorithm(other)
     assert ours.joined(other).algorithms == ("sha256", "sha512")
     with pytest.raises(ValueError, match="two different"):
         ours.joined(theirs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlm.model.url import Url, references, secret_parameters
+from dlm.model.url import Url, secret_parameters
 
 
 @pytest.mark.fault("Y16")
@@ -161,10 +161,6 @@ def test_references_that_lead_nowhere(reference: str) -> None:
 
 def test_credentials_are_not_inherited_by_a_reference() -> None:
     assert Url.parse("https://user:pw@example.org/a").resolve("b").userinfo is None
-
-
-def test_names_of_references() -> None:
-    assert references("a${X}b${Y_1}$Z${1}") == ("X", "Y_1")
 
 
 @pytest.mark.fault("S03")

@@ -19,10 +19,10 @@ from dlm.place.folders import (
     make_folder,
     placement_of,
     remove_folder,
-    remove_leftover_folders,
     still_as_found,
     swap_folder,
 )
+from dlm.place.leftovers import remove_leftovers
 from dlm.place.tree import Folder, Tree
 from dlm.place.treedigest import signature_of, tree_of
 from tests.support.archives import Ground, TarItem, a_blob, tar_bytes
@@ -264,10 +264,11 @@ def test_leftovers_go_by_their_names_alone(ground: Owned) -> None:
     for name in (READY, "d/" + ASIDE, "mine", "d/.dlm-xyz-1.tmp"):
         (ground.root / name).mkdir(parents=True)
         (ground.root / name / "in").write_bytes(b"x")
-    (ground.root / ".dlm-abc-7.tmp").write_bytes(b"a file is somebody else's business")
+    (ground.root / ".dlm-abc-7.tmp").write_bytes(b"a file")
     names = [READY, "d/" + ASIDE, "mine", "d/.dlm-xyz-1.tmp", ".dlm-abc-7.tmp", "gone/" + READY]
-    assert remove_leftover_folders(str(ground.root), names) == (READY, "d/" + ASIDE)
-    assert {path.name for path in ground.root.iterdir()} == {"d", "mine", ".dlm-abc-7.tmp"}
+    assert remove_leftovers(str(ground.root), names) == (READY, "d/" + ASIDE, ".dlm-abc-7.tmp")
+    assert {path.name for path in ground.root.iterdir()} == {"d", "mine"}
+    assert [path.name for path in (ground.root / "d").iterdir()] == [".dlm-xyz-1.tmp"]
 
 
 CLOSED = """
