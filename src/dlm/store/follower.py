@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from dlm.errors import LocalError
 
 if TYPE_CHECKING:
     from dlm.model.digest import Hash
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "can_follow"]
 
 _BLOCK = 1024 * 1024
+#: Seconds without anything new.
+_MOMENT = 0.05
 
 
 def can_follow() -> bool:
@@ -32,16 +36,21 @@ class Follower:
     Args:
         descriptor: of the file; it stays open until :meth:`stop` has returned.
         hashes: by algorithm, with all that comes before byte ``at``; the follower's own until :meth:`stop`.
+        idle: told, on the second thread, how many bytes are hashed and their sha256, when nothing more has come for a
+            moment; what it raises is raised by :meth:`catch_up`.
     """
 
-    def __init__(self, descriptor: int, hashes: Mapping[str, Hash], at: int) -> None:
+    def __init__(
+        self, descriptor: int, hashes: Mapping[str, Hash], at: int, idle: Callable[[int, str], None]
+    ) -> None:
         self._descriptor = descriptor
         self._hashes = hashes
         self._changed = threading.Condition()
         self._goal = at
         self._done = at
         self._mark = (at, hashes["sha256"].hexdigest())
-        self._error: OSError | None = None
+        self._error: OSError | LocalError | None = None
+        self._idle = idle
         self._stopping = False
         # Nobody waits for it when the process ends: what it computes is of use to this process alone.
         self._thread = threading.Thread(target=self._run, name="dlm-hash", daemon=True)
@@ -63,6 +72,7 @@ class Follower:
 
         Raises:
             OSError: the file cannot be read, or became shorter.
+            LocalError: what ``idle`` raised.
         """
         with self._changed:
             while self._done < self._goal and self._error is None:
@@ -77,21 +87,34 @@ class Follower:
             self._changed.notify_all()
         self._thread.join()
 
+    def _wait(self) -> int:
+        """How many bytes to hash next, once there are some; 0 at the end."""
+        told = False
+        with self._changed:
+            while self._done >= self._goal and not self._stopping:
+                if self._changed.wait(None if told else _MOMENT) or told:
+                    continue
+                told = True
+                # Without the lock: whoever brings bytes shall not wait for it.
+                self._changed.release()
+                try:
+                    self._idle(*self._mark)
+                finally:
+                    self._changed.acquire()
+            return 0 if self._stopping else min(_BLOCK, self._goal - self._done)
+
     def _run(self) -> None:
         buffer = bytearray(_BLOCK)
         view = memoryview(buffer)
         while True:
-            with self._changed:
-                while self._done >= self._goal and not self._stopping:
-                    self._changed.wait()
-                if self._stopping:
-                    return
-                wanted = min(_BLOCK, self._goal - self._done)
             try:
+                wanted = self._wait()
+                if wanted == 0:
+                    return
                 count = os.preadv(self._descriptor, [view[:wanted]], self._done)
                 if count == 0:
                     raise OSError("it became shorter while it was written")
-            except OSError as error:
+            except (OSError, LocalError) as error:
                 with self._changed:
                     self._error = error
                     self._changed.notify_all()

@@ -24,6 +24,7 @@ import errno
 import json
 import os
 import stat
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,8 @@ class FileWriter:
         self._follower: Follower | None = None
         self._ahead = Ahead()
         self._unnoted = 0
+        self._noted_ahead: list[Noted] = []
+        self._noting = threading.Lock()
         self._hashes: dict[str, Hash] = {}
         self._limit = BLOCK
         self._forget()
@@ -232,7 +235,10 @@ class FileWriter:
         self._live()
         if self._descriptor is not None:
             self._drain()
-            self._catch_up()
+            if self._follower is not None:
+                self._catch_up()
+                # A kill from here on loses nothing.
+                self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
         for algorithm in expected.algorithms:
             if algorithm not in self._algorithms:
                 self._add(algorithm)
@@ -260,6 +266,7 @@ class FileWriter:
                 self._drain()
                 self._catch_up()
                 if self._descriptor is not None:
+                    self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
                     os.ftruncate(self._descriptor, max(self._written, self._ahead.reach))
             finally:
                 self._let_go()
@@ -312,7 +319,8 @@ class FileWriter:
         self._put(pieces, self._written)
         if self._follower is None and self._limit == _PIECE and can_follow():
             assert self._descriptor is not None, "put opens it"
-            self._follower = Follower(self._descriptor, self._hashes, self._written)
+            self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
+            self._follower = Follower(self._descriptor, self._hashes, self._written, self._caught_up)
         if self._follower is None:
             self._hash(pieces)
         self._pieces, self._buffered = [], 0
@@ -340,7 +348,6 @@ class FileWriter:
             raise disk_error("read", self._path, error) from error
         finally:
             self._unfollow()
-        self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
 
     def _unfollow(self) -> None:
         follower, self._follower = self._follower, None
@@ -498,11 +505,26 @@ class FileWriter:
         return own
 
     def _checkpoint(self, length: int, sha256: str) -> None:
-        """Vouch for the first ``length`` bytes."""
+        """Vouch for the first ``length`` bytes, and for what lies ahead."""
         if self._rooms.partial is None:
             return
+        with self._noting:
+            self._unnoted = 0
+            self._noted_ahead = self._ahead.noted(length)
+            self._write_note(length, sha256)
+
+    def _caught_up(self, length: int, sha256: str) -> None:
+        """Vouch for the first ``length`` bytes, on the second thread, where nothing has come for a moment."""
+        if self._rooms.partial is None:
+            return
+        with self._noting:
+            if length > self._noted:
+                # What was noted of what lies ahead is true as long as the file is there.
+                self._noted_ahead = [span for span in self._noted_ahead if span[1] > length]
+                self._write_note(length, sha256)
+
+    def _write_note(self, length: int, sha256: str) -> None:
         self._noted = length
-        self._unnoted = 0
         note = {
             "version": 1,
             "key": self._key,
@@ -511,7 +533,7 @@ class FileWriter:
             "total": self._total,
             "length": length,
             "sha256": sha256,
-            "ahead": self._ahead.noted(length),
+            "ahead": self._noted_ahead,
         }
         text = json.dumps(note).encode()
         if len(text) > _SIDECAR_SIZE:
