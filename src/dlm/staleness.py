@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlm.model.frozen import dataclass
 from dlm.model.manifest import IDENTITY
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from dlm.cli.command import Border, Result, command
 from dlm.cli.places import system_config, user_config
 from dlm.cli.settings import Value
 from dlm.errors import DlmError, SettingsError
+from dlm.model.frozen import dataclass
 from dlm.model.settings import Settings
 
 __all__ = ["doctor", "masked"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +13,7 @@ from dlm.cli.host import host_platform
 from dlm.cli.names import complete_names
 from dlm.cli.sync import modes_in_force
 from dlm.errors import UsageError
+from dlm.model.frozen import dataclass
 from dlm.model.platforms import check_platform
 from dlm.workflows.fetch import fetch as fetch_workflow
 

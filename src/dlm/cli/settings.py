@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dlm.cli.places import platform_folder, system_config, user_config
 from dlm.documents.options_file import yaml_or_json
 from dlm.errors import SettingsError, UsageError
+from dlm.model.frozen import dataclass
 from dlm.model.policy import EvidencePolicy
 from dlm.model.settings import Settings
 from dlm.model.suggest import suggest

@@ -10,10 +10,10 @@ import itertools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlm.errors import ManifestError
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node, SequenceNode

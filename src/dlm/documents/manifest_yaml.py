@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from typing import Any, NoReturn
 
@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from dlm.documents.wishes import Complaint, Wishes, asks
 from dlm.errors import ManifestError, Problem
 from dlm.model.evidence_wish import WishError
+from dlm.model.frozen import dataclass
 from dlm.model.manifest import Manifest, Resource, fill
 from dlm.model.paths import collision_key
 from dlm.model.platforms import matches

@@ -5,8 +5,10 @@ Every attempt has a number of its own and a span of the file, so that several ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError

@@ -9,9 +9,9 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from dlm.model.frozen import dataclass
 from dlm.model.wire import Ending, Failure
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dlm.model.frozen import dataclass
 from dlm.model.wire import Failure
 
 if TYPE_CHECKING:

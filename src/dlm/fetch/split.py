@@ -8,11 +8,11 @@ is measured, see :mod:`dlm.fetch.ramp`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.fetch.commands import Span
 from dlm.fetch.ramp import Ramp
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.settings import Settings

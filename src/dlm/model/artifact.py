@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from dlm.model.digest import Digests
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 from dlm.model.request import RequestWish
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ KEPT_HEADERS = (
 )
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One downloadable file.
@@ -131,7 +130,6 @@ class Validators:
         return bool(self.etag or self.last_modified)
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What the wire did for one artifact.
@@ -159,7 +157,6 @@ class Receipt:
     status: int = 0
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """These bytes are in the store.
@@ -185,7 +182,6 @@ class Blob:
         return value
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """A path of the project now shows a blob.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+
+from dlm.model.frozen import dataclass
 
 __all__ = ["Body", "Part"]
 

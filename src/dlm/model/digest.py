@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 
 __all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "new_hash"]
 
@@ -37,7 +36,6 @@ def new_hash(algorithm: str) -> Hash:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-@quick
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
     """One digest: ``algorithm`` in lower case and ``value`` in lower-case hexadecimal.
@@ -118,7 +116,6 @@ class Digest:
         return f"{self.algorithm}-{base64.b64encode(bytes.fromhex(self.value)).decode()}"
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Digests:
     """What is known of some bytes: at most one digest for each algorithm, weakest algorithm first."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 
 __all__ = [
     "Event",
@@ -40,7 +38,6 @@ class Resolved:
     version: str | None = None
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Fetching:
     """A transfer began; ``size`` in bytes where it is known, ``offset`` the bytes that an earlier run left."""
@@ -82,7 +79,6 @@ class SourceFailed:
     reason: str
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """An artifact's bytes are verified and in the store."""
@@ -95,7 +91,6 @@ class Fetched:
     source: str
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A path shows its blob."""

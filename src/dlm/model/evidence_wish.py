@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.evidence import ChecksumsWish, MinisignWish, OpenPgpWish, SigstoreWish, Wish

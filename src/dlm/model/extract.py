@@ -15,11 +15,11 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from dlm.model.digest import Digest
+from dlm.model.frozen import dataclass
 from dlm.model.paths import check_path
 
 __all__ = ["DEFAULT_LIMITS", "Extract", "Extracted", "Limits", "Shape", "single_name"]

@@ -26,8 +26,9 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from dlm.model.frozen import dataclass
 
 __all__ = ["Difference", "Entry", "Kind", "Listing", "difference"]
 

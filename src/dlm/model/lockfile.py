@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
@@ -22,7 +22,6 @@ REVISION = 0
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedArtifact:
     """One file as it was got: the fields of the lockfile in the lockfile's order.

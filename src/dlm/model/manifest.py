@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlm.model.digest import Digests
 from dlm.model.evidence_wish import EvidenceWish
+from dlm.model.frozen import dataclass
 from dlm.model.policy import EvidencePolicy
-from dlm.model.quick import quick
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
 
@@ -75,7 +75,6 @@ class Variant:
         return out
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileWish:
     """One of many files below one address."""

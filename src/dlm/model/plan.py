@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
     """A path that dlm placed, or may have placed when a run was interrupted.
@@ -45,7 +43,6 @@ class Owned:
 FoundKind = Literal["absent", "file", "symlink", "directory", "other"]
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What stands at a path of the project right now.
@@ -88,7 +85,6 @@ class Survey:
     owned: Mapping[str, Owned]
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """One path that the run wants to show one artifact."""
@@ -154,7 +150,6 @@ class Plan:
         return bool(self.place or self.remove)
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
     """One path that is about to show a blob.

@@ -6,9 +6,10 @@ Apart from the evidence itself, since every run asks whether a policy is set and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.evidence import Provenance

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.body import Body

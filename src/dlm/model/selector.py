@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from dlm.model.frozen import dataclass
 from dlm.model.suggest import suggest
 
 __all__ = ["ARCHITECTURES", "FORMATS", "PYTHON_TYPES", "Grammar", "Selector"]

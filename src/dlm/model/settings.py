@@ -7,10 +7,11 @@ Where each comes from (flag, ``DLM_`` variable, user file, system file) is the b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dlm.model.frozen import dataclass
 from dlm.model.policy import EvidencePolicy
 
 if TYPE_CHECKING:

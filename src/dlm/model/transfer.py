@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
@@ -20,7 +20,6 @@ __all__ = ["Answered", "Arrived", "Known", "Lost", "Order", "Outcome", "Page", "
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One address that may deliver an artifact, ready to be asked.
@@ -66,7 +65,6 @@ class Known:
     serial: int = 0
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One artifact to fetch, with its sources in the order in which they are tried.
@@ -103,7 +101,6 @@ class Order:
         return f"{key}#={self.variant}" if self.variant else key
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
     """The artifact of an order is in the store."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 
 __all__ = ["REFERENCE", "Url", "has_userinfo", "secret_parameters"]
 
@@ -46,7 +46,6 @@ _SECRET_PARAMETERS = frozenset({
 })  # fmt: skip
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Url:
     """An http or https address in canonical form.

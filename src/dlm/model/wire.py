@@ -6,9 +6,11 @@ and names how the exchange ended in one of the words of :class:`Failure`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.hosts import ClientCertificate

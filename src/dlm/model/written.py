@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Literal
+
+from dlm.model.frozen import dataclass
 
 __all__ = ["DefaultsForm", "EvidenceForm", "ExtractForm", "ManifestForm", "RequestForm", "ResourceForm"]
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.errors import ArchiveError, PolicyError
+from dlm.model.frozen import dataclass
 from dlm.model.paths import check_filename, check_path, collision_key
 from dlm.place.member import refused, shown
 from dlm.place.streams import Meter

@@ -11,11 +11,11 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
-from dlm.model.quick import quick
+from dlm.model.frozen import dataclass
 from dlm.place.tree import disk_error
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ _BACK_NS = 20_000_000
 _SERVES = 256
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Made:
     """How a file was made.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from dlm.errors import ArchiveError, PolicyError
+from dlm.model.frozen import dataclass
 
 __all__ = ["Archive", "Member", "MemberKind", "damaged", "refused", "shown"]
 

@@ -15,14 +15,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
+from dlm.model.frozen import dataclass
 from dlm.model.plan import Conflict, aside_name, temporary_name
-from dlm.model.quick import quick
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
@@ -85,7 +85,6 @@ class _Work:
     listings: list[Listing] = field(default_factory=list)
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A new file or folder under its temporary name, and another such name for a folder that it takes the place of."""

@@ -11,11 +11,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, PolicyError
 from dlm.model.artifact import Placement
+from dlm.model.frozen import dataclass
 from dlm.model.plan import Found
 from dlm.place.tree import Tree
 

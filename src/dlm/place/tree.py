@@ -14,11 +14,11 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from dlm.errors import LocalError, PolicyError
+from dlm.model.frozen import dataclass
 
 __all__ = ["Folder", "NotAFolderError", "Tree", "disk_error"]
 

@@ -9,10 +9,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
+from dlm.model.frozen import dataclass
 from dlm.model.listing import Entry, Listing
 from dlm.place.survey import hash_name
 

@@ -18,11 +18,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from dlm.errors import ArchiveError, LocalError, PolicyError
 from dlm.model.extract import DEFAULT_LIMITS, Extracted
+from dlm.model.frozen import dataclass
 from dlm.model.listing import Entry, Listing
 from dlm.place.flush import Flush
 from dlm.place.layout import Layout

@@ -11,10 +11,10 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.errors import ArchiveError
+from dlm.model.frozen import dataclass
 from dlm.place.member import Member, damaged, refused, shown
 from dlm.place.streams import BLOCK, cut_short, inflated, unpacked
 

@@ -10,7 +10,7 @@ with what tells them apart; none is an error that says what came closest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from dlm.errors import DlmError, ResolutionError
 from dlm.model.candidate import Candidate
+from dlm.model.frozen import dataclass
 from dlm.resolve.specifier import Spec, parse_version
 
 if TYPE_CHECKING:

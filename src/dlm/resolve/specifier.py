@@ -7,11 +7,12 @@ the option ``pre`` lets it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
+
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from dlm.model.selector import Selector

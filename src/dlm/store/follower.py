@@ -40,9 +40,7 @@ class Follower:
             moment; what it raises is raised by :meth:`catch_up`.
     """
 
-    def __init__(
-        self, descriptor: int, hashes: Mapping[str, Hash], at: int, idle: Callable[[int, str], None]
-    ) -> None:
+    def __init__(self, descriptor: int, hashes: Mapping[str, Hash], at: int, idle: Callable[[int, str], None]) -> None:
         self._descriptor = descriptor
         self._hashes = hashes
         self._changed = threading.Condition()

@@ -19,11 +19,12 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dlm.model.digest import Digests
+from dlm.model.frozen import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

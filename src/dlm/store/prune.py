@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+from dlm.model.frozen import dataclass
 
 __all__ = ["Pruned", "StoredBlob", "victims"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 
 from dlm.model.digest import Digest, Digests, new_hash
+from dlm.model.frozen import dataclass
 from dlm.store.index import Signature
 from dlm.store.writer import BLOCK, disk_error
 

@@ -9,9 +9,9 @@ import contextlib
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dlm.model.frozen import dataclass
 from dlm.store.flush import flush_files
 from dlm.store.writer import disk_error
 

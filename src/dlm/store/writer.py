@@ -27,12 +27,12 @@ import stat
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digest, Digests, new_hash
+from dlm.model.frozen import dataclass
 from dlm.store.ahead import Ahead, read_noted
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.follower import Follower, can_follow

@@ -13,12 +13,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from dlm.errors import EvidenceError
 from dlm.model.digest import STRENGTH, Digest
 from dlm.model.evidence import ChecksumsWish, Piece, Subject, Wish
+from dlm.model.frozen import dataclass
 from dlm.model.url import Url
 from dlm.verify.content import address, digest_of, refuse_large
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from dlm.errors import EvidenceError, MissingExtraError, UsageError
 from dlm.model.evidence import ChecksumsWish, OpenPgpWish, SigstoreWish, Subject
 from dlm.model.evidence_wish import EvidenceWish
+from dlm.model.frozen import dataclass
 from dlm.verify.checksums import ChecksumsVerifier
 from dlm.verify.minisign import key_id_of
 from dlm.verify.openpgp import OpenPgpVerifier

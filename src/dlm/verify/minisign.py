@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import ClassVar
 
 from dlm.errors import EvidenceError, MissingExtraError
 from dlm.model.evidence import MinisignWish, Piece, Subject, Wish
+from dlm.model.frozen import dataclass
 from dlm.verify.content import refuse_large, stream, whole
 
 __all__ = ["MinisignVerifier", "Signature", "key_id_of", "parse"]

@@ -8,13 +8,13 @@ or that was revoked at any time, does not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import EvidenceError, LocalError, MissingExtraError, UsageError
 from dlm.model.evidence import OpenPgpWish, Piece, Subject, Wish
+from dlm.model.frozen import dataclass
 from dlm.verify.content import refuse_large
 
 if TYPE_CHECKING:

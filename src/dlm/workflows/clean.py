@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dlm.errors import DlmError
+from dlm.model.frozen import dataclass
 from dlm.model.plan import Conflict, Plan, Survey
 from dlm.place.leftovers import remove_leftovers
 from dlm.place.place import carry_out

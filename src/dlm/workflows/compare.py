@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dlm.errors import UsageError
+from dlm.model.frozen import dataclass
 from dlm.model.suggest import suggest
 from dlm.staleness import stale_entries
 

@@ -7,7 +7,6 @@ import io
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Protocol
 
@@ -17,6 +16,7 @@ from dlm.model.artifact import Blob, Receipt, Validators
 from dlm.model.digest import Digest, Digests
 from dlm.model.disposition import disposition_name, safe_name
 from dlm.model.download import Ask, CheckMethod, Kept, shown_url
+from dlm.model.frozen import dataclass
 from dlm.model.rewrite import RewriteRule
 from dlm.model.transfer import Arrived, Known, Order
 from dlm.model.url import Url

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from dlm.errors import IntegrityError, LocalError, OfflineError, UsageError
 from dlm.model.events import Warned
+from dlm.model.frozen import dataclass
 from dlm.model.plan import Placing
 from dlm.model.transfer import Arrived, Order
 from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather, sources_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from dlm.errors import DriftError, StaleError, UsageError
+from dlm.model.frozen import dataclass
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import Manifest
 from dlm.model.suggest import suggest

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 from dlm.errors import DlmError, UsageError
+from dlm.model.frozen import dataclass
 from dlm.model.lockfile import LockedArtifact, LockEntry
 from dlm.model.manifest import Resource
 from dlm.model.selector import Selector

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import DlmError, UsageError
+from dlm.model.frozen import dataclass
 from dlm.state.projects import known_lockfiles, named_blobs
 from dlm.store.local import LocalStore
 from dlm.store.prune import Pruned

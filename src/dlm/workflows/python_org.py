@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from packaging.version import Version
@@ -17,6 +16,7 @@ from dlm.errors import IntegrityError, LocalError, ResolutionError
 from dlm.model.artifact import Artifact, Blob
 from dlm.model.candidate import Candidate
 from dlm.model.events import Note
+from dlm.model.frozen import dataclass
 from dlm.model.selector import Selector
 from dlm.model.settings import DEFAULT_PYTHON_ORG
 from dlm.place.survey import look

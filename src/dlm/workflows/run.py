@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import Failures
 from dlm.model.events import Warned
+from dlm.model.frozen import dataclass
 from dlm.model.lockfile import Lockfile
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from dlm.model.frozen import dataclass
 from dlm.place.survey import same_file
 from dlm.state.stamp import TICK_NS, forget, signature, write
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from dlm.errors import DlmError, StaleError
 from dlm.model.artifact import Artifact, Validators
+from dlm.model.frozen import dataclass
 from dlm.model.lockfile import LockedArtifact
 from dlm.model.manifest import Resource
 from dlm.model.transfer import Answered, Known, Order

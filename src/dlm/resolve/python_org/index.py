@@ -12,13 +12,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeGuard, TypeVar
 
 from packaging.version import Version
 
 from dlm.errors import DlmError, NetworkError, RefusedError, SettingsError
 from dlm.model.candidate import Candidate
+from dlm.model.frozen import dataclass
 from dlm.model.selector import Selector
 from dlm.model.settings import DEFAULT_PYTHON_ORG, Settings
 from dlm.model.transfer import Page

@@ -14,10 +14,10 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+from dlm.model.frozen import dataclass
 from dlm.model.paths import check_filename
 from dlm.model.url import Url
 
