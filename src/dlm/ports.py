@@ -322,6 +322,11 @@ class Exchange(Protocol):
     def request(self) -> Request: ...
 
     @property
+    def host(self) -> str:
+        """The origin that the request goes to."""
+        ...
+
+    @property
     def patient(self) -> bool:
         """Whether the answer may be kept back until it is complete, to be offered to :meth:`whole` then."""
         ...

@@ -257,6 +257,7 @@ class _Probe:
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.host = request.url.origin
         self.heads: list[Head] = []
         self.endings: list[Ending] = []
 

@@ -20,6 +20,8 @@ __all__ = ["Console", "Meter", "error_document", "event_document", "human_size",
 
 #: What only programs hear of, one for each file.
 _FOR_PROGRAMS = frozenset({events.Placed, events.Removed, events.Resolved})
+#: What is shown as progress, and no line of its own.
+_FOR_THE_METER = frozenset({events.Fetching, events.Fetched, events.Progress})
 _STYLES = {"bold": "1", "red": "31;1", "yellow": "33;1", "green": "32", "cyan": "36", "dim": "2"}
 
 
@@ -134,6 +136,8 @@ class Console:
                 self._out.flush()
             if self._meter is not None and not self.json and self.verbosity >= 0:
                 self._meter.show(event)
+            if type(event) in _FOR_THE_METER:
+                return
             line = self._line(event)
             if line is not None:
                 self.say(line)

@@ -70,7 +70,7 @@ class CurlBackend:
 class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
-    __slots__ = ("answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "seen", "shape", "stopped")
+    __slots__ = ("answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "seen", "shape", "waits")
 
     def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
         self.handle = handle
@@ -80,6 +80,8 @@ class _Slot:
         self.exchange: Exchange | None = None
         #: Of the last request, what the next one may have in common with it; the handle keeps that.
         self.shape: tuple[object, ...] | None = None
+        #: Whether the handle waits for a connection that others use already.
+        self.waits = False
         self.clear()
 
     @property
@@ -92,7 +94,6 @@ class _Slot:
         self.chunks.clear()
         self.exchange = None
         self.answered = False
-        self.stopped = False
         self.seen = 0
         self.head_size = 0
 
@@ -124,8 +125,8 @@ class _CurlWire:
 
     def start(self, exchange: Exchange) -> None:
         """Put an exchange on a free handle, or in line behind the first one to its origin."""
-        origin = exchange.request.url.origin
-        if exchange.request.url.scheme == "https" and origin not in self._met:
+        origin = exchange.host
+        if origin not in self._met and exchange.request.url.scheme == "https":
             if origin in self._scouts:
                 self._waiting.setdefault(origin, []).append(exchange)
                 return
@@ -138,7 +139,7 @@ class _CurlWire:
         if slot is not None:
             self._take_off(slot)
             return
-        line = self._waiting.get(exchange.request.url.origin, [])
+        line = self._waiting.get(exchange.host, [])
         if exchange in line:
             line.remove(exchange)
 
@@ -165,7 +166,10 @@ class _CurlWire:
             _aim(slot.handle, request)
             slot.shape = shape
         slot.handle.setopt(pycurl.URL, str(request.url))
-        slot.handle.setopt(pycurl.PIPEWAIT, int(request.url.origin in self._multiplexed))
+        waits = exchange.host in self._multiplexed
+        if slot.waits != waits:
+            slot.waits = waits
+            slot.handle.setopt(pycurl.PIPEWAIT, int(waits))
         self._running[slot.handle] = slot
         self._slots[exchange] = slot
         self._multi.add_handle(slot.handle)
@@ -299,7 +303,7 @@ class _CurlWire:
             if head.status >= 200:
                 break
         if head.version == "2":
-            self._multiplexed.add(exchange.request.url.origin)
+            self._multiplexed.add(exchange.host)
         slot.answered = True
         lines.clear()
         return exchange.head(head)

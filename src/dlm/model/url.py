@@ -135,13 +135,12 @@ class Url:
     @property
     def netloc(self) -> str:
         """Host and, where it is not the scheme's own, port; an IPv6 address in brackets."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port is None else f"{host}:{self.port}"
+        return _netloc(self.host, self.port)
 
     @property
     def origin(self) -> str:
         """Scheme, host and port: what a credential is bound to (RFC 6454)."""
-        return f"{self.scheme}://{self.netloc}"
+        return _origin(self.scheme, self.host, self.port)
 
     @property
     def effective_port(self) -> int:
@@ -161,6 +160,17 @@ class Url:
 
     def __str__(self) -> str:
         return self.redacted if self.query is None else f"{self.redacted}?{self.query}"
+
+
+def _netloc(host: str, port: int | None) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+@lru_cache(maxsize=256)
+def _origin(scheme: str, host: str, port: int | None) -> str:
+    """Thousands of files share one."""
+    return f"{scheme}://{_netloc(host, port)}"
 
 
 def has_userinfo(text: str) -> bool:
