@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlm.errors import LocalError
 from dlm.model.frozen import dataclass
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlm.place.flush import Flush
     from dlm.place.tree import Folder
 
-__all__ = ["Habits", "Made", "make_file", "share"]
+__all__ = ["Habits", "Look", "Made", "make_file", "share"]
 
 _NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)) | getattr(
     os, "O_BINARY", 0
@@ -53,6 +53,14 @@ _BACK_NS = 20_000_000
 _SERVES = 256
 
 
+class Look(NamedTuple):
+    """What of a file's stat tells it from another; kept of every new file, so no more than that."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_ino: int
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """How a file was made.
@@ -65,7 +73,7 @@ class Made:
 
     mode: LinkMode
     reason: str | None = None
-    seen: os.stat_result | None = None
+    seen: Look | None = None
 
 
 @dataclass(slots=True)
@@ -177,7 +185,8 @@ def _file(
             os.close(target)
     finally:
         os.close(source)
-    return Made("reflink" if reason is None else "copy", reason, made)
+    look = Look(made.st_size, made.st_mtime_ns, made.st_ino)
+    return Made("reflink" if reason is None else "copy", reason, look)
 
 
 def _cloned(source: int, target: int, blob: Blob, folder: Folder, habits: Habits) -> str | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dlm.model.extract import Extract, Limits
     from dlm.model.listing import Listing
     from dlm.model.plan import Found, Placing, Removal
+    from dlm.place.link import Look
     from dlm.place.tree import Folder
     from dlm.ports import Clock, Reporter
 
@@ -315,7 +316,7 @@ def _replace(work: _Work, folder: Folder, ready: _Ready, name: str) -> None:
             os.unlink(folder.name(temporary), dir_fd=folder.descriptor)
 
 
-def _look(ready: _Ready, folder: Folder) -> os.stat_result | Placement:
+def _look(ready: _Ready, folder: Folder) -> os.stat_result | Look | Placement:
     """How the new file or folder looks. Taken before the rename: what somebody writes afterwards is not ours."""
     if ready.listing is not None:
         from dlm.place.folders import placement_of
@@ -326,7 +327,7 @@ def _look(ready: _Ready, folder: Folder) -> os.stat_result | Placement:
     return os.stat(folder.name(ready.temporary), dir_fd=folder.descriptor, follow_symlinks=False)
 
 
-def _placement(ready: _Ready, look: os.stat_result | Placement, seen: os.stat_result | None) -> Placement:
+def _placement(ready: _Ready, look: os.stat_result | Look | Placement, seen: os.stat_result | None) -> Placement:
     """The path as it is now, with the ctime that the rename gave a file, for the modes in which it means something.
 
     Args:
@@ -349,7 +350,7 @@ def _placement(ready: _Ready, look: os.stat_result | Placement, seen: os.stat_re
     )
 
 
-def _same(look: os.stat_result, seen: os.stat_result) -> bool:
+def _same(look: os.stat_result | Look, seen: os.stat_result) -> bool:
     return (
         look.st_size == seen.st_size
         and look.st_mtime_ns == seen.st_mtime_ns

@@ -8,7 +8,6 @@ vouches for what has no gap before it, cannot do this: that of two spans does no
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -78,13 +77,15 @@ class Ahead:
 
     def add(self, pieces: Iterable[bytes], size: int, at: int) -> None:
         """``pieces``, ``size`` bytes, are on the disk from byte ``at`` on; nothing of them was here before."""
+        from zlib import crc32  # for files that come in several pieces at the same time alone
+
         index = bisect_left(self._spans, (at,))
         start, crc = at, 0
         if index and self._spans[index - 1][1] == at:
             # The usual case: a span goes on.
             start, _, crc = self._spans.pop(index - 1)
         for piece in pieces:
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
         self._insert(start, at + size, crc)
 
     def take(self, offset: int) -> int | None:

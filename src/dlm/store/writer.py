@@ -25,7 +25,6 @@ import json
 import os
 import stat
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -477,11 +476,13 @@ class FileWriter:
 
     def _holds(self, start: int, end: int, crc: int) -> bool:
         """Whether the disk holds from ``start`` to ``end`` what it did when ``crc`` was noted."""
+        from zlib import crc32  # only a file that came in several pieces at the same time needs it
+
         found = 0
         try:
             while start < end:
                 block = self._read(start, min(BLOCK, end - start))
-                found = zlib.crc32(block, found)
+                found = crc32(block, found)
                 start += len(block)
         except LocalError:
             return False
