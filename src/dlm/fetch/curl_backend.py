@@ -238,9 +238,12 @@ class _CurlWire:
             # libcurl stops before it hands over the second one; what it saw is for others to judge.
             slot.lines += [b"Location: ?\r\n", b"\r\n"]
         exchange = slot.exchange
-        if code == 0 and exchange is not None and exchange.patient and exchange.whole(slot.lines, slot.chunks):
-            self._take_off(slot)
-            return
+        if code == 0 and exchange is not None and exchange.patient:
+            if slot.lines and slot.lines[0].startswith(b"HTTP/2 "):
+                self._multiplexed.add(exchange.host)
+            if exchange.whole(slot.lines, slot.chunks):
+                self._take_off(slot)
+                return
         self._hand_over(slot)
         exchange = slot.exchange
         if exchange is None:
