@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import re
 import select
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +36,10 @@ _NAP = 0.005
 #: CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says to CONNECT is no answer.
 _SUPPRESS_CONNECT_HEADERS = 265
 
+#: Exchanges that may end in one round.
+_ENDINGS = 16
+#: What libcurl says once TLS has chosen HTTP/2 (RFC 7301, RFC 9113 3.2), in any of its versions.
+_AGREED = re.compile(rb"ALPN[:,] server accepted (?:to use )?h2\b")
 #: Bytes of a body that are kept back at most.
 _KEPT_BACK = 1024 * 1024
 _TWO_LOCATIONS = "Multiple Location headers"
@@ -70,7 +75,10 @@ class CurlBackend:
 class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
-    __slots__ = ("answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "seen", "shape", "waits")
+    __slots__ = (
+        "answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "loud", "seen", "shape", "waits",
+        "words",
+    )  # fmt: skip
 
     def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
         self.handle = handle
@@ -82,12 +90,21 @@ class _Slot:
         self.shape: tuple[object, ...] | None = None
         #: Whether the handle waits for a connection that others use already.
         self.waits = False
+        self.loud = False
+        self.words: list[bytes] = []
         self.clear()
 
     @property
     def small(self) -> bool:
         """Whether it costs nothing to keep what has come."""
         return len(self.lines) <= MAX_FIELDS and sum(map(len, self.chunks)) <= _KEPT_BACK
+
+    def hush(self) -> None:
+        """Have libcurl say no more of what it does."""
+        self.loud = False
+        self.handle.setopt(pycurl.VERBOSE, 0)
+        self.handle.unsetopt(pycurl.DEBUGFUNCTION)
+        self.words.clear()
 
     def clear(self) -> None:
         self.lines.clear()
@@ -131,6 +148,14 @@ class _CurlWire:
                 self._waiting.setdefault(origin, []).append(exchange)
                 return
             self._scouts[origin] = exchange
+            self._begin(exchange)
+            slot = self._slots[exchange]
+            # libcurl says on which protocol the two sides agreed, long before the first answer does. A list's insert
+            # takes what it says (its kind, 0 for words, and the text), so that again no Python code runs inside.
+            slot.handle.setopt(pycurl.DEBUGFUNCTION, slot.words.insert)
+            slot.handle.setopt(pycurl.VERBOSE, 1)
+            slot.loud = True
+            return
         self._begin(exchange)
 
     def cancel(self, exchange: Exchange) -> None:
@@ -174,15 +199,22 @@ class _CurlWire:
         self._slots[exchange] = slot
         self._multi.add_handle(slot.handle)
 
-    def _follow_scouts(self) -> None:
-        """Let those go that waited for a connection, once it stands or came to nothing."""
+    def _follow_scouts(self) -> bool:
+        """Let those go that waited for a connection, once it stands or came to nothing; whether there is one more."""
+        followed = False
         for origin, scout in list(self._scouts.items()):
             slot = self._slots.get(scout)
             if slot is None or slot.handle.getinfo(pycurl.APPCONNECT_TIME) > 0:
+                followed = True
+                if slot is not None:
+                    if scout.request.proxy is None and any(map(_AGREED.search, slot.words)):
+                        self._multiplexed.add(origin)
+                    slot.hush()
                 del self._scouts[origin]
                 self._met.add(origin)
                 for exchange in self._waiting.pop(origin, []):
                     self._begin(exchange)
+        return followed
 
     def close(self) -> None:
         """Close handles and connections."""
@@ -212,16 +244,14 @@ class _CurlWire:
             pass
         moved = False
         if self._scouts:
-            self._follow_scouts()
-        while True:
-            left, done, failed = self._multi.info_read()
-            for handle in done:
-                self._finish(handle, 0, "")
-            for handle, code, text in failed:
-                self._finish(handle, code, text)
-            moved = moved or bool(done or failed)
-            if not left:
-                break
+            moved = self._follow_scouts()
+        # A few at a time: others may begin in their places before the disk has taken all that came at once.
+        _, done, failed = self._multi.info_read(_ENDINGS)
+        for handle in done:
+            self._finish(handle, 0, "")
+        for handle, code, text in failed:
+            self._finish(handle, code, text)
+        moved = moved or bool(done or failed)
         for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
             # Handing over may cancel other exchanges, so each is looked at anew.
             exchange = slot.exchange
@@ -323,6 +353,8 @@ class _CurlWire:
         del self._running[slot.handle]
         if exchange is not None:
             del self._slots[exchange]
+        if slot.loud:
+            slot.hush()
         slot.clear()
         self._free.setdefault(slot.client, []).append(slot)
 
