@@ -342,7 +342,8 @@ def _identities(value: Any) -> Mapping[str, SigstoreWish]:
 TABLE: tuple[Setting, ...] = (
     Setting("backend", "backend", "DLM_BACKEND", _choice("auto", "curl", "requests"),
             "What speaks HTTP: auto takes curl where pycurl imports, else requests."),
-    Setting("jobs", "jobs", "DLM_JOBS", _integer(1), "Transfers at once; on a connection of HTTP/2, eight small files count as one."),
+    Setting("jobs", "jobs", "DLM_JOBS", _integer(1),
+            "Transfers at once; on a connection of HTTP/2, eight small files count as one."),
     Setting("jobs_per_host", "jobs_per_host", "DLM_JOBS_PER_HOST", _integer(1), "Of these, to one host."),
     Setting("connect_timeout", "connect_timeout", "DLM_CONNECT_TIMEOUT", _seconds(0.001),
             "Seconds to reach a server."),

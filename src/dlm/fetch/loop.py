@@ -29,7 +29,7 @@ Taker = Callable[[Sequence[bytes], Sequence[bytes]], bool]
 
 #: Seconds within which an answer may be kept back until it is complete.
 _PATIENCE = 1.0
-#: Small files that share a connection at once in the place of each large one, where the connection allows it.
+#: Parts of a job: so many small files share a connection in the place of a large one, where the connection allows it.
 STREAMS = 8
 #: The longest that one turn waits, so that nothing depends on a wake-up that never comes.
 _LONGEST_TURN = 1.0
@@ -83,15 +83,30 @@ class Exchange:
     """One request on its way, as the backend sees it: counts, and passes on to its handler."""
 
     __slots__ = (
-        "_handler", "_loop", "_sink", "_taker", "answered", "begun", "deadline", "host", "limit", "mark", "number",
-        "received", "request",
+        "_handler", "_loop", "_sink", "_taker", "answered", "begun", "deadline", "host", "light", "limit", "mark",
+        "number", "received", "request", "weight",
     )  # fmt: skip
 
-    def __init__(self, loop: Loop, handler: Handler, number: int, request: Request, taker: Taker | None = None) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        handler: Handler,
+        number: int,
+        request: Request,
+        taker: Taker | None = None,
+        *,
+        light: bool = False,
+    ) -> None:
+        """Args:
+        taker: may take the whole answer at once.
+        light: whether the answer is so small that many may share a connection at the same time.
+        """
         self._loop = loop
         self._handler = handler
         self._taker = taker
         self._sink: Sink | None = None
+        self.light = light
+        self.weight = 0
         self.limit = 0.0
         self.number = number
         self.request = request
@@ -148,6 +163,11 @@ class Loop:
         self._limits = limits
         self._queues: dict[str, deque[Exchange]] = {}
         self._queued = 0
+        # What is active and what waits, in parts of a job.
+        self._load = 0
+        #: Whose turn it is as soon as there is enough room.
+        self._next = ""
+        self._waiting = 0
         self._active: dict[Exchange, None] = {}
         self._per_host: dict[str, int] = {}
         self._held: dict[str, float] = {}
@@ -159,17 +179,21 @@ class Loop:
     @property
     def room(self) -> bool:
         """Whether one more exchange would find a free place."""
-        return len(self._active) + self._queued < self._limits.jobs * self._streams(None)
+        least = 1 if self._wide(None) else STREAMS
+        return self._load + self._waiting + least <= self._limits.jobs * STREAMS
 
     def idle(self, host: str) -> bool:
         """Whether a further connection to ``host`` (an origin) would take no place from anybody who waits for one."""
-        own = self._per_host.get(host, 0) + len(self._queues.get(host, ()))
-        return own < self._limits.jobs_per_host and len(self._active) + self._queued < self._limits.jobs
+        own = self._per_host.get(host, 0) + STREAMS * len(self._queues.get(host, ()))
+        free = self._load + self._waiting < self._limits.jobs * STREAMS
+        return free and own < self._limits.jobs_per_host * STREAMS
 
     def start(self, exchange: Exchange) -> None:
         """Begin an exchange as soon as the caps allow."""
         self._queues.setdefault(exchange.host, deque()).append(exchange)
         self._queued += 1
+        exchange.weight = self._weight(exchange)
+        self._waiting += exchange.weight
 
     def cancel(self, exchange: Exchange) -> None:
         """End an exchange; nothing of it is told any more."""
@@ -181,6 +205,7 @@ class Loop:
         if exchange in queue:
             queue.remove(exchange)
             self._queued -= 1
+            self._waiting -= exchange.weight
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call ``call`` during the first turn that ends ``seconds`` from now or later."""
@@ -217,7 +242,8 @@ class Loop:
         """An exchange is over: its place is free."""
         if exchange in self._active:
             del self._active[exchange]
-            self._per_host[exchange.host] -= 1
+            self._per_host[exchange.host] -= exchange.weight
+            self._load -= exchange.weight
 
     def _launch(self, now: float) -> None:
         if not self._queued:
@@ -229,26 +255,36 @@ class Loop:
         begun = True
         while begun and self._queued:
             begun = False
-            for host, queue in list(self._queues.items()):
+            for host, queue in sorted(self._queues.items(), key=lambda item: item[0] != self._next):
                 if not queue:
                     del self._queues[host]
                     continue
-                streams = self._streams(host) if queue[0].patient else 1
-                free = self._per_host.get(host, 0) < self._limits.jobs_per_host * streams
-                if free and host not in self._held and len(self._active) < self._limits.jobs * streams:
-                    self._begin(queue.popleft(), now)
-                    begun = True
+                weight = self._weight(queue[0])
+                if host in self._held or self._per_host.get(host, 0) + weight > self._limits.jobs_per_host * STREAMS:
+                    continue
+                if self._load + weight > self._limits.jobs * STREAMS:
+                    self._next = host  # nobody goes before it for needing less
+                    return
+                self._next = ""
+                self._queues[host] = self._queues.pop(host)  # behind the others
+                self._begin(queue.popleft(), weight, now)
+                begun = True
 
-    def _streams(self, host: str | None) -> int:
-        """How many small files count as one job at ``host``, or where that is most."""
-        # Whoever allows one at once means one.
-        wide = self._limits.jobs_per_host > 1 and self._limits.jobs > 1 and self._wire.multiplexes(host)
-        return STREAMS if wide else 1
+    def _weight(self, exchange: Exchange) -> int:
+        """What an exchange takes of the caps, in parts of a job."""
+        return 1 if exchange.light and self._wide(exchange.host) else STREAMS
 
-    def _begin(self, exchange: Exchange, now: float) -> None:
+    def _wide(self, host: str | None) -> bool:
+        """Whether small files share a connection to ``host``, or to any. Whoever allows one at once means one."""
+        return self._limits.jobs_per_host > 1 and self._limits.jobs > 1 and self._wire.multiplexes(host)
+
+    def _begin(self, exchange: Exchange, weight: int, now: float) -> None:
         self._queued -= 1
+        self._waiting -= exchange.weight
+        exchange.weight = weight
         self._active[exchange] = None
-        self._per_host[exchange.host] = self._per_host.get(exchange.host, 0) + 1
+        self._load += weight
+        self._per_host[exchange.host] = self._per_host.get(exchange.host, 0) + weight
         exchange.begun = now
         exchange.limit = now + self._limits.head_timeout
         self._set_deadline(exchange, min(exchange.limit, now + _PATIENCE) if exchange.patient else exchange.limit)

@@ -31,6 +31,8 @@ __all__ = ["Depot", "Parcel"]
 
 #: Bytes of a body that is kept in memory until it is complete.
 _SMALL = 1024 * 1024
+#: Bytes of one that many may share a connection with at the same time.
+_LIGHT = 64 * 1024
 #: The head of an ordinary answer to an ordinary request: one status line, plain fields, no word about how the body is
 #: framed, coded or cut but its length, and none that promises something about its bytes.
 _ORDINARY = re.compile(
@@ -104,7 +106,9 @@ class Parcel:
             self._fly().launch()
             return
         self._begun = depot.bench.clock.monotonic()
-        exchange = self._exchange = Exchange(depot.loop, self, 0, request, self._take)
+        exchange = self._exchange = Exchange(
+            depot.loop, self, 0, request, self._take, light=(order.artifact.size or _SMALL) <= _LIGHT
+        )
         depot.loop.start(exchange)
 
     def abandon(self) -> None:

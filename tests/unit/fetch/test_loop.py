@@ -71,14 +71,18 @@ class Bench:
         self.loop = Loop(self.wire, self.clock, Limits(**limits))  # type: ignore[arg-type]
         self.count = 0
 
-    def start(self, host: str = "a.example", taker: Taker | None = None) -> Exchange:
-        exchange = Exchange(self.loop, self.handler, self.count, Request(url=Url.parse(f"https://{host}/x")), taker)
+    def start(self, host: str = "a.example", taker: Taker | None = None, *, light: bool = False) -> Exchange:
+        request = Request(url=Url.parse(f"https://{host}/x"))
+        exchange = Exchange(self.loop, self.handler, self.count, request, taker, light=light)
         self.count += 1
         self.loop.start(exchange)
         return exchange
 
     def receive(self, exchange: Exchange, count: int) -> None:
         assert exchange.body((b"x" * count,))
+
+    def room(self) -> bool:
+        return self.loop.room
 
     def hosts(self) -> list[str]:
         return [exchange.request.url.host for exchange in self.wire.running]
@@ -135,7 +139,7 @@ class TestCaps:
         bench = Bench(jobs=jobs, jobs_per_host=jobs)
         bench.wire.streaming.add("https://a.example")
         for _ in range(3 * STREAMS):
-            bench.start(taker=lambda _lines, _pieces: False)
+            bench.start(light=True)
         bench.loop.turn()
         assert len(bench.wire.running) == begun
 
@@ -144,9 +148,43 @@ class TestCaps:
         bench.wire.streaming.add("https://a.example")
         for _ in range(5):
             bench.start("a.example")
-            bench.start("b.example", taker=lambda _lines, _pieces: False)
+            bench.start("b.example", light=True)
         bench.loop.turn()
         assert sorted(bench.hosts()) == ["a.example", "a.example", "b.example", "b.example"]
+
+    def test_a_large_one_is_not_kept_waiting_by_small_ones_that_need_less(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=2)
+        bench.wire.streaming.add("https://a.example")
+        small = [bench.start(light=True) for _ in range(2 * STREAMS + 5)]
+        bench.loop.turn()
+        assert bench.wire.running == small[: 2 * STREAMS]
+        large = bench.start("b.example")
+        assert not bench.room()
+        # The first place that becomes free is for a small one, which came before; then it is the large one's turn.
+        for one in small[:STREAMS]:
+            bench.wire.finish(one)
+            bench.loop.turn()
+        assert large not in bench.wire.running
+        assert small[2 * STREAMS] in bench.wire.running
+        bench.wire.finish(small[STREAMS])
+        bench.loop.turn()
+        assert large in bench.wire.running
+
+    def test_there_is_room_while_parts_of_a_job_are_left(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=2)
+        bench.wire.streaming.add("https://a.example")
+        large = bench.start()
+        small = [bench.start(light=True) for _ in range(STREAMS - 1)]
+        assert bench.room()
+        small.append(bench.start(light=True))
+        assert not bench.room()
+        bench.loop.cancel(small[0])
+        assert bench.room()
+        bench.loop.turn()
+        bench.wire.finish(large)
+        bench.loop.turn()
+        assert len(bench.wire.running) == STREAMS - 1
+        assert bench.room()
 
     @pytest.mark.fault("H11")
     def test_a_host_that_is_held_is_left_alone(self) -> None:
