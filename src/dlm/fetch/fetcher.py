@@ -96,10 +96,10 @@ class HttpFetcher:
 
     def read(self, urls: Sequence[str]) -> list[Page | DlmError]:
         """Each small document, or why it could not be had, in the order of ``urls``; read at the same time."""
-        wire = self._borrow()
-        loop = self._loop(wire)
         from dlm.fetch.page import Reading
 
+        wire = self._borrow()
+        loop = self._loop(wire)
         readings = {url: Reading(self._bench, loop, url) for url in dict.fromkeys(urls)}
         try:
             for reading in readings.values():
@@ -114,10 +114,10 @@ class HttpFetcher:
 
     def ask(self, orders: Sequence[Order]) -> list[Answered]:
         """Whether each order's first source still has what was got there, in the order of ``orders``."""
-        wire = self._borrow()
-        loop = self._loop(wire)
         from dlm.fetch.ask import Asking
 
+        wire = self._borrow()
+        loop = self._loop(wire)
         asked = [Asking(self._bench, loop, replace(order, sources=order.sources[:1])) for order in orders]
         try:
             for one in asked:
