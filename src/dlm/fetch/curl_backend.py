@@ -31,6 +31,8 @@ __all__ = ["CurlBackend"]
 
 #: Bytes that libcurl reads at once; below 256 KiB a fast network costs twice the CPU.
 _BUFFER = 512 * 1024
+#: Bytes of memory that glibc keeps after they were used, instead of giving them back at once.
+_KEPT_MEMORY = 16 * 1024 * 1024
 #: Seconds to wait where libcurl has work but no socket to wait for, such as while a name is looked up.
 _NAP = 0.005
 #: CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says to CONNECT is no answer.
@@ -69,6 +71,10 @@ class CurlBackend:
 
     def open(self) -> Wire:
         """A multi handle of its own."""
+        # Pieces of bodies come and go by the half megabyte, and glibc would give the end of the heap back to the
+        # system each time, to have it zeroed and mapped again at once: that cost as much as a quarter of a large
+        # transfer. Letting go of one large block raises both of its thresholds above that (mallopt(3), "dynamic").
+        bytearray(_KEPT_MEMORY)
         return _CurlWire(self._settings, self._ca_file)
 
 
