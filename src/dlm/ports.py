@@ -156,6 +156,14 @@ class Writer(Protocol):
         """
         ...
 
+    def lags(self) -> bool:
+        """Whether :meth:`commit` would have to wait at this moment, until what has come is hashed.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
     def commit(
         self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
     ) -> Blob:
@@ -197,8 +205,16 @@ class Store(Protocol):
         """The right to fetch what ``key`` names, or None while another process has it."""
         ...
 
-    def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
+    def spares(self) -> str | None:
+        """The folder in which writers make spares, absolute; None where they make none."""
+        ...
+
+    def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> Writer:
         """A writer for what ``key`` names, holding what an earlier run left of it. The caller holds the claim.
+
+        Args:
+            spare: permissions of a second file with the same bytes that the caller would like to have of a large
+                body, to move it away; None for none. The blob has its path, where it came about.
 
         Raises:
             LocalError: the disk refuses, or has no room for what is missing of ``size`` bytes.

@@ -100,6 +100,10 @@ class _NoBody:
     def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
         """Nothing is written."""
 
+    def lags(self) -> bool:
+        """There is nothing to wait for."""
+        return False
+
     def suspend(self) -> None:
         """Nothing is kept."""
 

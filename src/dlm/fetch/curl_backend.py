@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CurlBackend"]
 
-#: Bytes that libcurl reads at once; below 256 KiB a fast network costs twice the CPU.
-_BUFFER = 512 * 1024
+#: Bytes that libcurl reads at once. Less costs more CPU; more, and it takes in megabytes of each body before any of it
+#: is written and hashed, so that one core waits for the other.
+_BUFFER = 256 * 1024
 #: Bytes of memory that glibc keeps after they were used, instead of giving them back at once.
 _KEPT_MEMORY = 16 * 1024 * 1024
 #: Seconds to wait where libcurl has work but no socket to wait for, such as while a name is looked up.

@@ -138,7 +138,7 @@ class Flight:
     def open(self) -> Writer:
         """A writer, with what an earlier run left."""
         artifact = self._order.artifact
-        self._writer = self._store.writer(self._order.key, artifact.digests, artifact.size)
+        self._writer = self._store.writer(self._order.key, artifact.digests, artifact.size, self._order.spare)
         return self._writer
 
     def commit(self, expected: Digests, size: int | None) -> None:

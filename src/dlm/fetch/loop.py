@@ -182,6 +182,11 @@ class Loop:
         least = 1 if self._wide(None) else STREAMS
         return self._load + self._waiting + least <= self._limits.jobs * STREAMS
 
+    @property
+    def busy(self) -> bool:
+        """Whether an exchange is under way or waits for its turn."""
+        return bool(self._active or self._queued)
+
     def idle(self, host: str) -> bool:
         """Whether a further connection to ``host`` (an origin) would take no place from anybody who waits for one."""
         own = self._per_host.get(host, 0) + STREAMS * len(self._queues.get(host, ()))

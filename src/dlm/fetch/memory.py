@@ -56,6 +56,10 @@ class MemoryBody:
         """All of it."""
         return b"".join(self._pieces)
 
+    def lags(self) -> bool:
+        """Nothing is computed behind the writer's back."""
+        return False
+
     def suspend(self) -> None:
         """Nothing of a small document is worth keeping."""
         self.discard()

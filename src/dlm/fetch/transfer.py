@@ -30,6 +30,8 @@ __all__ = ["Body", "Owner", "Transfer"]
 
 #: Seconds between two reports of how far a transfer is.
 _PROGRESS = 0.1
+#: Seconds until a body that is not hashed completely is looked at again.
+_MOMENT = 0.001
 #: Bytes of an unwanted body that are read at most to keep its connection.
 _DRAIN = 16 * 1024
 #: Seconds between two measurements of the rate of what comes over several connections.
@@ -49,6 +51,7 @@ class Body(Protocol):
     def ahead(self) -> tuple[tuple[int, int], ...]: ...
     def begin(self, validators: Validators, total: int | None) -> None: ...
     def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None: ...
+    def lags(self) -> bool: ...
     def suspend(self) -> None: ...
     def discard(self) -> None: ...
 
@@ -309,7 +312,14 @@ class Transfer:
             self._obey(self._machine.woke())
 
     def _commit(self, command: Commit) -> None:
+        """Have the body checked and taken; a moment later, where it is still being hashed and others can go on."""
+        if self._over:
+            return
+        assert self._body is not None, "commit comes after start"
         try:
+            if not self._live and self._loop.busy and self._body.lags():
+                self._loop.after(_MOMENT, lambda: self._commit(command))
+                return
             self._owner.commit(command.expected, command.size)
         except IntegrityError as error:
             self._rejected(error)

@@ -166,12 +166,14 @@ class Blob:
         digests: what they hash to; a sha256 always.
         size: in bytes.
         lower: whether the file lies in a read-only cache: no link is made to its very file, since that writes to it.
+        spare: a second file with the same bytes, absolute, that whoever comes first may move away; None for none.
     """
 
     path: str
     digests: Digests
     size: int
     lower: bool = False
+    spare: str | None = None
 
     @property
     def sha256(self) -> str:

@@ -77,6 +77,7 @@ class Order:
             means that somebody has fetched it meanwhile. None: when the transfer begins is early enough to look.
         lenient: whether any whole answer will do: an empty one, and 201 and 203 as well as 200.
         bare: whether nobody will read the headers of the answer.
+        spare: permissions of a second file that is wanted of a large body, None for none; as in ``Store.writer``.
         variant: sets apart what is asked for with other values at one address, in the key.
     """
 
@@ -87,6 +88,7 @@ class Order:
     seen: int | None = None
     lenient: bool = False
     bare: bool = False
+    spare: int | None = None
     variant: str = ""
 
     @property

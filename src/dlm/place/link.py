@@ -132,6 +132,10 @@ def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool,
                 reason = _reason(error)
         made = _file(blob, folder, name, executable=executable, flush=flush, habits=habits, clone=False)
         return Made("copy", reason, made.seen)
+    if blob.spare is not None and link != "reflink":
+        moved = _moved(blob, folder, name, executable=executable, flush=flush, habits=habits)
+        if moved is not None:
+            return moved
     made = _file(blob, folder, name, executable=executable, flush=flush, habits=habits, clone=link != "copy")
     return made if link == "reflink" else Made(made.mode, None, made.seen)
 
@@ -187,6 +191,22 @@ def _file(
         os.close(source)
     look = Look(made.st_size, made.st_mtime_ns, made.st_ino)
     return Made("reflink" if reason is None else "copy", reason, look)
+
+
+def _moved(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, habits: Habits) -> Made | None:
+    """The copy that was made while the blob arrived, in its place; None where there is none, or none that fits."""
+    from dlm.place.spares import take
+
+    target = take(blob, folder, name, executable=executable)
+    if target is None:
+        return None
+    try:
+        _date_back(target, folder, habits)
+        made = os.fstat(target)
+        flush.file(target, made.st_dev)
+    finally:
+        os.close(target)
+    return Made("copy", None, Look(made.st_size, made.st_mtime_ns, made.st_ino))
 
 
 def _cloned(source: int, target: int, blob: Blob, folder: Folder, habits: Habits) -> str | None:

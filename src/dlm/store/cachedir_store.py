@@ -67,9 +67,13 @@ class CachedirStore:
     def tray(self) -> None:
         """There is no short way."""
 
-    def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
+    def spares(self) -> str | None:
+        """As :meth:`LocalStore.spares`."""
+        return self._below.spares()
+
+    def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> Writer:
         """As :meth:`LocalStore.writer`."""
-        return self._below.writer(key, expected, size)
+        return self._below.writer(key, expected, size, spare)
 
     def known(self, key: str) -> Known | None:
         """What an origin answered: as noted here, or as an entry of the registry says."""

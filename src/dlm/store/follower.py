@@ -3,7 +3,8 @@
 The writer says how far the file goes without a gap; the follower reads what was written, a block at a time, and hashes
 it. Reading from the page cache costs a fraction of hashing, and keeps nothing in memory but one block, however far
 behind the follower is; whoever brings the bytes goes on meanwhile, since neither reading nor hashing holds Python's
-interpreter lock.
+interpreter lock. What it has just hashed it can also write to a second file, a spare, which costs less here than a copy
+of the whole at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Follower", "can_follow"]
 
-_BLOCK = 1024 * 1024
+#: Small enough to stay in a core's cache between reading, hashing and writing.
+_BLOCK = 256 * 1024
+#: Blocks of followers that have ended: the system need not give new memory to each.
+_BLOCKS: list[bytearray] = []
+_MOST_BLOCKS = 16
 #: Seconds without anything new.
 _MOMENT = 0.05
 
@@ -38,9 +43,17 @@ class Follower:
         hashes: by algorithm, with all that comes before byte ``at``; the follower's own until :meth:`stop`.
         idle: told, on the second thread, how many bytes are hashed and their sha256, when nothing more has come for a
             moment; what it raises is raised by :meth:`catch_up`.
+        spare: takes each block after it was hashed, and where it belongs; on the second thread, too.
     """
 
-    def __init__(self, descriptor: int, hashes: Mapping[str, Hash], at: int, idle: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        hashes: Mapping[str, Hash],
+        at: int,
+        idle: Callable[[int, str], None],
+        spare: Callable[[memoryview, int], None] | None = None,
+    ) -> None:
         self._descriptor = descriptor
         self._hashes = hashes
         self._changed = threading.Condition()
@@ -49,6 +62,7 @@ class Follower:
         self._mark = (at, hashes["sha256"].hexdigest())
         self._error: OSError | LocalError | None = None
         self._idle = idle
+        self._spare = spare
         self._stopping = False
         # Nobody waits for it when the process ends: what it computes is of use to this process alone.
         self._thread = threading.Thread(target=self._run, name="dlm-hash", daemon=True)
@@ -58,6 +72,11 @@ class Follower:
     def mark(self) -> tuple[int, str]:
         """How many bytes are hashed, and their sha256."""
         return self._mark
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is still to be hashed."""
+        return self._done < self._goal and self._error is None
 
     def advance(self, goal: int) -> None:
         """The file has ``goal`` bytes without a gap by now."""
@@ -102,8 +121,16 @@ class Follower:
             return 0 if self._stopping else min(_BLOCK, self._goal - self._done)
 
     def _run(self) -> None:
-        buffer = bytearray(_BLOCK)
-        view = memoryview(buffer)
+        try:
+            block = _BLOCKS.pop()
+        except IndexError:
+            block = bytearray(_BLOCK)
+        with memoryview(block) as view:
+            self._follow(view)
+        if len(_BLOCKS) < _MOST_BLOCKS:
+            _BLOCKS.append(block)
+
+    def _follow(self, view: memoryview) -> None:
         while True:
             try:
                 wanted = self._wait()
@@ -119,6 +146,8 @@ class Follower:
                 return
             for one in self._hashes.values():
                 one.update(view[:count])
+            if self._spare is not None:
+                self._spare(view[:count], self._done)
             mark = (self._done + count, self._hashes["sha256"].hexdigest())
             with self._changed:
                 self._done, self._mark = mark[0], mark

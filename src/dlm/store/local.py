@@ -32,6 +32,7 @@ import errno
 import os
 import re
 import stat
+import sys
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
     from dlm.store.prune import Pruned, StoredBlob
+    from dlm.store.spare import Spare
 
 __all__ = ["LocalStore"]
 
@@ -108,8 +110,9 @@ class LocalStore:
         self._lock = threading.Lock()
         self._read_version = False
         self._made = False
+        self._spares: list[str] = []
         # A run that ends without close() still writes what its index holds back.
-        self._finalizer = weakref.finalize(self, _finish, self._settling, self._uses)
+        self._finalizer = weakref.finalize(self, _finish, self._settling, self._uses, self._spares)
 
     @property
     def root(self) -> str:
@@ -146,6 +149,7 @@ class LocalStore:
         finally:
             self._settling.close()
             self._uses.close()
+            _remove_spares(self._spares)
 
     # Blobs
 
@@ -202,10 +206,21 @@ class LocalStore:
         except OSError as error:
             raise disk_error("lock", self._layout.at("locks", "claims"), error) from error
 
-    def writer(self, key: str, expected: Digests, size: int | None) -> Writer:
+    def spares(self) -> str | None:
+        """The folder in which writers make spares; None where they make none."""
+        if self._shared or sys.platform != "linux":
+            return None  # what is made in a shared cache is the group's
+        self._make()
+        return self._layout.at("tmp")
+
+    def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> Writer:
         """A writer for what ``key`` names, with what an earlier run left of it.
 
         The caller holds the claim on ``key``. The writer's ``offset`` may be all of the body already.
+
+        Args:
+            spare: permissions of a second file that is made of a large body as it comes, where :meth:`spares` names
+                a folder; the blob tells its path, and whoever gets it may move that file away. It goes with the store.
         """
         self._make()
         name = key_name(key)
@@ -216,10 +231,18 @@ class LocalStore:
             partial=resumable,
             publish=self._publish,
             mode=0o660 if self._shared else 0o600,
+            spare=None if spare is None or self._shared else partial(self._new_spare, spare),
         )
         writer = FileWriter(name, expected, rooms)
         writer.prepare(size)
         return writer
+
+    def _new_spare(self, mode: int, size: int) -> Spare:
+        from dlm.store.spare import Spare
+
+        path = self._layout.at("tmp", os.urandom(16).hex())
+        self._spares.append(path)
+        return Spare(path, mode, size)
 
     def tray(self) -> Tray | None:
         """A short way for small bodies; None where private names are all that keeps processes apart, or where lower
@@ -727,13 +750,20 @@ def _warn_unlocked(reporter: Reporter, root: str, reason: str) -> None:
     )
 
 
-def _finish(settling: Settling, uses: Uses) -> None:
+def _finish(settling: Settling, uses: Uses, spares: list[str]) -> None:
     """What happens when a store is let go of without a word."""
+    _remove_spares(spares)
     # A blob that could not be flushed is not noted as good: whoever asks for it next reads it first.
     with contextlib.suppress(LocalError):
         settling.settle()
     settling.close()
     uses.close()
+
+
+def _remove_spares(spares: list[str]) -> None:
+    """Remove those that nobody has moved away."""
+    while spares:
+        _remove((spares.pop(),))
 
 
 def _give_group(path: str | int, mode: int) -> None:

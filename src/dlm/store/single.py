@@ -42,7 +42,10 @@ class SingleStore:
     def tray(self) -> None:
         """There is no short way."""
 
-    def writer(self, key: str, expected: Digests, size: int | None) -> SingleWriter:
+    def spares(self) -> None:
+        """There are none."""
+
+    def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> SingleWriter:
         """A writer into the file."""
         return SingleWriter(self._file, self._path)
 
@@ -130,6 +133,10 @@ class SingleWriter:
         if announce is not None:
             announce(digests, self._size)
         return Blob(path=self._path, digests=digests, size=self._size)
+
+    def lags(self) -> bool:
+        """Nothing is computed behind the writer's back."""
+        return False
 
     def suspend(self) -> None:
         """Nothing is kept for a later run."""

@@ -26,6 +26,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import IntegrityError, LocalError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.model.digest import Hash
     from dlm.store.ahead import Noted
+    from dlm.store.spare import Spare
 
 __all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
 
@@ -86,12 +88,14 @@ class Rooms:
         publish: gives a finished file (its path, its digests, its size) its final name, then removes other names
             of it and what goes with them.
         mode: of files that another run may take up.
+        spare: makes room for a second file with as many bytes; None where nobody wants one.
     """
 
     partial: str | None
     temporary: str
     publish: Callable[[str, Digests, int, tuple[str, ...]], Blob]
     mode: int = 0o600
+    spare: Callable[[int], Spare] | None = None
 
 
 class FileWriter:
@@ -118,6 +122,7 @@ class FileWriter:
         # How far the sidecar's checkpoint reaches.
         self._noted = 0
         self._follower: Follower | None = None
+        self._spare: Spare | None = None
         self._ahead = Ahead()
         self._unnoted = 0
         self._noted_ahead: list[Noted] = []
@@ -219,6 +224,17 @@ class FileWriter:
         if self._ahead:
             self._join()
 
+    def lags(self) -> bool:
+        """Whether :meth:`commit` would have to wait at this moment, until what has come is hashed.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        if self._follower is None or not self._open:
+            return False
+        self._drain()
+        return self._follower.behind
+
     def commit(
         self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
     ) -> Blob:
@@ -294,6 +310,7 @@ class FileWriter:
         self._noted = 0
         self._ahead = Ahead()
         self._unnoted = 0
+        self._drop_spare()
         self._hashes = {name: new_hash(name) for name in self._algorithms}
 
     def _live(self) -> None:
@@ -303,6 +320,7 @@ class FileWriter:
     def _let_go(self) -> None:
         self._open = False
         self._unfollow()
+        self._drop_spare()
         descriptor, self._descriptor = self._descriptor, None
         try:
             if descriptor is not None:
@@ -319,7 +337,15 @@ class FileWriter:
         if self._follower is None and self._limit == _PIECE and can_follow():
             assert self._descriptor is not None, "put opens it"
             self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
-            self._follower = Follower(self._descriptor, self._hashes, self._written, self._caught_up)
+            if self._rooms.spare is not None and self._total is not None and self._written == 0:
+                self._spare = self._rooms.spare(self._total)
+            self._follower = Follower(
+                self._descriptor,
+                self._hashes,
+                self._written,
+                self._caught_up,
+                None if self._spare is None else self._spare.write,
+            )
         if self._follower is None:
             self._hash(pieces)
         self._pieces, self._buffered = [], 0
@@ -352,6 +378,11 @@ class FileWriter:
         follower, self._follower = self._follower, None
         if follower is not None:
             follower.stop()
+
+    def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.drop()
 
     def _scatter(self, pieces: Sequence[bytes], size: int, at: int) -> None:
         """Put what belongs behind a gap where it belongs, and now and then note that it is there."""
@@ -597,11 +628,14 @@ class FileWriter:
             leftovers = (self._path + ".json", self._path)
             self._seal(private)
         try:
-            return self._rooms.publish(private, found, size, leftovers)
+            blob = self._rooms.publish(private, found, size, leftovers)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(private)
+            self._drop_spare()
             raise
+        spare, self._spare = self._spare, None
+        return replace(blob, spare=spare.path) if spare is not None and spare.finish() else blob
 
     def _seal(self, private: str) -> None:
         """The file on the disk becomes final, and gets a name that only this writer knows."""

@@ -30,6 +30,7 @@ __all__ = ["Delivery", "Haul", "artifact_of", "artifacts_of", "for_platform", "g
 
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_NO_SPARES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def gather(
     most: Mapping[int, int] | None = None,
     lenient: bool = False,
     bare: bool = False,
+    spares: Mapping[str, int] = _NO_SPARES,
 ) -> Haul:
     """Fetch every artifact that the store does not hold.
 
@@ -68,6 +70,7 @@ def gather(
         most: the most bytes that some of them may have, by their place; the user's setting holds for the others.
         offline: the flag or variable that forbids the network, or None.
         lenient, bare: as in ``Order``.
+        spares: by sha256, as ``Order.spare``.
     """
     haul = Haul()
     if offline is not None:
@@ -85,6 +88,8 @@ def gather(
         for index, artifact in enumerate(artifacts):
             try:
                 order = _order(run, artifact, None if most is None else most.get(index), lenient=lenient, bare=bare)
+                if spares and (spare := spares.get(artifact.digests.sha256 or "")) is not None:
+                    order = replace(order, spare=spare)
             except DlmError as error:
                 error.resource = error.resource or artifact.resource
                 haul.errors[index] = error

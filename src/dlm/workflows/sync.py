@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
+#: Bytes up to which a file is copied as quickly as it is moved.
+_LARGE = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncWish:
@@ -321,7 +324,7 @@ class _Sync:
         # Also where something could not be locked: one failure does not hide another, and what arrives is kept.
         # What a server said of a file is written down once; where it was, its next words are of no use.
         told = all(one.verified for entry in settled.lockfile.entries.values() for one in entry.artifacts)
-        haul = gather(run, plan.fetch, offline=self._modes.offline, bare=told)
+        haul = gather(run, plan.fetch, offline=self._modes.offline, bare=told, spares=self._spares(plan))
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
@@ -347,6 +350,18 @@ class _Sync:
             written=written,
             errors=tuple(self._errors),
         )
+
+    def _spares(self, plan: Plan) -> dict[str, int]:
+        """For large files that will be copies of their blobs, the permissions of a copy that is made as they come."""
+        large = [want for want in plan.place if (want.artifact.size or 0) > _LARGE and _is_copy(want)]
+        if not large:
+            return {}
+        from dlm.place.spares import permissions, serves
+
+        folder = self._run.store.spares()
+        if folder is None or not serves(folder, self._run.files.root):
+            return {}
+        return {one.digests.sha256 or "": permissions(executable=one.program) for one in (w.artifact for w in large)}
 
     def _inspect(self, place: Iterable[Wanted], held: Mapping[str, Blob]) -> list[Wanted]:
         """What can be placed; of every archive it is known what comes out of it, before anything changes."""
@@ -431,6 +446,11 @@ class _Sync:
 
         self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
+
+
+def _is_copy(want: Wanted) -> bool:
+    """Whether a path shows its blob by a file with bytes of its own, unless the file system can share them."""
+    return want.link in {"auto", "copy"} and want.artifact.extract is None
 
 
 def _noted(run: Run) -> Iterator[str]:

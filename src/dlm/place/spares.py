@@ -1,0 +1,118 @@
+"""Copies that were made while a blob arrived, and only have to be moved into the tree: ``serves``, ``take``.
+
+Such a file was made in a folder of the store, so it may stand in for one made in the tree only where nothing tells the
+two apart: on one file system, whose folders hand down no group, no access list and no other label to new files. Where
+the file system shares bytes between files there is nothing to gain, and none are made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from dlm.place.link import share
+
+if TYPE_CHECKING:
+    from dlm.model.artifact import Blob
+    from dlm.place.tree import Folder
+
+__all__ = ["permissions", "serves", "take"]
+
+_ABSENT = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP}
+_OPEN = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class _Traits(NamedTuple):
+    """What a folder hands down to files that are made in it."""
+
+    device: int
+    group: int
+    label: bytes | None
+
+
+def permissions(*, executable: bool) -> int:
+    """Those of a new file of the tree, of which the umask takes its part."""
+    return 0o755 if executable else 0o644
+
+
+def serves(folder: str, root: str) -> bool:
+    """Whether copies that are made in ``folder`` can be expected to be of use in a tree below ``root``."""
+    return _traits(folder) is not None and _traits(folder) == _traits(root) and not _shares(folder)
+
+
+def take(blob: Blob, folder: Folder, name: str, *, executable: bool) -> int | None:
+    """Move a blob's spare into an open folder of the tree.
+
+    Returns:
+        its descriptor, open for writing; None where there is no spare, or none that is as a copy would be.
+    """
+    if blob.spare is None or folder.descriptor is None:
+        return None
+    traits = _traits(os.path.dirname(blob.spare))
+    if traits is None or traits != _traits(folder.descriptor):
+        return None
+    try:
+        os.rename(blob.spare, name, dst_dir_fd=folder.descriptor)
+    except OSError:
+        return None  # another path has it already; or making a copy will tell what is wrong
+    descriptor = -1
+    with contextlib.suppress(OSError):
+        descriptor = os.open(name, _OPEN, dir_fd=folder.descriptor)
+        found = os.fstat(descriptor)
+        if (
+            stat.S_ISREG(found.st_mode)
+            and found.st_nlink == 1
+            and found.st_size == blob.size
+            and bool(found.st_mode & 0o100) == executable
+        ):
+            return descriptor
+    if descriptor >= 0:
+        os.close(descriptor)
+    os.unlink(name, dir_fd=folder.descriptor)
+    return None
+
+
+def _traits(folder: str | int) -> _Traits | None:
+    """What an existing folder hands down; None where that is more than can be compared."""
+    try:
+        found = os.stat(folder)
+        if found.st_mode & stat.S_ISGID or _attribute(folder, "system.posix_acl_default") is not None:
+            return None
+        return _Traits(found.st_dev, found.st_gid, _attribute(folder, "security.selinux"))
+    except OSError:
+        return None
+
+
+def _attribute(folder: str | int, name: str) -> bytes | None:
+    """An extended attribute. Raises OSError: it cannot be known."""
+    if not hasattr(os, "getxattr"):
+        return None
+    try:
+        return os.getxattr(folder, name)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def _shares(folder: str) -> bool:
+    """Whether the file system of a folder shares bytes between files, or cannot be asked."""
+    flags = getattr(os, "O_TMPFILE", None)
+    if flags is None:
+        return True
+    try:
+        source = os.open(folder, flags | os.O_RDWR, 0o600)
+        try:
+            os.write(source, b"\n")
+            target = os.open(folder, flags | os.O_RDWR, 0o600)
+            try:
+                return share(source, target)[0] is None
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+    except OSError:
+        return True

@@ -1,0 +1,70 @@
+"""A second file with the bytes of a large body, made while they arrive, for one tree that wants a copy: ``Spare``.
+
+It lies in the store's folder for private files until somebody moves it away, and goes with the run if nobody does. A
+spare is never owed: where anything keeps it from being made, whoever wants a copy copies the blob.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+__all__ = ["Spare"]
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class Spare:
+    """One spare; written by one thread, and finished with by another when that has ended.
+
+    Args:
+        path: where nothing is yet.
+        mode: permissions of the file, of which the umask takes its part.
+        size: bytes of the whole body.
+    """
+
+    def __init__(self, path: str, mode: int, size: int) -> None:
+        self.path = path
+        self._size = size
+        self._written = 0
+        self._descriptor: int | None = None
+        with contextlib.suppress(OSError):
+            # The body itself comes first: a spare takes only room that is left by it.
+            if shutil.disk_usage(os.path.dirname(path)).free > 3 * size:
+                self._descriptor = os.open(path, _NEW, mode)
+
+    def write(self, data: memoryview, at: int) -> None:
+        """Take the next piece. What the disk refuses, or what does not follow the piece before, ends the spare."""
+        descriptor = self._descriptor
+        if descriptor is None:
+            return
+        try:
+            if at == self._written and os.pwrite(descriptor, data, at) == len(data):
+                self._written += len(data)
+                return
+        except OSError:
+            pass  # a full disk, or a quota: the copy that is made in its place tells of it
+        self.drop()
+
+    def finish(self) -> bool:
+        """No more comes; whether the file holds the whole body."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return False
+        os.close(descriptor)
+        if self._written == self._size:
+            return True
+        self._unlink()
+        return False
+
+    def drop(self) -> None:
+        """Remove the file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+            self._unlink()
+
+    def _unlink(self) -> None:
+        with contextlib.suppress(OSError):  # the next process that is alone sweeps it away
+            os.unlink(self.path)
