@@ -270,6 +270,10 @@ class Tray(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
 
 class Notebook(Protocol):
     """Small texts that are dear to get and cheap to lose, such as listings."""

@@ -92,6 +92,8 @@ class HttpFetcher:
             run.abandon()
             wire.close()
             raise
+        finally:
+            run.close()
         self._give_back(wire)
 
     def read(self, urls: Sequence[str]) -> list[Page | DlmError]:
@@ -187,6 +189,11 @@ class _Run:
         """Let go of everything that is under way."""
         for flight in self._flights.values():
             flight.abandon()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self._depot is not None:
+            self._depot.tray.close()
 
     def _take(self, order: Order) -> None:
         key = order.key

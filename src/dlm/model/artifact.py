@@ -26,6 +26,7 @@ __all__ = [
     "LinkMode",
     "Placement",
     "Receipt",
+    "Spare",
     "Validators",
     "kept_headers",
 ]
@@ -157,6 +158,19 @@ class Receipt:
     status: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A second file with a blob's bytes, that whoever comes first may move away.
+
+    Attributes:
+        path: absolute.
+        permissions: those that it was made with, before the umask took its part.
+    """
+
+    path: str
+    permissions: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """These bytes are in the store.
@@ -166,14 +180,14 @@ class Blob:
         digests: what they hash to; a sha256 always.
         size: in bytes.
         lower: whether the file lies in a read-only cache: no link is made to its very file, since that writes to it.
-        spare: a second file with the same bytes, absolute, that whoever comes first may move away; None for none.
+        spare: a second file with the same bytes; None for none.
     """
 
     path: str
     digests: Digests
     size: int
     lower: bool = False
-    spare: str | None = None
+    spare: Spare | None = None
 
     @property
     def sha256(self) -> str:

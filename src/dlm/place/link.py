@@ -84,10 +84,12 @@ class Habits:
         cloneless: why the file systems of a folder of the store and one of the tree share no bytes.
         back: an mtime for the files of a folder of the tree, before anything that happens to them; and for how many
             files more it serves.
+        fits: whether a copy that was made in a folder of the store is as one made in a folder of the tree.
     """
 
     cloneless: dict[tuple[str, str], str] = field(default_factory=dict)
     back: dict[str, tuple[int, int]] = field(default_factory=dict)
+    fits: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
 def make_file(
@@ -197,7 +199,7 @@ def _moved(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Fl
     """The copy that was made while the blob arrived, in its place; None where there is none, or none that fits."""
     from dlm.place.spares import take
 
-    target = take(blob, folder, name, executable=executable)
+    target = take(blob, folder, name, habits, executable=executable)
     if target is None:
         return None
     try:

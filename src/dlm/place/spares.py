@@ -13,10 +13,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from dlm.place.link import share
-
 if TYPE_CHECKING:
-    from dlm.model.artifact import Blob
+    from dlm.model.artifact import Blob, Spare
+    from dlm.place.link import Habits
     from dlm.place.tree import Folder
 
 __all__ = ["permissions", "serves", "take"]
@@ -43,36 +42,40 @@ def serves(folder: str, root: str) -> bool:
     return _traits(folder) is not None and _traits(folder) == _traits(root) and not _shares(folder)
 
 
-def take(blob: Blob, folder: Folder, name: str, *, executable: bool) -> int | None:
+def take(blob: Blob, folder: Folder, name: str, habits: Habits, *, executable: bool) -> int | None:
     """Move a blob's spare into an open folder of the tree.
 
     Returns:
         its descriptor, open for writing; None where there is no spare, or none that is as a copy would be.
     """
-    if blob.spare is None or folder.descriptor is None:
-        return None
-    traits = _traits(os.path.dirname(blob.spare))
-    if traits is None or traits != _traits(folder.descriptor):
+    if blob.spare is None or not _fits(blob.spare, folder, habits, executable=executable):
         return None
     try:
-        os.rename(blob.spare, name, dst_dir_fd=folder.descriptor)
+        os.rename(blob.spare.path, name, dst_dir_fd=folder.descriptor)
     except OSError:
-        return None  # another path has it already; or making a copy will tell what is wrong
+        return None  # making a copy will tell what is wrong, if anything is
     descriptor = -1
     with contextlib.suppress(OSError):
         descriptor = os.open(name, _OPEN, dir_fd=folder.descriptor)
         found = os.fstat(descriptor)
-        if (
-            stat.S_ISREG(found.st_mode)
-            and found.st_nlink == 1
-            and found.st_size == blob.size
-            and bool(found.st_mode & 0o100) == executable
-        ):
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_size == blob.size:
             return descriptor
     if descriptor >= 0:
         os.close(descriptor)
     os.unlink(name, dir_fd=folder.descriptor)
     return None
+
+
+def _fits(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> bool:
+    """Whether a spare can take the place of a copy in a folder."""
+    if folder.descriptor is None or spare.permissions != permissions(executable=executable):
+        return False
+    pair = (os.path.dirname(spare.path), folder.path)
+    fits = habits.fits.get(pair)
+    if fits is None:
+        traits = _traits(pair[0])
+        fits = habits.fits[pair] = traits is not None and traits == _traits(folder.descriptor)
+    return fits
 
 
 def _traits(folder: str | int) -> _Traits | None:
@@ -100,6 +103,8 @@ def _attribute(folder: str | int, name: str) -> bytes | None:
 
 def _shares(folder: str) -> bool:
     """Whether the file system of a folder shares bytes between files, or cannot be asked."""
+    from dlm.place.link import share
+
     flags = getattr(os, "O_TMPFILE", None)
     if flags is None:
         return True

@@ -54,7 +54,7 @@ from dlm.store.origins import read_origin, write_origin
 from dlm.store.reading import Contents, read_alias, read_contents
 from dlm.store.settling import Settling
 from dlm.store.sizes import total_size
-from dlm.store.tray import LocalTray
+from dlm.store.tray import LocalTray, can_carry
 from dlm.store.using import Uses, in_use
 from dlm.store.writer import FileWriter, Rooms, disk_error
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
     from dlm.store.prune import Pruned, StoredBlob
-    from dlm.store.spare import Spare
+    from dlm.store.spare import SpareFile
 
 __all__ = ["LocalStore"]
 
@@ -237,20 +237,20 @@ class LocalStore:
         writer.prepare(size)
         return writer
 
-    def _new_spare(self, mode: int, size: int) -> Spare:
-        from dlm.store.spare import Spare
+    def _new_spare(self, mode: int, size: int) -> SpareFile:
+        from dlm.store.spare import SpareFile
 
         path = self._layout.at("tmp", os.urandom(16).hex())
         self._spares.append(path)
-        return Spare(path, mode, size)
+        return SpareFile(path, mode, size)
 
     def tray(self) -> Tray | None:
         """A short way for small bodies; None where private names are all that keeps processes apart, or where lower
         caches may hold what is asked for."""
         self._make()
-        if self._layers or self._claims.unsupported or os.name == "nt":
+        if self._layers or self._claims.unsupported or not can_carry():
             return None
-        return LocalTray(self._layout, self._claims, self._uses, self._publish_new)
+        return LocalTray(self._layout, self._claims, self._uses, note=self._note_new, make=self._folder)
 
     def known(self, key: str) -> Known | None:
         """What was recorded for ``key``, as long as the blob it speaks of is there. The blob itself is not checked."""
@@ -574,17 +574,10 @@ class LocalStore:
             raise disk_error("write to", path, error) from error
         return Blob(path=path, digests=digests, size=size)
 
-    def _publish_new(self, private: str, digests: Digests, size: int, name: str) -> Blob:
-        """Give a finished file that has these digests its final name, where nothing stood when it was claimed."""
-        path = self._layout.blob(digests.sha256 or "")
-        try:
-            self._rename(private, path)
-            signature = Signature.of(os.lstat(path))
-        except OSError as error:
-            raise disk_error("write to", path, error) from error
+    def _note_new(self, path: str, digests: Digests, signature: Signature, name: str) -> None:
+        """Note a blob that has its name since a moment ago, where nothing stood when it was claimed."""
         row = BlobRow(digests=digests, signature=signature, name=_shown(name), used=self._clock.time())
         self._note(row, path, new=True)
-        return Blob(path=path, digests=digests, size=size)
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
         """Note a good blob, at once where it is on the disk."""

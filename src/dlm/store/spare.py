@@ -1,4 +1,4 @@
-"""A second file with the bytes of a large body, made while they arrive, for one tree that wants a copy: ``Spare``.
+"""A second file with the bytes of a large body, made while they arrive, for one tree that wants a copy: ``SpareFile``.
 
 It lies in the store's folder for private files until somebody moves it away, and goes with the run if nobody does. A
 spare is never owed: where anything keeps it from being made, whoever wants a copy copies the blob.
@@ -10,12 +10,14 @@ import contextlib
 import os
 import shutil
 
-__all__ = ["Spare"]
+from dlm.model.artifact import Spare
+
+__all__ = ["SpareFile"]
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
-class Spare:
+class SpareFile:
     """One spare; written by one thread, and finished with by another when that has ended.
 
     Args:
@@ -25,7 +27,8 @@ class Spare:
     """
 
     def __init__(self, path: str, mode: int, size: int) -> None:
-        self.path = path
+        self._path = path
+        self._mode = mode
         self._size = size
         self._written = 0
         self._descriptor: int | None = None
@@ -47,16 +50,15 @@ class Spare:
             pass  # a full disk, or a quota: the copy that is made in its place tells of it
         self.drop()
 
-    def finish(self) -> bool:
-        """No more comes; whether the file holds the whole body."""
+    def finish(self) -> Spare | None:
+        """No more comes; None where the file does not hold the whole body."""
+        if self._written < self._size:
+            self.drop()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
-            return False
+            return None
         os.close(descriptor)
-        if self._written == self._size:
-            return True
-        self._unlink()
-        return False
+        return Spare(self._path, self._mode)
 
     def drop(self) -> None:
         """Remove the file."""
@@ -67,4 +69,4 @@ class Spare:
 
     def _unlink(self) -> None:
         with contextlib.suppress(OSError):  # the next process that is alone sweeps it away
-            os.unlink(self.path)
+            os.unlink(self._path)

@@ -12,46 +12,68 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from dlm.model.artifact import Blob
+from dlm.store.index import Signature
 from dlm.store.layout import pin_name
-from dlm.store.writer import disk_error, write_whole
+from dlm.store.writer import BACK_NS, disk_error
 
 if TYPE_CHECKING:
-    from dlm.model.artifact import Blob
     from dlm.model.digest import Digests
     from dlm.ports import Claim
     from dlm.store.guard import Claims
     from dlm.store.layout import Layout
     from dlm.store.using import Uses
 
-__all__ = ["LocalTray"]
+__all__ = ["LocalTray", "can_carry"]
 
 #: Claims between two looks whether the lock file is still there.
 _LOOK = 64
+#: Files that share an mtime that lies back.
+_SERVES = 64
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_BLOB = 0o444
+
+
+def can_carry() -> bool:
+    """Whether this system has what a tray needs: names relative to open folders, and times set on open files."""
+    return {os.open, os.rename, os.unlink} <= os.supports_dir_fd and os.utime in os.supports_fd
 
 
 class LocalTray:
-    """Small bodies on their way into the store whose parts these are; made for one run.
+    """Small bodies on their way into the store whose parts these are; made for one run, and closed after it.
 
     Args:
         uses: told of every blob before it is there.
-        publish: gives a finished file (its path, its digests, its size, a name for people) its final name.
+        note: told of every blob that has its name: its path, its digests, its signature, a name for people.
+        make: makes a folder that is missing.
     """
 
     def __init__(
-        self, layout: Layout, claims: Claims, uses: Uses, publish: Callable[[str, Digests, int, str], Blob]
+        self,
+        layout: Layout,
+        claims: Claims,
+        uses: Uses,
+        *,
+        note: Callable[[str, Digests, Signature, str], None],
+        make: Callable[[str], None],
     ) -> None:
         self._layout = layout
         self._claims = claims
         self._uses = uses
-        self._publish = publish
+        self._note = note
+        self._make = make
         # What was claimed since something was said. It is said together with the first of it that arrives, since one
         # word for many costs what a word for one does.
         self._unsaid: dict[str, None] = {}
-        self._temporary = layout.at("tmp") + os.sep
+        # Names are given relative to open folders: the way to each is walked once, not for every file.
+        self._temporary = layout.at("tmp")
+        self._folder = self._blobs = -1
         # Private names are random enough once; behind that they are counted.
         self._prefix = os.urandom(12).hex()
         self._count = 0
         self._asked = 0
+        self._back = 0
         # What earlier runs left of bodies that were cut is taken up the ordinary way.
         self._partial: frozenset[str] = frozenset()
         with contextlib.suppress(FileNotFoundError):
@@ -93,17 +115,62 @@ class LocalTray:
         """
         sha256 = digests.sha256
         assert sha256 is not None, "what is claimed by a sha256 has one"
+        path = self._layout.blob(sha256)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._count += 1
-        private = f"{self._temporary}{self._prefix}{self._count:08x}"
-        write_whole(private, pieces, size)
+        private = f"{self._prefix}{self._count:08x}"
         try:
-            if sha256 in self._unsaid:
-                self._say()
-            return self._publish(private, digests, size, name)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(private)
-            raise
+            if self._folder < 0:
+                self._open()
+            descriptor = os.open(private, _NEW, _BLOB, dir_fd=self._folder)
+            try:
+                self._fill(descriptor, data)
+                if sha256 in self._unsaid:
+                    self._say()
+                self._publish(private, sha256)
+                found = os.fstat(descriptor)
+                if found.st_mode & 0o777 != _BLOB:  # the umask took some of it
+                    os.fchmod(descriptor, _BLOB)
+                    found = os.fstat(descriptor)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(private, dir_fd=self._folder)
+                raise
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise disk_error("write to", path, error) from error
+        self._note(path, digests, Signature.of(found), name)
+        return Blob(path=path, digests=digests, size=size)
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        for descriptor in (self._folder, self._blobs):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._folder = self._blobs = -1
+
+    def _open(self) -> None:
+        self._folder = os.open(self._temporary, _FOLDER)
+        self._blobs = os.open(self._layout.at("cas"), _FOLDER)
+
+    def _fill(self, descriptor: int, data: bytes) -> None:
+        count = os.write(descriptor, data)
+        if count < len(data):
+            rest = memoryview(data)[count:]
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        if self._count % _SERVES == 1:
+            self._back = max(0, os.fstat(descriptor).st_mtime_ns - BACK_NS)
+        os.utime(descriptor, ns=(self._back, self._back))
+
+    def _publish(self, private: str, sha256: str) -> None:
+        name = f"{sha256[:2]}{os.sep}{sha256}"
+        try:
+            os.rename(private, name, src_dir_fd=self._folder, dst_dir_fd=self._blobs)
+        except FileNotFoundError:
+            self._make(os.path.dirname(self._layout.blob(sha256)))
+            os.rename(private, name, src_dir_fd=self._folder, dst_dir_fd=self._blobs)
 
     def _say(self) -> None:
         unsaid, self._unsaid = self._unsaid, {}

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.model.digest import Hash
     from dlm.store.ahead import Noted
-    from dlm.store.spare import Spare
+    from dlm.store.spare import SpareFile
 
-__all__ = ["BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
+__all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
@@ -95,7 +95,7 @@ class Rooms:
     temporary: str
     publish: Callable[[str, Digests, int, tuple[str, ...]], Blob]
     mode: int = 0o600
-    spare: Callable[[int], Spare] | None = None
+    spare: Callable[[int], SpareFile] | None = None
 
 
 class FileWriter:
@@ -122,7 +122,7 @@ class FileWriter:
         # How far the sidecar's checkpoint reaches.
         self._noted = 0
         self._follower: Follower | None = None
-        self._spare: Spare | None = None
+        self._spare: SpareFile | None = None
         self._ahead = Ahead()
         self._unnoted = 0
         self._noted_ahead: list[Noted] = []
@@ -635,7 +635,7 @@ class FileWriter:
             self._drop_spare()
             raise
         spare, self._spare = self._spare, None
-        return replace(blob, spare=spare.path) if spare is not None and spare.finish() else blob
+        return blob if spare is None else replace(blob, spare=spare.finish())
 
     def _seal(self, private: str) -> None:
         """The file on the disk becomes final, and gets a name that only this writer knows."""
@@ -662,9 +662,9 @@ class FileWriter:
             )
 
 
-#: How far a blob's mtime lies back. Whoever writes to the blob later, however soon and however coarse the file system's
-#: clock, leaves a different one.
-_BACK_NS = 10_000_000_000
+BACK_NS = 10_000_000_000
+"""How far a blob's mtime lies back. Whoever writes to the blob later, however soon and however coarse the file system's
+clock, leaves a different one."""
 _CHMODS = hasattr(os, "fchmod")
 _SETS_TIMES = os.utime in os.supports_fd
 
@@ -674,7 +674,7 @@ def _finish(descriptor: int, size: int) -> None:
     if _CHMODS:
         os.fchmod(descriptor, 0o444)
     if _SETS_TIMES:
-        back = max(0, os.fstat(descriptor).st_mtime_ns - _BACK_NS)
+        back = max(0, os.fstat(descriptor).st_mtime_ns - BACK_NS)
         os.utime(descriptor, ns=(back, back))
     if flushes_at_once(size):
         flush_file(descriptor)

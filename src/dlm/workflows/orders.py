@@ -87,9 +87,14 @@ def gather(
         # Made when there is room for them, so that many artifacts do not all stand in memory as orders.
         for index, artifact in enumerate(artifacts):
             try:
-                order = _order(run, artifact, None if most is None else most.get(index), lenient=lenient, bare=bare)
-                if spares and (spare := spares.get(artifact.digests.sha256 or "")) is not None:
-                    order = replace(order, spare=spare)
+                order = _order(
+                    run,
+                    artifact,
+                    None if most is None else most.get(index),
+                    lenient=lenient,
+                    bare=bare,
+                    spare=spares.get(artifact.digests.sha256 or "") if spares else None,
+                )
             except DlmError as error:
                 error.resource = error.resource or artifact.resource
                 haul.errors[index] = error
@@ -128,8 +133,10 @@ def _replaced(run: Run, artifact: Artifact) -> bool:
     return site != DEFAULT_PYTHON_ORG and artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
-def _order(run: Run, artifact: Artifact, most: int | None, *, lenient: bool, bare: bool) -> Order:
-    order = Order(artifact=artifact, sources=sources_of(run, artifact), most=most, lenient=lenient, bare=bare)
+def _order(run: Run, artifact: Artifact, most: int | None, *, lenient: bool, bare: bool, spare: int | None) -> Order:
+    order = Order(
+        artifact=artifact, sources=sources_of(run, artifact), most=most, lenient=lenient, bare=bare, spare=spare
+    )
     if artifact.digests:
         return order
     known = run.store.known(order.key)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dlm.model.artifact import Blob
+from dlm.model.artifact import Blob, Spare
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
 from dlm.place.spares import permissions, serves
@@ -39,7 +39,7 @@ class Scene:
         with path.open("xb") as file:
             file.write(body)
             os.fchmod(file.fileno(), mode)
-        return replace(self.blob, spare=str(path))
+        return replace(self.blob, spare=Spare(str(path), mode))
 
     def make(self, blob: Blob, name: str = "a", link: str = "auto", *, executable: bool = False) -> Made:
         with Tree(str(self.tree)) as tree:
@@ -53,8 +53,12 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-def inode(path: str | Path | None) -> int:
-    assert path is not None
+def of(blob: Blob) -> str:
+    assert blob.spare is not None
+    return blob.spare.path
+
+
+def inode(path: str | Path) -> int:
     return os.lstat(path).st_ino
 
 
@@ -62,7 +66,7 @@ def inode(path: str | Path | None) -> int:
 @pytest.mark.parametrize("executable", [False, True])
 def test_it_is_moved_and_looks_like_a_copy(scene: Scene, link: str, executable: bool) -> None:
     blob = scene.with_spare(permissions(executable=executable))
-    was = inode(blob.spare)
+    was = inode(of(blob))
     made = scene.make(blob, link=link, executable=executable)
     path = scene.tree / "a"
     assert (made.mode, made.reason) == ("copy", None)
@@ -71,7 +75,7 @@ def test_it_is_moved_and_looks_like_a_copy(scene: Scene, link: str, executable: 
     assert made.seen is not None
     found = path.stat()
     assert (found.st_size, found.st_mtime_ns, found.st_ino) == made.seen
-    assert not os.path.lexists(blob.spare or "")
+    assert not os.path.lexists(of(blob))
 
 
 def test_the_second_path_gets_a_copy(scene: Scene) -> None:
@@ -86,7 +90,7 @@ def test_the_second_path_gets_a_copy(scene: Scene) -> None:
 def test_links_have_no_use_for_it(scene: Scene, link: str) -> None:
     blob = scene.with_spare()
     assert scene.make(blob, link=link).mode == link
-    assert os.path.lexists(blob.spare or "")
+    assert os.path.lexists(of(blob))
 
 
 def test_a_file_that_is_not_executable_becomes_none(scene: Scene) -> None:
@@ -105,7 +109,7 @@ def test_one_of_another_size_is_not_taken(scene: Scene, body: bytes) -> None:
 
 def test_one_with_a_second_name_is_not_taken(scene: Scene) -> None:
     blob = scene.with_spare()
-    os.link(blob.spare or "", scene.tree / "other")
+    os.link(of(blob), scene.tree / "other")
     scene.make(blob)
     assert inode(scene.tree / "a") != inode(scene.tree / "other")
     assert (scene.tree / "a").read_bytes() == BODY
@@ -115,7 +119,7 @@ def test_a_link_in_its_place_is_not_followed(scene: Scene, tmp_path: Path) -> No
     outside = tmp_path / "outside"
     outside.write_bytes(BODY)
     os.symlink(outside, scene.spares / ("0" * 32))
-    scene.make(replace(scene.blob, spare=str(scene.spares / ("0" * 32))))
+    scene.make(replace(scene.blob, spare=Spare(str(scene.spares / ("0" * 32)), 0o644)))
     path = scene.tree / "a"
     assert not path.is_symlink()
     assert path.read_bytes() == BODY
@@ -126,7 +130,7 @@ def test_a_folder_that_hands_down_its_group_gets_a_copy(scene: Scene) -> None:
     scene.tree.chmod(0o2755)
     assert not serves(str(scene.spares), str(scene.tree))
     blob = scene.with_spare()
-    was = inode(blob.spare)
+    was = inode(of(blob))
     scene.make(blob)
     assert inode(scene.tree / "a") != was
 
@@ -142,7 +146,7 @@ def test_a_folder_that_hands_down_an_access_list_gets_a_copy(scene: Scene) -> No
         raise
     assert not serves(str(scene.spares), str(scene.tree))
     blob = scene.with_spare()
-    was = inode(blob.spare)
+    was = inode(of(blob))
     scene.make(blob)
     assert inode(scene.tree / "a") != was
     assert (scene.tree / "a").read_bytes() == BODY

@@ -13,7 +13,7 @@ from dlm.errors import IntegrityError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
 from dlm.store.local import LocalStore
-from dlm.store.spare import Spare
+from dlm.store.spare import SpareFile
 from tests.support.stores import a_store
 from tests.unit.store.test_shared import a_shared_store
 
@@ -45,7 +45,7 @@ def test_it_has_the_bytes_and_the_permissions_of_a_new_file(tmp_path: Path, mode
     finally:
         os.umask(old)
     assert blob.spare is not None
-    spare = Path(blob.spare)
+    spare = Path(blob.spare.path)
     assert spare.read_bytes() == Path(blob.path).read_bytes() == BODY
     assert not spare.samefile(blob.path)
     assert stat.S_IMODE(spare.stat().st_mode) == mode & ~0o027
@@ -63,7 +63,7 @@ def test_one_that_was_moved_stays_where_it_is(tmp_path: Path) -> None:
     store = a_store(tmp_path / "cache")
     blob = arrive(store)
     assert blob.spare is not None
-    os.rename(blob.spare, tmp_path / "mine")
+    os.rename(blob.spare.path, tmp_path / "mine")
     store.close()
     assert (tmp_path / "mine").read_bytes() == BODY
 
@@ -84,7 +84,7 @@ def test_a_body_out_of_order_has_one_too(tmp_path: Path) -> None:
     writer.write(BODY[600_000 : 2 * third], 600_000)
     blob = writer.commit(PIN, len(BODY))
     assert blob.spare is not None
-    assert Path(blob.spare).read_bytes() == BODY
+    assert Path(blob.spare.path).read_bytes() == BODY
 
 
 def test_a_body_that_is_taken_up_again_has_none(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_a_body_that_begins_anew_has_one_of_the_new_bytes(tmp_path: Path) -> Non
     writer.write(BODY[2_000_000:], 2_000_000)
     blob = writer.commit(PIN, len(BODY))
     assert blob.spare is not None
-    assert Path(blob.spare).read_bytes() == BODY
-    assert temporary(store) == [Path(blob.spare)]
+    assert Path(blob.spare.path).read_bytes() == BODY
+    assert temporary(store) == [Path(blob.spare.path)]
 
 
 @pytest.mark.parametrize("body", [BODY[:-1] + b"?", BODY[:-1]])
@@ -144,12 +144,12 @@ def test_a_killed_run_leaves_none_for_long(tmp_path: Path) -> None:
 
 def test_a_gap_or_a_short_end_is_no_spare(tmp_path: Path) -> None:
     path = tmp_path / "spare"
-    spare = Spare(str(path), 0o644, 10)
+    spare = SpareFile(str(path), 0o644, 10)
     spare.write(memoryview(b"12345"), 0)
     spare.write(memoryview(b"890"), 7)
     assert not path.exists()
     assert not spare.finish()
-    spare = Spare(str(path), 0o644, 10)
+    spare = SpareFile(str(path), 0o644, 10)
     spare.write(memoryview(b"12345"), 0)
     assert not spare.finish()
     assert not path.exists()
@@ -158,7 +158,7 @@ def test_a_gap_or_a_short_end_is_no_spare(tmp_path: Path) -> None:
 def test_what_stands_there_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "spare"
     path.write_bytes(b"mine")
-    spare = Spare(str(path), 0o644, 4)
+    spare = SpareFile(str(path), 0o644, 4)
     spare.write(memoryview(b"1234"), 0)
     assert not spare.finish()
     spare.drop()
@@ -166,7 +166,7 @@ def test_what_stands_there_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_without_room_for_more_than_the_body_there_is_none(tmp_path: Path) -> None:
-    spare = Spare(str(tmp_path / "spare"), 0o644, 1 << 60)
+    spare = SpareFile(str(tmp_path / "spare"), 0o644, 1 << 60)
     spare.write(memoryview(b"1234"), 0)
     assert not spare.finish()
     assert list(tmp_path.iterdir()) == []
