@@ -150,6 +150,15 @@ class Digests:
         """The sha256 of bytes in memory."""
         return cls((Digest("sha256", hashlib.sha256(data, usedforsecurity=False).hexdigest()),))
 
+    @staticmethod
+    def of_sha256(value: str) -> Digests:
+        """The sha256 in lower-case hexadecimal, and nothing else; mostly the same object for the same value.
+
+        Raises:
+            ValueError: it is no sha256.
+        """
+        return _of_sha256(value)
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> Digests:
         """From ``{algorithm: hex}``, as the lockfile has it."""
@@ -208,8 +217,7 @@ class Digests:
 
 @lru_cache(maxsize=1 << 14)
 def _of_sha256(value: str) -> Digests:
-    """The digests with a sha256 alone, which was checked. A lockfile, its request and the index have each: one is
-    enough."""
+    """A lockfile, its request and the index have each: one is enough."""
     return Digests((Digest("sha256", value),))
 
 
