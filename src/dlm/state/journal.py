@@ -7,7 +7,7 @@ or what it should have shown, that both are dlm's, and which temporary names may
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -25,13 +25,13 @@ class Journal:
 
     Attributes:
         token: the random part of the temporary names.
-        digests: for each path, every sha256 that dlm put there or is about to.
+        digests: for each path, every sha256 that dlm put there or is about to, each once.
         folders: those that are about to be made.
         temporaries: every temporary file that may be left, relative and POSIX.
     """
 
     token: str
-    digests: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    digests: Mapping[str, Collection[str]] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
     temporaries: tuple[str, ...] = ()
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,7 @@ class ProjectState:
                 known = owned.get(dest)
                 owned[dest] = Owned(
                     dest=dest,
-                    digests=more | (known.digests if known else frozenset()),
+                    digests=frozenset(more) | (known.digests if known else frozenset()),
                     placement=known.placement if known else None,
                 )
         return owned
@@ -161,14 +161,15 @@ class ProjectState:
         self._fold()
         owned = self.owned()
         token = os.urandom(6).hex()
-        digests = {change.dest: _digests(owned, change.dest) for change in remove}
+        digests: dict[str, Collection[str]] = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):
-            shown = frozenset((change.shown,))
-            digests[change.dest] = owned[change.dest].digests | shown if change.dest in owned else shown
-            temporaries.append(_beside(change.dest, temporary_name(token, number)))
+            dest, shown = change.dest, change.shown
+            # Of the thousands of paths that a first run places, each shows one thing: a set would be four times as big.
+            digests[dest] = owned[dest].digests | {shown} if dest in owned else (shown,)
+            temporaries.append(_beside(dest, temporary_name(token, number)))
             if change.swaps:
-                temporaries.append(_beside(change.dest, aside_name(token, len(place), number)))
+                temporaries.append(_beside(dest, aside_name(token, len(place), number)))
         for number, removal in enumerate(remove, start=len(place)):
             if removal.folder:
                 temporaries.append(_beside(removal.dest, aside_name(token, len(place), number)))
@@ -236,7 +237,7 @@ class ProjectState:
         for dest, digests in journal.digests.items():
             if dest in certain:
                 continue
-            held.uncertain[dest] = held.uncertain.get(dest, frozenset()) | digests
+            held.uncertain[dest] = held.uncertain.get(dest, frozenset()).union(digests)
         # One that was not made after all is dropped by whoever finds it missing.
         held.folders |= journal.folders
 

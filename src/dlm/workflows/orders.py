@@ -180,9 +180,9 @@ def artifacts_of(resource: Resource, locked: Iterable[LockedArtifact]) -> list[A
 
 def for_platform(entry: LockEntry, platform: str | None) -> tuple[LockedArtifact, ...]:
     """The artifacts of an entry that are meant for ``platform``; all of them for None."""
-    return tuple(
-        one for one in entry.artifacts if platform is None or one.platform is None or matches(one.platform, platform)
-    )
+    if platform is None or all(one.platform is None for one in entry.artifacts):
+        return entry.artifacts
+    return tuple(one for one in entry.artifacts if one.platform is None or matches(one.platform, platform))
 
 
 def blobs(run: Run, artifacts: Iterable[Artifact]) -> dict[str, Blob]:
