@@ -1,4 +1,4 @@
-"""Long lockfiles are read by their text, short ones value by value: nobody can tell which it was."""
+"""Long lockfiles are read file by file, short ones value by value: nobody can tell which it was."""
 
 from __future__ import annotations
 
@@ -149,13 +149,13 @@ def test_a_long_lockfile_is_read_as_a_short_one(lockfile: Lockfile, made: list[C
 
 @PATIENT
 @given(st.lists(plain, min_size=1, max_size=4))
-def test_what_dlm_writes_of_ordinary_files_is_read_by_its_text(found: list[LockedArtifact]) -> None:
+def test_what_dlm_writes_of_ordinary_files_is_read_at_a_glance(found: list[LockedArtifact]) -> None:
     lockfile = Lockfile(entries={"one": LockEntry(name="one", request={"url": "u"}, artifacts=tuple(found))})
 
     def other(text: str) -> LockedArtifact:
         raise AssertionError(f"not understood: {text}")
 
-    read_ones = PlainArtifacts(write_lockfile(lockfile).decode(), other, lambda _: ({"kind": "manifest-digest"},))
+    read_ones = PlainArtifacts(write_lockfile(lockfile), other, lambda _: ({"kind": "manifest-digest"},))
     (artifacts,) = read_ones.lists
     assert sorted(one.dest for one in artifacts) == sorted(one.dest for one in found)
     assert re.search(r'"artifacts": NaN\n', read_ones.rest)

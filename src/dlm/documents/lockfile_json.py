@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-#: From so many characters on, a lockfile of some hundred files, it pays to load what reads long ones.
+#: From so many bytes on, a lockfile of some hundred files, it pays to load what reads long ones.
 _LONG = 200_000
 _TOP = frozenset({"version", "revision", "resources"})
 _ENTRY = frozenset({"request", "artifacts"})
@@ -143,11 +143,14 @@ def read_lockfile(
         LockfileError: it is damaged, comes from a later dlm, or its two sides pin one name to different bytes.
     """
     reader = _Reader(file, hint or "restore the file from version control, or remove it and run `dlm lock`")
+    if len(data) >= _LONG:
+        found = reader.read_long(data)
+        if found is not None:
+            return ReadLockfile(found, tuple(reader.warnings))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         reader.damaged("not UTF-8")
-    del data  # eighty megabytes for a hundred thousand files, unless somebody else holds on to it
     sides = _sides(text, reader)
     if sides is None:
         lockfile = reader.read(text)
@@ -183,22 +186,18 @@ class _Reader:
         raise LockfileError(f"{self.file} cannot be read: {why}", hint=self.hint)
 
     def read(self, text: str) -> Lockfile:
-        if len(text) >= _LONG and not self.merging:
-            found = self._read_long(text)
-            if found is not None:
-                return found
         return self._lockfile(self._parse(text))
 
-    def _read_long(self, text: str) -> Lockfile | None:
+    def read_long(self, data: bytes) -> Lockfile | None:
         """The lockfile as dlm itself writes it; None where anything is out of the ordinary, which takes more care."""
-        if "NaN" in text or "Infinity" in text:
+        if b"NaN" in data or b"Infinity" in data or b"<<<<<<<" in data:
             return None
         from dlm.documents.lockfile_plain import PlainArtifacts
 
         noticed = len(self.warnings)
         self._ready = 0
         try:
-            plain = PlainArtifacts(text, self._one_artifact, self._some_evidence)
+            plain = PlainArtifacts(data, self._one_artifact, self._some_evidence)
             lists = iter(plain.lists)
             found = self._lockfile(self._parse(plain.rest, constant=lambda _: next(lists)))
             if self._ready == len(plain.lists):

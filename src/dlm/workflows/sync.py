@@ -330,7 +330,8 @@ class _Sync:
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
-        held.update({one.blob.sha256: one.blob for one in haul.arrived.values()})
+        fetched = {blob.sha256: blob for blob in haul.blobs()}
+        held.update(fetched)
         place = self._inspect(plan.place, held)
         _stop_at(self._errors, self._wish)
         done = self._place(plan, survey, place, held)
@@ -347,8 +348,8 @@ class _Sync:
             left=plan.left,
             passed_over=wants.passed_over,
             changes=settled.changes,
-            fetched=settled.fetched + len(haul.arrived),
-            transferred=settled.transferred + sum(one.receipt.transferred for one in haul.arrived.values()),
+            fetched=settled.fetched + len(fetched),
+            transferred=settled.transferred + haul.transferred,
             written=written,
             errors=tuple(self._errors),
         )
