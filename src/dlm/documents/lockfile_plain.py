@@ -5,8 +5,8 @@ an artifact, checks all that the careful reader checks and finds the values, for
 dict for each object. It knows the one hand in which dlm writes the format and accepts less than the format allows:
 whatever it does not match is left to the careful reader, which says what is wrong with it, if anything.
 
-The file is read as the bytes that it is, and only what is looked at becomes text: a lockfile of a hundred thousand files
-has eighty megabytes, which need not be in memory twice.
+The file is read as the bytes that it is, and only what is looked at becomes text: a lockfile of a hundred thousand
+files has eighty megabytes, which need not be in memory twice.
 
 This stands in a file of its own because compiling the expression takes longer than reading a short lockfile.
 """

@@ -27,7 +27,8 @@ from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
 from dlm.model.plan import Owned, aside_name, temporary_name
-from dlm.state.journal import Journal, is_inside, journal_text, read_digests, read_journal
+from dlm.state.journal import Journal, is_inside, journal_pieces, read_digests, read_journal
+from dlm.state.pieces import Entries, pieces_of
 from dlm.state.projects import register
 from dlm.state.replace import remove_file, replace_file
 
@@ -174,7 +175,7 @@ class ProjectState:
             if removal.folder:
                 temporaries.append(_beside(removal.dest, aside_name(token, len(place), number)))
         journal = Journal(token=token, digests=digests, folders=frozenset(folders), temporaries=tuple(temporaries))
-        replace_file(self._path("journal.json"), journal_text(journal))
+        replace_file(self._path("journal.json"), journal_pieces(journal))
         self._load().journal = journal
         return token
 
@@ -283,11 +284,10 @@ class ProjectState:
             "version": _VERSION,
             "project": self._project,
             "folders": sorted(held.folders),
-            "uncertain": {dest: sorted(digests) for dest, digests in sorted(held.uncertain.items())},
-            "placements": {dest: _placement_out(one) for dest, one in sorted(held.placements.items())},
+            "uncertain": Entries((dest, sorted(held.uncertain[dest])) for dest in sorted(held.uncertain)),
+            "placements": Entries((dest, _placement_out(held.placements[dest])) for dest in sorted(held.placements)),
         }
-        path = self._path("ownership.json")
-        held.written_ns = replace_file(path, json.dumps(document).encode())
+        held.written_ns = replace_file(self._path("ownership.json"), pieces_of(document))
 
 
 def _beside(dest: str, name: str) -> str:
