@@ -32,7 +32,7 @@ def make_plan(
         wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256.
         survey: what is here.
         asked: every path that the whole manifest asks for on this platform, however narrow the run.
-        pinned: for each path, the sha256 and tree digests that old and new lockfile know for it.
+        pinned: for each path where something stands, the sha256 and tree digests that old and new lockfile know for it.
         force: change paths that are not dlm's, too.
         prune: remove what dlm placed and nothing asks for any more.
     """
@@ -46,7 +46,11 @@ def make_plan(
         dest = want.artifact.dest
         found = survey.found[dest]
         sha256 = want.artifact.digests.sha256 or ""
-        ours = _ours(dest, survey.owned, pinned)
+        if found.kind == "absent" and found.problem is None:
+            if sha256 not in survey.blobs:
+                fetch.setdefault(sha256, want.artifact)
+            place.append(want)
+            continue
         if shows(found, want):
             (keep if dest in survey.owned else adopt).append(want)
             continue
@@ -55,6 +59,7 @@ def make_plan(
             continue
         if sha256 not in survey.blobs:
             fetch.setdefault(sha256, want.artifact)
+        ours = _ours(dest, survey.owned, pinned)
         conflict = _in_the_way(found, ours, want, placed=dest in survey.owned, force=force)
         if conflict is not None:
             conflicts.append(conflict)
@@ -99,8 +104,6 @@ def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: boo
     resource, dest = want.artifact.resource, found.dest
     if found.problem is not None:
         return Conflict(dest=dest, resource=resource, reason=found.problem, policy=found.policy)
-    if found.kind == "absent":
-        return None
     if found.kind == "directory":
         return _folder_in_the_way(found, ours, want, placed=placed, force=force)
     if found.kind == "other":

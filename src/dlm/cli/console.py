@@ -128,15 +128,19 @@ class Console:
 
     def emit(self, event: events.Event) -> None:
         """``dlm.ports.Reporter``: called from any thread."""
-        if type(event) in _FOR_PROGRAMS and self.format != "ndjson":
-            return
+        kind = type(event)
+        if self.format != "ndjson":
+            if kind in _FOR_PROGRAMS:
+                return
+            if kind in _FOR_THE_METER and self._meter is None:
+                return
         with self._lock:
             if self.format == "ndjson":
                 self._out.write(json.dumps(event_document(event), ensure_ascii=False) + "\n")
                 self._out.flush()
             if self._meter is not None and not self.json and self.verbosity >= 0:
                 self._meter.show(event)
-            if type(event) in _FOR_THE_METER:
+            if kind in _FOR_THE_METER:
                 return
             line = self._line(event)
             if line is not None:

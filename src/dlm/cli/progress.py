@@ -33,28 +33,28 @@ class LineMeter:
 
     def show(self, event: events.Event) -> None:
         """Take note, and speak where it is time to."""
-        match event:
-            case events.Resolving(count):
-                self._write(f"Resolving {count} selector{'' if count == 1 else 's'} …")
-            case events.Fetching("") | events.Progress(""):
-                pass  # a listing, which is read in a moment
-            case events.Fetching(resource, filename, _, _, offset):
-                self._running[resource, filename] = offset
-                if not self._begun:
-                    self._begun, self._last = True, self._monotonic()
-                    self._write("Fetching …")
-            case events.Progress(resource, filename, received, _):
-                self._running[resource, filename] = received
+        # In the order of how many there are, and by attribute: ``match`` takes three times as long for each.
+        if isinstance(event, events.Fetched):
+            self._running.pop((event.resource, event.filename), None)
+            self._done += 1
+            self._bytes += event.transferred
+            if event.transferred >= _WORTH_A_BAR:
+                speed = human_speed(event.transferred, event.seconds)
+                self._write(f"  {event.resource}  {human_size(event.size)}  {speed}")
+            self._tick()
+        elif isinstance(event, events.Fetching):
+            if not event.resource:
+                return  # a listing, which is read in a moment
+            self._running[event.resource, event.filename] = event.offset
+            if not self._begun:
+                self._begun, self._last = True, self._monotonic()
+                self._write("Fetching …")
+        elif isinstance(event, events.Progress):
+            if event.resource:
+                self._running[event.resource, event.filename] = event.received
                 self._tick()
-            case events.Fetched(resource, filename, size, seconds, transferred, _):
-                self._running.pop((resource, filename), None)
-                self._done += 1
-                self._bytes += transferred
-                if transferred >= _WORTH_A_BAR:
-                    self._write(f"  {resource}  {human_size(size)}  {human_speed(transferred, seconds)}")
-                self._tick()
-            case _:
-                pass
+        elif isinstance(event, events.Resolving):
+            self._write(f"Resolving {event.count} selector{'' if event.count == 1 else 's'} …")
 
     def close(self) -> None:
         """Nothing is left behind."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_NO_EVIDENCE: list[Any] = []
+#: From so many bytes on, a lockfile of some hundred files, it pays to load what reads long ones.
+_LONG = 200_000
 _TOP = frozenset({"version", "revision", "resources"})
 _ENTRY = frozenset({"request", "artifacts"})
 _ARTIFACT = frozenset({
@@ -142,6 +143,10 @@ def read_lockfile(
         LockfileError: it is damaged, comes from a later dlm, or its two sides pin one name to different bytes.
     """
     reader = _Reader(file, hint or "restore the file from version control, or remove it and run `dlm lock`")
+    if len(data) >= _LONG:
+        found = reader.read_long(data)
+        if found is not None:
+            return ReadLockfile(found, tuple(reader.warnings))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -175,12 +180,45 @@ class _Reader:
         self.hint = hint
         self.merging = False
         self.warnings: list[str] = []
+        self._ready = 0  # so many resources whose artifacts were read before
 
     def damaged(self, why: str) -> NoReturn:
         raise LockfileError(f"{self.file} cannot be read: {why}", hint=self.hint)
 
     def read(self, text: str) -> Lockfile:
-        document = self._parse(text)
+        return self._lockfile(self._parse(text))
+
+    def read_long(self, data: bytes) -> Lockfile | None:
+        """The lockfile as dlm itself writes it; None where anything is out of the ordinary, which takes more care."""
+        if b"NaN" in data or b"Infinity" in data or b"<<<<<<<" in data:
+            return None
+        from dlm.documents.lockfile_plain import PlainArtifacts
+
+        noticed = len(self.warnings)
+        self._ready = 0
+        try:
+            plain = PlainArtifacts(data, self._one_artifact, self._some_evidence)
+            lists = iter(plain.lists)
+            found = self._lockfile(self._parse(plain.rest, constant=lambda _: next(lists)))
+            if self._ready == len(plain.lists):
+                return found
+        except (ValueError, LockfileError):
+            pass
+        del self.warnings[noticed:]
+        return None
+
+    def _one_artifact(self, text: str) -> LockedArtifact:
+        """An artifact that stands alone. Raises ValueError, LockfileError."""
+        one = self._parse(text)
+        if not one.keys() <= _ARTIFACT:
+            raise ValueError("unknown keys, which are told with the name of the resource")
+        return self._artifact("", one, warn=False)
+
+    def _some_evidence(self, text: str) -> tuple[Mapping[str, Any], ...]:
+        """A list of evidence that stands alone. Raises ValueError, LockfileError."""
+        return _evidence(self._parse(f'{{"evidence": {text}}}')["evidence"])
+
+    def _lockfile(self, document: dict[str, Any]) -> Lockfile:
         version = document.get("version")
         if not _is_int(version) or version < 1:
             self.damaged("no version")
@@ -200,7 +238,7 @@ class _Reader:
         entries = {name: self._entry(name, entry, warn=known) for name, entry in resources.items()}
         return Lockfile(entries=entries, version=version, revision=revision, extra=extra)
 
-    def _parse(self, text: str) -> dict[str, Any]:
+    def _parse(self, text: str, *, constant: Callable[[str], Any] | None = None) -> dict[str, Any]:
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
             found = dict(items)
             if len(found) == len(items):
@@ -226,9 +264,12 @@ class _Reader:
 
         try:
             document = json.loads(
-                text, object_pairs_hook=pairs, parse_constant=number, parse_float=fraction, parse_int=integer
+                text,
+                object_pairs_hook=pairs,
+                parse_constant=constant or number,
+                parse_float=fraction,
+                parse_int=integer,
             )
-            text.encode()
             if "\\ud" in text or "\\uD" in text:
                 json.dumps(document, ensure_ascii=False).encode()  # an escaped lone surrogate is no character
         except json.JSONDecodeError as error:
@@ -256,12 +297,16 @@ class _Reader:
         if not isinstance(entry, dict):
             self.damaged(f"{name} is no object")
         request, artifacts = entry.get("request"), entry.get("artifacts")
-        if not isinstance(request, dict) or not isinstance(artifacts, list):
+        if not isinstance(request, dict) or not isinstance(artifacts, list | tuple):
             self.damaged(f"{name} lacks request or artifacts")
+        if isinstance(artifacts, tuple):
+            self._ready += 1
+        else:
+            artifacts = tuple(self._artifact(name, one, warn=warn) for one in artifacts)
         return LockEntry(
             name=name,
             request=request,
-            artifacts=tuple(self._artifact(name, one, warn=warn) for one in artifacts),
+            artifacts=artifacts,
             extra=self._extra(entry, _ENTRY, f"{name}: ", warn=warn),
         )
 
@@ -283,9 +328,7 @@ class _Reader:
             verified = get("verified", True)
             if not isinstance(verified, bool):
                 raise ValueError("verified is neither true nor false")
-            evidence = get("evidence", _NO_EVIDENCE)
-            if not isinstance(evidence, list) or not all(isinstance(step, dict) for step in evidence):
-                raise ValueError("evidence is no list of objects")
+            evidence = _evidence(one["evidence"]) if "evidence" in one else ()
             return LockedArtifact(
                 filename=check_filename(_text(get("filename"), "filename")),
                 url=url,
@@ -299,7 +342,7 @@ class _Reader:
                 verified=verified,
                 extracted=_extracted(one["extracted"]) if "extracted" in one else None,
                 headers=_text_mapping(one["headers"], "headers") if "headers" in one else _NOTHING,
-                evidence=tuple(evidence),
+                evidence=evidence,
                 extra=self._extra(one, _ARTIFACT, f"{name}: ", warn=warn),
             )
         except ValueError as error:
@@ -333,6 +376,12 @@ def _text_mapping(value: Any, what: str) -> dict[str, str]:
         else:
             return value
     raise ValueError(f"{what} is no object of printable texts")
+
+
+def _evidence(value: Any) -> tuple[Mapping[str, Any], ...]:
+    if isinstance(value, list) and all(isinstance(step, dict) for step in value):
+        return tuple(value)
+    raise ValueError("evidence is no list of objects")
 
 
 def _extracted(found: object) -> Extracted:

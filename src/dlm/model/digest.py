@@ -151,6 +151,17 @@ class Digests:
         return cls((Digest("sha256", hashlib.sha256(data, usedforsecurity=False).hexdigest()),))
 
     @classmethod
+    def of_sha256(cls, value: str) -> Digests:
+        """The sha256 in lower-case hexadecimal, and nothing else; mostly the same object for the same value.
+
+        Raises:
+            ValueError: it is no sha256.
+        """
+        if _SHA256.match(value) is None:
+            return cls((Digest("sha256", value),))  # which says what is wrong with it
+        return _of_sha256(value)
+
+    @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> Digests:
         """From ``{algorithm: hex}``, as the lockfile has it."""
         if len(mapping) == 1:
@@ -208,9 +219,18 @@ class Digests:
 
 @lru_cache(maxsize=1 << 14)
 def _of_sha256(value: str) -> Digests:
-    """The digests with a sha256 alone, which was checked. A lockfile, its request and the index have each: one is
-    enough."""
-    return Digests((Digest("sha256", value),))
+    """A sha256 that was checked. A lockfile, its request and the index have each: one is enough.
+
+    Made without ``__init__``, which would check it twice more: ten thousand files have ten thousand of these.
+    """
+    digest, digests = object.__new__(Digest), object.__new__(Digests)
+    _set(digest, "algorithm", "sha256")
+    _set(digest, "value", value)
+    _set(digests, "items", (digest,))
+    return digests
+
+
+_set = object.__setattr__
 
 
 #: What no bytes at all hash to.

@@ -7,14 +7,15 @@ or what it should have shown, that both are dlm's, and which temporary names may
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
 from dlm.model.digest import Digest
 from dlm.model.frozen import dataclass
+from dlm.state.pieces import Entries, pieces_of
 
-__all__ = ["Journal", "is_inside", "journal_text", "read_digests", "read_journal"]
+__all__ = ["Journal", "is_inside", "journal_pieces", "read_digests", "read_journal"]
 
 _VERSION = 1
 
@@ -25,27 +26,27 @@ class Journal:
 
     Attributes:
         token: the random part of the temporary names.
-        digests: for each path, every sha256 that dlm put there or is about to.
+        digests: for each path, every sha256 that dlm put there or is about to, each once.
         folders: those that are about to be made.
         temporaries: every temporary file that may be left, relative and POSIX.
     """
 
     token: str
-    digests: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    digests: Mapping[str, Collection[str]] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
     temporaries: tuple[str, ...] = ()
 
 
-def journal_text(journal: Journal) -> bytes:
+def journal_pieces(journal: Journal) -> Iterator[bytes]:
     """The journal as it is written down."""
-    document = {
+    digests = journal.digests
+    return pieces_of({
         "version": _VERSION,
         "token": journal.token,
-        "changes": {dest: sorted(digests) for dest, digests in sorted(journal.digests.items())},
+        "changes": Entries((dest, sorted(digests[dest])) for dest in sorted(digests)),
         "folders": sorted(journal.folders),
-        "temporaries": list(journal.temporaries),
-    }
-    return json.dumps(document).encode()
+        "temporaries": journal.temporaries,
+    })  # fmt: skip
 
 
 def read_journal(data: bytes) -> Journal:

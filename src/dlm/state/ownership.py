@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,8 @@ from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
 from dlm.model.plan import Owned, aside_name, temporary_name
-from dlm.state.journal import Journal, is_inside, journal_text, read_digests, read_journal
+from dlm.state.journal import Journal, is_inside, journal_pieces, read_digests, read_journal
+from dlm.state.pieces import Entries, pieces_of
 from dlm.state.projects import register
 from dlm.state.replace import remove_file, replace_file
 
@@ -140,7 +141,7 @@ class ProjectState:
                 known = owned.get(dest)
                 owned[dest] = Owned(
                     dest=dest,
-                    digests=more | (known.digests if known else frozenset()),
+                    digests=frozenset(more) | (known.digests if known else frozenset()),
                     placement=known.placement if known else None,
                 )
         return owned
@@ -161,19 +162,20 @@ class ProjectState:
         self._fold()
         owned = self.owned()
         token = os.urandom(6).hex()
-        digests = {change.dest: _digests(owned, change.dest) for change in remove}
+        digests: dict[str, Collection[str]] = {change.dest: _digests(owned, change.dest) for change in remove}
         temporaries = list(self.leftovers)
         for number, change in enumerate(place):
-            shown = frozenset((change.shown,))
-            digests[change.dest] = owned[change.dest].digests | shown if change.dest in owned else shown
-            temporaries.append(_beside(change.dest, temporary_name(token, number)))
+            dest, shown = change.dest, change.shown
+            # Of the thousands of paths that a first run places, each shows one thing: a set would be four times as big.
+            digests[dest] = owned[dest].digests | {shown} if dest in owned else (shown,)
+            temporaries.append(_beside(dest, temporary_name(token, number)))
             if change.swaps:
-                temporaries.append(_beside(change.dest, aside_name(token, len(place), number)))
+                temporaries.append(_beside(dest, aside_name(token, len(place), number)))
         for number, removal in enumerate(remove, start=len(place)):
             if removal.folder:
                 temporaries.append(_beside(removal.dest, aside_name(token, len(place), number)))
         journal = Journal(token=token, digests=digests, folders=frozenset(folders), temporaries=tuple(temporaries))
-        replace_file(self._path("journal.json"), journal_text(journal))
+        replace_file(self._path("journal.json"), journal_pieces(journal))
         self._load().journal = journal
         return token
 
@@ -236,7 +238,7 @@ class ProjectState:
         for dest, digests in journal.digests.items():
             if dest in certain:
                 continue
-            held.uncertain[dest] = held.uncertain.get(dest, frozenset()) | digests
+            held.uncertain[dest] = held.uncertain.get(dest, frozenset()).union(digests)
         # One that was not made after all is dropped by whoever finds it missing.
         held.folders |= journal.folders
 
@@ -282,11 +284,10 @@ class ProjectState:
             "version": _VERSION,
             "project": self._project,
             "folders": sorted(held.folders),
-            "uncertain": {dest: sorted(digests) for dest, digests in sorted(held.uncertain.items())},
-            "placements": {dest: _placement_out(one) for dest, one in sorted(held.placements.items())},
+            "uncertain": Entries((dest, sorted(held.uncertain[dest])) for dest in sorted(held.uncertain)),
+            "placements": Entries((dest, _placement_out(held.placements[dest])) for dest in sorted(held.placements)),
         }
-        path = self._path("ownership.json")
-        held.written_ns = replace_file(path, json.dumps(document).encode())
+        held.written_ns = replace_file(self._path("ownership.json"), pieces_of(document))
 
 
 def _beside(dest: str, name: str) -> str:

@@ -34,7 +34,7 @@ def register(folder: str, lockfile: str) -> None:
     """
     path = os.path.join(folder, _NAME)
     if _read(path) != lockfile:
-        replace_file(path, json.dumps({"version": _VERSION, "lockfile": lockfile}).encode())
+        replace_file(path, [json.dumps({"version": _VERSION, "lockfile": lockfile}).encode()])
 
 
 def known_lockfiles(state_dir: str) -> Iterator[str]:

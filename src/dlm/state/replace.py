@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterable
 
 from dlm.errors import LocalError
 
@@ -14,10 +15,13 @@ _NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _HINT = "check the permissions of the state folder, or set DLM_STATE_DIR to a folder that you can write"
 
 
-def replace_file(path: str, data: bytes) -> int:
-    """Give ``path`` the bytes ``data``: written beside it, flushed, renamed, the folder flushed.
+def replace_file(path: str, data: Iterable[bytes]) -> int:
+    """Give ``path`` the bytes of ``data``: written beside it, flushed, renamed, the folder flushed.
 
     The caller holds the lock of the state, so one name for the draft is enough, and a kill leaves at most one.
+
+    Args:
+        data: one piece after the other.
 
     Returns:
         the mtime of the new file, in ns since the epoch.
@@ -32,7 +36,7 @@ def replace_file(path: str, data: bytes) -> int:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)
         with open(draft, "xb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
             written_ns = os.fstat(file.fileno()).st_mtime_ns

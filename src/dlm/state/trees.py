@@ -42,7 +42,7 @@ class TreeNotes:
     def write(self, listing: Listing) -> None:
         """Note a listing. Raises LocalError."""
         if self.read(listing.tree) is None:
-            replace_file(os.path.join(self._folder, listing.tree), listing.text())
+            replace_file(os.path.join(self._folder, listing.tree), [listing.text()])
 
     def keep(self, trees: Iterable[str]) -> None:
         """Forget all but these. Raises LocalError."""

@@ -196,18 +196,22 @@ class Index:
         with self._lock:
             pending = self._state.pending
             rows = [row for row in (pending.pop(sha256, None) for sha256 in only) if row is not None]
-            if rows:
-                self._insert(rows)
+            if rows and self._insert(rows):
+                # Read again by whoever asks, which hardly anybody does of what he has just fetched.
+                for row in rows:
+                    self._state.checked.pop(row.sha256, None)
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again. What waits is not written."""
         with self._lock:
             self._drop()
 
-    def _insert(self, rows: Iterable[BlobRow]) -> None:
-        values = [_blob_values(row) for row in rows]
+    def _insert(self, rows: Iterable[BlobRow]) -> bool:
+        """Whether the rows are written."""
+        # In the order of the table: neighbours are written together, and a large table is gone through once.
+        values = sorted(map(_blob_values, rows))
         statement = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self._try(lambda connection: _write(connection, statement, values))
+        return bool(self._try(lambda connection: _write(connection, statement, values)))
 
     def _note(self, row: BlobRow) -> None:
         sha256 = row.sha256
@@ -374,6 +378,8 @@ def _read_blobs(connection: sqlite3.Connection) -> Iterator[BlobRow]:
 
 
 def _packed(digests: Digests) -> str:
+    if len(digests.items) == 1:
+        return str(digests.items[0])
     return " ".join(str(digest) for digest in digests)
 
 

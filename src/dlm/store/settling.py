@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dlm.model.frozen import dataclass
 from dlm.store.flush import flush_files
 from dlm.store.writer import disk_error
 
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from dlm.store.index import Index
 
 __all__ = ["Settling"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A blob that waits for its flush; ``ours`` if this process gave it its name."""
-
-    path: str
-    ours: bool
 
 
 class Settling:
@@ -40,7 +31,8 @@ class Settling:
     def __init__(self, index: Index, others: Sequence[Index]) -> None:
         self._index = index
         self._others = tuple(others)
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, str] = {}  # the path of each blob, by sha256
+        self._found: set[str] = set()  # those among them that another process gave their name
         self._folders: set[str] = set()
         self._pid = os.getpid()
         self._lock = threading.RLock()
@@ -49,10 +41,17 @@ class Settling:
         return len(self._waiting)
 
     def add(self, sha256: str, path: str, *, ours: bool) -> None:
-        """A blob shall be on the disk after :meth:`settle`."""
+        """A blob shall be on the disk after :meth:`settle`.
+
+        Args:
+            ours: whether this process gave it its name.
+        """
         with self._lock:
-            known = self._waiting.get(sha256)
-            self._waiting[sha256] = _Waiting(path, ours or (known is not None and known.ours))
+            if ours:
+                self._found.discard(sha256)
+            elif sha256 not in self._waiting:
+                self._found.add(sha256)
+            self._waiting[sha256] = path
 
     def add_folder(self, path: str) -> None:
         """The names in a folder shall be on the disk after :meth:`settle`."""
@@ -78,17 +77,15 @@ class Settling:
             if self._pid != os.getpid():
                 return  # a child; what the parent wrote is the parent's to flush
             waiting, self._waiting = self._waiting, {}
+            others, self._found = self._found, set()
             folders, self._folders = self._folders, set()
-            paths = {one.path: sha256 for sha256, one in waiting.items()}
-            above = (*folders, *(os.path.dirname(path) for path in paths))
-            failed = flush_files(paths, above) if above else {}
-            lost = {
-                sha256 for sha256, one in waiting.items() if one.path in failed or os.path.dirname(one.path) in failed
-            }
+            above = dict.fromkeys((*folders, *(path.rpartition(os.sep)[0] for path in waiting.values())))
+            failed = flush_files(waiting.values(), above) if above else {}
+            lost = _lost(waiting, failed) if failed else set()
             for sha256 in lost:
-                if waiting[sha256].ours:
+                if sha256 not in others:
                     with contextlib.suppress(OSError):
-                        os.unlink(waiting[sha256].path)
+                        os.unlink(waiting[sha256])
                 self._index.forget(sha256)
             self._index.flush(one for one in self._index.waiting() if one not in lost)
             for other in self._others:
@@ -99,7 +96,7 @@ class Settling:
     def forget(self) -> None:
         """Flush nothing and write nothing: all of it is about to be removed."""
         with self._lock:
-            self._waiting, self._folders = {}, set()
+            self._waiting, self._found, self._folders = {}, set(), set()
             for sha256 in self._index.waiting():
                 self._index.forget(sha256)
         self.close()
@@ -108,3 +105,8 @@ class Settling:
         """Let go of the indexes."""
         for index in (self._index, *self._others):
             index.close()
+
+
+def _lost(waiting: Mapping[str, str], failed: Container[str]) -> set[str]:
+    """The blobs that are not on the disk for certain: they, or the folder with their names, could not be flushed."""
+    return {sha256 for sha256, path in waiting.items() if path in failed or os.path.dirname(path) in failed}

@@ -67,11 +67,10 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
             from dlm.workflows.lock import save
 
             save(run, settled.lockfile, settled.read)
-        transferred = sum(one.receipt.transferred for one in haul.arrived.values())
         return FetchReport(
             present=len(wanted) - len(missing),
             fetched=settled.fetched + len(haul.arrived),
-            transferred=settled.transferred + transferred,
+            transferred=settled.transferred + haul.transferred,
             passed_over=passed_over,
             changes=settled.changes,
         )

@@ -46,12 +46,22 @@ class Haul:
     """What a round of fetching brought.
 
     Attributes:
-        arrived: by the artifact's place in the round.
+        arrived: by the artifact's place in the round; none of a bare round, of which nobody asks what the wire did.
         errors: by the same.
+        bare: the blobs of a bare round.
+        transferred: the bytes that came over the wire.
     """
 
     arrived: dict[int, Delivery] = field(default_factory=dict)
     errors: dict[int, DlmError] = field(default_factory=dict)
+    bare: list[Blob] = field(default_factory=list)
+    transferred: int = 0
+
+    def blobs(self) -> Iterator[Blob]:
+        """All that came."""
+        yield from self.bare
+        for one in self.arrived.values():
+            yield one.blob
 
 
 def gather(
@@ -110,7 +120,11 @@ def gather(
         index = where.pop(id(outcome.order))
         if isinstance(outcome, Arrived):
             arrived = run.store.arrived(outcome)
-            haul.arrived[index] = Delivery(arrived.blob, arrived.receipt)
+            haul.transferred += arrived.receipt.transferred
+            if bare:
+                haul.bare.append(arrived.blob)
+            else:
+                haul.arrived[index] = Delivery(arrived.blob, arrived.receipt)
         else:
             haul.errors[index] = _explained(run, artifacts[index], outcome.error)
     # What comes next writes down that these blobs are there.
@@ -192,9 +206,9 @@ def artifacts_of(resource: Resource, locked: Iterable[LockedArtifact]) -> list[A
 
 def for_platform(entry: LockEntry, platform: str | None) -> tuple[LockedArtifact, ...]:
     """The artifacts of an entry that are meant for ``platform``; all of them for None."""
-    return tuple(
-        one for one in entry.artifacts if platform is None or one.platform is None or matches(one.platform, platform)
-    )
+    if platform is None or all(one.platform is None for one in entry.artifacts):
+        return entry.artifacts
+    return tuple(one for one in entry.artifacts if one.platform is None or matches(one.platform, platform))
 
 
 def blobs(run: Run, artifacts: Iterable[Artifact]) -> dict[str, Blob]:

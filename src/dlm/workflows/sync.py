@@ -216,11 +216,13 @@ def _plan(
     """The plan, what it goes by, and the wants with what can be known of archives before anything is fetched."""
     wants = _inspected(run, wants, inspector)
     owned = run.state.owned()
-    pinned = _pinned(run, settled.before, settled.lockfile)
-    dests = dict.fromkeys((*(want.artifact.dest for want in wants.wanted), *owned, *pinned))
+    dests = dict.fromkeys(want.artifact.dest for want in wants.wanted)
+    dests.update(dict.fromkeys(owned))
+    dests.update(dict.fromkeys(one.dest for one in _locked(run, settled.before, settled.lockfile)))
     folders = {want.artifact.dest for want in wants.wanted if want.artifact.is_folder}
     folders |= _folders(run, settled.before, settled.lockfile)
     found = survey(run, dests, owned, folders=folders)
+    pinned = _pinned(_locked(run, settled.before, settled.lockfile), found)
     needed = [want.artifact for want in wants.wanted if not shows(found[want.artifact.dest], want)]
     here = Survey(blobs=blobs(run, needed), found=found, owned=owned)
     plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
@@ -269,18 +271,21 @@ def _folders(run: Run, *lockfiles: Lockfile) -> set[str]:
     }
 
 
-def _pinned(run: Run, *lockfiles: Lockfile) -> dict[str, frozenset[str]]:
-    """What old and new lockfile know of each path of this platform."""
-    pinned: dict[str, frozenset[str]] = {}
+def _locked(run: Run, *lockfiles: Lockfile) -> Iterator[LockedArtifact]:
+    """What old and new lockfile have for this platform."""
     for lockfile in _different(lockfiles):
         for entry in lockfile.entries.values():
-            for one in for_platform(entry, run.platform):
-                digest = one.sha256 if one.extracted is None else one.extracted.tree
-                known = pinned.get(one.dest)
-                if known is None:
-                    pinned[one.dest] = frozenset((digest,))
-                elif digest not in known:
-                    pinned[one.dest] = known | {digest}
+            yield from for_platform(entry, run.platform)
+
+
+def _pinned(locked: Iterable[LockedArtifact], found: Mapping[str, Found]) -> dict[str, frozenset[str]]:
+    """What old and new lockfile know of each path where something stands: of the others nobody asks."""
+    pinned: dict[str, frozenset[str]] = {}
+    for one in locked:
+        if found[one.dest].kind == "absent":
+            continue
+        digest = one.sha256 if one.extracted is None else one.extracted.tree
+        pinned[one.dest] = pinned.get(one.dest, frozenset()) | {digest}
     return pinned
 
 
@@ -328,7 +333,8 @@ class _Sync:
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
-        held.update({one.blob.sha256: one.blob for one in haul.arrived.values()})
+        fetched = {blob.sha256: blob for blob in haul.blobs()}
+        held.update(fetched)
         place = self._inspect(plan.place, held)
         _stop_at(self._errors, self._wish)
         done = self._place(plan, survey, place, held)
@@ -345,8 +351,8 @@ class _Sync:
             left=plan.left,
             passed_over=wants.passed_over,
             changes=settled.changes,
-            fetched=settled.fetched + len(haul.arrived),
-            transferred=settled.transferred + sum(one.receipt.transferred for one in haul.arrived.values()),
+            fetched=settled.fetched + len(fetched),
+            transferred=settled.transferred + haul.transferred,
             written=written,
             errors=tuple(self._errors),
         )
@@ -486,8 +492,10 @@ def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
 
 def _gone(plan: Plan, survey: Survey) -> list[str]:
     """Paths that are not dlm's any more: somebody removed them, or edited them and nothing asks for them."""
-    wanted = {want.artifact.dest for want in (*plan.keep, *plan.place)}
-    gone = [dest for dest in survey.owned if dest not in wanted and survey.found[dest].kind == "absent"]
+    gone = [dest for dest in survey.owned if survey.found[dest].kind == "absent"]
+    if gone:
+        wanted = {want.artifact.dest for want in (*plan.keep, *plan.place)}
+        gone = [dest for dest in gone if dest not in wanted]
     return [*gone, *(conflict.dest for conflict in plan.left)]
 
 

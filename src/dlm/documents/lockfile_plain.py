@@ -1,0 +1,186 @@
+"""Long lockfiles as dlm writes them, read without taking them apart: the quick half of ``lockfile_json``.
+
+A lockfile of ten thousand files is ten thousand times the same few lines. One expression, matched against the text of
+an artifact, checks all that the careful reader checks and finds the values, for a quarter of the time and without a
+dict for each object. It knows the one hand in which dlm writes the format and accepts less than the format allows:
+whatever it does not match is left to the careful reader, which says what is wrong with it, if anything.
+
+The file is read as the bytes that it is, and only what is looked at becomes text: a lockfile of a hundred thousand
+files has eighty megabytes, which need not be in memory twice.
+
+This stands in a file of its own because compiling the expression takes longer than reading a short lockfile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from sys import intern
+from types import MappingProxyType
+from typing import Any
+
+from dlm.model.digest import Digests
+from dlm.model.lockfile import LockedArtifact
+from dlm.model.paths import names_file
+from dlm.model.url import has_userinfo
+
+__all__ = ["PlainArtifacts"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+# The list of artifacts of one resource, at the depth where dlm writes it, up to its first artifact. JSON holds no raw
+# line end within a text, so what follows one is never part of a text.
+_LIST = b'\n      "artifacts": [\n'
+_LIST_END = b"\n      ]"
+_NEXT = b",\n"
+_ARTIFACT_END = b"\n        }"
+
+# A name that ``paths.names_file`` and ``check_filename`` let pass by their quick rule.
+_NAME = r'(?!(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])[."])[A-Za-z0-9_+=-][A-Za-z0-9_.+=-]{0,253}(?<!\.)'
+# What stands between quotes without an escape, in printable ASCII.
+_TEXT = r"[ !#-\[\]-~]"
+# As ``Url.parse`` reads an address at once; its first group is what ``has_userinfo`` has to judge.
+_URL = r"(https?://[A-Za-z0-9.:_\[\]-]+)/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*"
+
+_ARTIFACT = re.compile(
+    r" {8}\{\n"
+    rf'(?: {{10}}"platform": "({_TEXT}+)",\n)?'
+    rf' {{10}}"filename": "({_NAME})",\n'
+    rf'(?: {{10}}"version": "({_TEXT}+)",\n)?'
+    rf' {{10}}"url": "({_URL})",\n'
+    rf'(?: {{10}}"final-url": "({_URL})",\n)?'
+    rf' {{10}}"dest": "((?:({_TEXT}*/))?{_NAME})",\n'
+    r' {10}"size": (0|[1-9][0-9]{0,18}),\n'
+    r' {10}"digests": \{\n {12}"sha256": "([0-9a-f]{64})"\n {10}\}'
+    r'(,\n {10}"verified": false)?'
+    r'(?:,\n {10}"headers": \{\n((?: {12}".*\n)+) {10}\})?'
+    r'(?:,\n {10}"evidence": \[\n((?: {12}.*\n)+) {10}\])?'
+    r"\n {8}\}\Z"
+)
+# One header, and that another one follows wherever a comma says so.
+_HEADERS = re.compile(rf' {{12}}"([a-z0-9-]+)": "({_TEXT}*(?:\\"{_TEXT}*)*)"(?:,\n(?= )|\n\Z)')
+#: So many different blocks of lines are remembered, since thousands of artifacts may share one.
+_REMEMBERED = 256
+#: What stands outside of its document may be nested a little less deeply than the whole may be.
+_DEEP = 100
+
+
+class PlainArtifacts:
+    """The lists of artifacts in one lockfile.
+
+    Args:
+        data: the file's bytes; they hold no ``NaN``: that is put in the place of each list.
+        artifact: reads the text of one artifact that is written otherwise.
+        evidence: reads the text of a list of evidence.
+
+    Attributes:
+        rest: the text of the file with ``NaN`` in the place of each list that was read.
+        lists: what was read, in the order of the text.
+
+    Raises:
+        ValueError: something has to be looked at with more care.
+        DlmError: as ``artifact`` and ``evidence`` do.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        artifact: Callable[[str], LockedArtifact],
+        evidence: Callable[[str], tuple[Mapping[str, Any], ...]],
+    ) -> None:
+        self._other = artifact
+        self._read_evidence = evidence
+        self._folders: set[str | None] = {None}
+        self._authorities: set[str | None] = {None}
+        self._headers: dict[str | None, Mapping[str, str]] = {None: _NOTHING}
+        self._evidence: dict[str | None, tuple[Mapping[str, Any], ...]] = {None: ()}
+        self.lists: list[tuple[LockedArtifact, ...]] = []
+        rest: list[bytes] = []
+        position = 0
+        while (start := data.find(_LIST, position)) >= 0:
+            rest += data[position:start], b'\n      "artifacts": NaN'
+            self._end = start + len(_LIST)
+            self.lists.append(tuple(self._read(data)))
+            position = self._end
+        rest.append(data[position:])
+        self.rest = b"".join(rest).decode("utf-8-sig")
+
+    def _read(self, data: bytes) -> Iterator[LockedArtifact]:
+        """The artifacts from where the reader stands up to the end of their list."""
+        match = _ARTIFACT.match
+        begin = self._end
+        while (end := data.find(_ARTIFACT_END, begin)) >= 0:
+            end += len(_ARTIFACT_END)
+            text = data[begin:end].decode()
+            found = match(text)
+            yield self._other(text) if found is None else self._plain(found)
+            if data.startswith(_NEXT, end):
+                begin = end + len(_NEXT)
+            elif data.startswith(_LIST_END, end):
+                self._end = end + len(_LIST_END)
+                return
+            else:
+                break
+        raise ValueError("something else than another artifact")
+
+    def _plain(self, found: re.Match[str]) -> LockedArtifact:
+        (
+            platform, filename, version, url, authority, final_url, final_authority,
+            dest, folder, size, sha256, unverified, headers, evidence,
+        ) = found.groups()  # fmt: skip
+        # What many artifacts share is looked at once.
+        if authority not in self._authorities:
+            self._check_address(authority, url)
+        if final_authority not in self._authorities:
+            self._check_address(final_authority, final_url)
+        if folder not in self._folders or len(dest) > 256:
+            self._check_dest(folder, dest)
+        return LockedArtifact(
+            filename=filename,
+            url=url,
+            dest=dest,
+            size=int(size),
+            digests=Digests.of_sha256(sha256),
+            platform=None if platform is None else intern(platform),
+            version=None if version is None else intern(version),
+            final_url=final_url,
+            verified=unverified is None,
+            headers=self._headers[headers] if headers in self._headers else self._headers_of(headers),
+            evidence=self._evidence[evidence] if evidence in self._evidence else self._evidence_of(evidence),
+        )
+
+    def _check_address(self, authority: str, url: str) -> None:
+        if has_userinfo(url):
+            raise ValueError("credentials")
+        self._authorities.add(authority)
+
+    def _check_dest(self, folder: str | None, dest: str) -> None:
+        if not names_file(dest):
+            raise ValueError("no dest")
+        if folder is not None and names_file(f"{folder}x"):
+            self._folders.add(folder)
+
+    def _headers_of(self, block: str) -> Mapping[str, str]:
+        """The headers on some lines."""
+        position = 0
+        headers: dict[str, str] = {}
+        count = 0
+        while (found := _HEADERS.match(block, position)) is not None:
+            name, value = found.groups()
+            headers[intern(name)] = value.replace('\\"', '"') if "\\" in value else value
+            position = found.end()
+            count += 1
+        if position != len(block) or len(headers) != count:
+            raise ValueError("other headers")
+        if len(self._headers) < _REMEMBERED:
+            self._headers[block] = headers
+        return headers
+
+    def _evidence_of(self, block: str) -> tuple[Mapping[str, Any], ...]:
+        """The evidence on some lines."""
+        if block.count("[") + block.count("{") > _DEEP:
+            raise ValueError("perhaps nested too deeply")
+        evidence = self._read_evidence(f"[{block}]")
+        if len(self._evidence) < _REMEMBERED:
+            self._evidence[block] = evidence
+        return evidence
