@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from dlm.cli.console import Console, error_document
 from dlm.cli.files import find_project
 from dlm.cli.settings import load_settings
 from dlm.errors import DlmError, Interrupted, UsageError, gravest
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from dlm.cli.console import Meter

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlm.model.digest import Digests
 from dlm.model.evidence_wish import EvidenceWish
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.policy import EvidencePolicy
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE

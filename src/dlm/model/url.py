@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field, replace
 from functools import lru_cache
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
 
 __all__ = ["REFERENCE", "Url", "has_userinfo", "secret_parameters"]
 
