@@ -6,6 +6,7 @@ the same ``dlm.cli.syncing.sync``.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -65,13 +66,12 @@ def plain_sync(arguments: Sequence[str], environment: Mapping[str, str]) -> int 
         sys.stderr.write("\nerror: interrupted\n")
         return 130
     except BrokenPipeError:
-        from typing import TextIO, cast
-
-        from click.utils import PacifyFlushWrapper
-
         # Whoever read what is said has left, and Python would complain again when it flushes at exit.
-        sys.stdout = cast("TextIO", PacifyFlushWrapper(sys.stdout))
-        sys.stderr = cast("TextIO", PacifyFlushWrapper(sys.stderr))
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 1
 
 

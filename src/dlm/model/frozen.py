@@ -40,7 +40,7 @@ _ABSENT = object()
 class _Field:
     """What ``field`` says of a field; as ``dataclasses.Field`` it is made when somebody asks."""
 
-    __slots__ = ("compare", "default", "default_factory", "kw_only", "repr")
+    __slots__ = ("compare", "default", "default_factory", "hash", "kw_only", "repr")
 
     def __init__(
         self,
@@ -49,12 +49,14 @@ class _Field:
         default_factory: Any = _ABSENT,
         repr: bool = True,  # noqa: A002 - the library's name
         compare: bool = True,
+        hash: bool | None = None,  # noqa: A002 - the library's name
         kw_only: bool | None = None,
     ) -> None:
         self.default = default
         self.default_factory = default_factory
         self.repr = repr
         self.compare = compare
+        self.hash = hash
         self.kw_only = kw_only
 
     def for_library(self) -> Any:
@@ -68,6 +70,7 @@ class _Field:
             default_factory=missing if self.default_factory is _ABSENT else self.default_factory,
             repr=self.repr,
             compare=self.compare,
+            hash=self.hash,
             kw_only=missing if self.kw_only is None else self.kw_only,
         )
 
@@ -166,7 +169,7 @@ def _made(cls: type, *, frozen: bool, kw_only: bool, order: bool) -> type | None
     namespace.setdefault("__repr__", _shown)
     namespace.setdefault("__eq__", _equal)
     if not own_hash:
-        namespace["__hash__"] = _hashed if frozen else None
+        namespace["__hash__"] = _hash_of(fields) if frozen else None
     made: Any = type(cls.__name__, cls.__bases__, namespace)
     made.__qualname__ = cls.__qualname__
     made.__init__ = _first_init(made)
@@ -180,7 +183,7 @@ def _field_of(default: Any) -> _Field | None:
     library = sys.modules.get("dataclasses")
     if library is None or not isinstance(default, library.Field):
         return _Field(default=default)
-    if not default.init or default.hash is not None or default.metadata:
+    if not default.init or default.metadata:
         return None
     missing = library.MISSING
     return _Field(
@@ -188,6 +191,7 @@ def _field_of(default: Any) -> _Field | None:
         default_factory=_ABSENT if default.default_factory is missing else default.default_factory,
         repr=default.repr,
         compare=default.compare,
+        hash=default.hash,
         kw_only=None if default.kw_only is missing else default.kw_only,
     )
 
@@ -373,6 +377,14 @@ def _equal(self: Any, other: Any) -> Any:
 
 def _hashed(self: Any) -> int:
     return hash(self._compared(self))
+
+
+def _hash_of(fields: dict[str, _Field]) -> Callable[[Any], int]:
+    """``__hash__``: of all that is compared, but for fields that say otherwise."""
+    if all(one.hash is None for one in fields.values()):
+        return _hashed
+    hashed = _getter(tuple(name for name, one in fields.items() if (one.compare if one.hash is None else one.hash)))
+    return lambda value: hash(hashed(value))
 
 
 def _refuse_to_set(self: Any, name: str, value: Any) -> None:
