@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pydantic
 import pytest
@@ -175,16 +175,20 @@ def test_the_first_values_may_be_made_on_many_threads() -> None:
 
 
 def test_the_library_knows_all_of_it() -> None:
-    for mine, theirs in ((Quick, Plain), (Compared, dataclass(frozen=True, slots=True, kw_only=True)(Compared2))):
-        seen, plain = dataclasses.fields(mine), dataclasses.fields(theirs)
-        for one, other in zip(seen, plain, strict=True):
+    twin = dataclass(frozen=True, slots=True, kw_only=True)(Twin)
+    for mine, theirs in ((Quick, Plain), (Compared, twin)):
+        ours: Any = mine
+        library: Any = theirs
+        assert dataclasses.is_dataclass(mine)
+        for one, other in zip(dataclasses.fields(ours), dataclasses.fields(library), strict=True):
             for said in ("name", "type", "default", "init", "repr", "hash", "compare", "kw_only"):
                 assert getattr(one, said) == getattr(other, said), said
-        assert mine.__dataclass_params__.frozen == theirs.__dataclass_params__.frozen  # type: ignore[attr-defined]
-        assert dataclasses.is_dataclass(mine)
+        assert ours.__dataclass_params__.frozen == library.__dataclass_params__.frozen
 
 
-class Compared2:
+class Twin:
+    """As ``Compared``."""
+
     name: str
     note: str = field(default="", compare=False, repr=False)
     count: ClassVar[int] = 3
@@ -207,7 +211,7 @@ def test_a_field_of_our_own_says_what_the_librarys_says() -> None:
     ]  # fmt: skip
     assert own_replace(one, name="c") == dataclasses.replace(one, name="c") == Mixed("c", {"b": 1})
     with pytest.raises(TypeError):
-        own_replace(one, other=1)
+        own_replace(one, other=1)  # type: ignore[call-arg]
 
 
 def test_the_first_values_and_the_later_ones_are_alike() -> None:
@@ -238,7 +242,7 @@ def test_a_wrong_call_is_refused_in_the_same_words(before: int) -> None:
     said = []
     for arguments, named in (((), {}), ((1, 2, 3), {}), ((1,), {"value": 1}), ((1,), {"other": 1})):
         with pytest.raises(TypeError) as error:
-            Many(*arguments, **named)  # type: ignore[arg-type]
+            Many(*arguments, **named)
         said.append(str(error.value).rpartition(".")[2])
     assert said == [
         "__init__() missing 1 required positional argument: 'value'",
