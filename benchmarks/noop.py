@@ -79,7 +79,7 @@ class Project:
             capture_output=True,
             text=True,
         ).stderr
-        if "click" in said:
+        if "dlm.workflows.sync" in said:
             raise SystemExit("the stamp does not answer, so there is nothing to measure")
 
     def _fill(self) -> dict[str, str]:

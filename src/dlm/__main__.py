@@ -30,11 +30,22 @@ def main() -> None:
     # every few hundred objects, while modules load and again while thousands of artifacts are read; now a cycle that
     # does come about is still found among each hundred thousand new objects.
     gc.set_threshold(100_000, 50, 50)
-    from dlm.cli.main import run
+    code = _plainly(arguments)
+    if code is None:
+        from dlm.cli.main import run
 
-    code = run(arguments)
+        code = run(arguments)
     gc.freeze()  # the process ends, and with it all memory: nothing of it need be walked once more
     sys.exit(code)
+
+
+def _plainly(arguments: list[str]) -> int | None:
+    """The exit code of a plain ``sync``; None for anything else, of which nothing is done."""
+    if not arguments or arguments[0] != "sync":
+        return None
+    from dlm.cli.plain import plain_sync
+
+    return plain_sync(arguments, os.environ)
 
 
 if __name__ == "__main__":

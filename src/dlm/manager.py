@@ -15,7 +15,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -29,7 +28,7 @@ from dlm.errors import SettingsError, UsageError
 from dlm.model.digest import STRENGTH
 from dlm.model.download import shown_url
 from dlm.model.events import Fetched, Progress
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
 from dlm.model.suggest import suggest
 from dlm.model.url import Url
 from dlm.workflows.download import Line, Means, ToCache, obtain, to_file, to_memory

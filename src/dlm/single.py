@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, overload
 
@@ -17,6 +16,7 @@ from dlm.errors import LocalError, LockfileError, ResolutionError, UsageError
 from dlm.model.artifact import Artifact
 from dlm.model.digest import Digest, Digests
 from dlm.model.disposition import safe_name
+from dlm.model.frozen import replace
 from dlm.model.lockfile import LockedArtifact, LockEntry
 from dlm.model.suggest import suggest
 from dlm.model.url import Url

@@ -31,23 +31,28 @@ def test_a_frozen_sync_loads_neither_pydantic_nor_yaml(world: World, either: Des
     for modules in (fetched, again):
         assert "dlm.workflows.sync" in modules, "the names are those of modules"
         assert not modules & {"pydantic", "pydantic_core", "yaml", "rich", "sigstore", "cryptography"}
-    other = "pycurl" if either.variables["DLM_BACKEND"] == "requests" else "requests"
-    assert other not in fetched, "one backend is enough"
-    assert not again & {"pycurl", "requests"}, "nothing is fetched"
+    backends = {"curl": "dlm.fetch.libcurl", "requests": "requests"}
+    assert fetched & {*backends.values(), "pycurl"} == {backends[either.variables["DLM_BACKEND"]]}, "one is enough"
+    assert not again & {*backends.values(), "pycurl"}, "nothing is fetched"
 
 
 #: What a frozen sync of plain files has no use for, though some other run has: each costs start-up time. The parts of
 #: dlm stand for what they bring along.
 IDLE = {
-    "asyncio", "certifi", "concurrent.futures", "difflib", "email", "hmac", "http", "idna", "importlib.metadata",
-    "logging", "netrc", "packaging", "random", "requests", "secrets", "shlex", "shutil", "socket", "ssl",
-    "subprocess", "tarfile", "tempfile", "urllib3", "zipfile", "zlib",
+    "ast", "asyncio", "certifi", "concurrent.futures", "copy", "dataclasses", "difflib", "email", "gettext", "hmac",
+    "http", "idna", "importlib.metadata", "inspect", "logging", "netrc", "packaging", "platform", "pycurl", "random",
+    "requests", "secrets", "shlex", "shutil", "socket", "ssl", "subprocess", "tarfile", "tempfile", "tokenize",
+    "urllib3", "uuid", "zipfile", "zlib",
     "dlm.cli.credentials", "dlm.fetch.ask", "dlm.fetch.commands", "dlm.fetch.download", "dlm.fetch.page",
     "dlm.fetch.requests_backend", "dlm.fetch.split", "dlm.fetch.transfer", "dlm.model.body",
     "dlm.model.candidate", "dlm.model.evidence", "dlm.model.extract", "dlm.model.listing", "dlm.model.rewrite",
     "dlm.model.selector", "dlm.place.folders", "dlm.place.unpack", "dlm.resolve.choose", "dlm.staleness",
     "dlm.store.prune", "dlm.store.single", "dlm.workflows.evidence", "dlm.workflows.lock",
 }  # fmt: skip
+
+
+#: What a parser of command lines brings along; a plain sync is read by hand.
+CLICK = {"click", "gettext", "platform", "uuid"} | {"ast", "inspect", "tokenize"}
 
 
 @pytest.mark.parametrize("command", ["sync", "fetch"])
@@ -57,11 +62,11 @@ def test_a_cold_frozen_run_loads_nothing_that_it_does_not_use(world: World, desk
     desk.dlm("lock").ok()
     desk.dlm("cache", "clean").ok()
     modules = loaded(desk, command, "--frozen")
-    assert "pycurl" in modules, "it was fetched, and by curl"
-    assert modules & IDLE == set()
+    assert "dlm.fetch.libcurl" in modules, "it was fetched, and by curl"
+    assert modules & ((IDLE | CLICK) if command == "sync" else (IDLE - CLICK)) == set()
 
 
 def test_a_warm_fetch_loads_no_parser_either(world: World, desk: Desk) -> None:
     desk.manifest(f"version: 1\nresources: ['{world.file('/data.csv', b'one')}']\n")
     desk.dlm("lock").ok()
-    assert not loaded(desk, "fetch", "--frozen") & {"pydantic", "yaml", "pycurl", "requests"}
+    assert not loaded(desk, "fetch", "--frozen") & {"pydantic", "yaml", "pycurl", "dlm.fetch.libcurl", "requests"}

@@ -47,7 +47,7 @@ def loaded(run: Ran) -> set[str]:
 
 def is_quick(run: Ran) -> bool:
     """Whether the stamp answered."""
-    return run.code == 0 and "click" not in loaded(run) and "In sync: 2 files in place." in run.err
+    return run.code == 0 and "dlm.workflows.sync" not in loaded(run) and "In sync: 2 files in place." in run.err
 
 
 def test_a_no_op_loads_next_to_nothing(synced: Desk) -> None:
@@ -79,7 +79,7 @@ def test_flags_that_change_nothing_are_answered_too(synced: Desk, flags: tuple[s
 def test_other_flags_go_the_ordinary_way(synced: Desk, flags: tuple[str, ...]) -> None:
     run = sync(synced, *flags)
     assert run.code == 0
-    assert "click" in loaded(run)
+    assert "dlm.workflows.sync" in loaded(run)
 
 
 def test_it_is_found_from_a_folder_below(synced: Desk) -> None:
@@ -116,7 +116,7 @@ def test_an_edited_file_is_noticed(synced: Desk, edit: Callable[[Path], None]) -
 def test_a_missing_file_is_noticed(synced: Desk) -> None:
     (synced.root / "d" / "a.bin").unlink()
     run = sync(synced)
-    assert "click" in loaded(run)
+    assert "dlm.workflows.sync" in loaded(run)
     assert (synced.root / "d" / "a.bin").read_bytes() == A
     assert is_quick(sync(synced))
 
@@ -126,7 +126,7 @@ def test_a_touched_file_is_looked_at_once(synced: Desk, which: str) -> None:
     os.utime(synced.root / which, (1_000_000_000, 1_000_000_000))
     run = sync(synced)
     assert run.code == 0
-    assert "click" in loaded(run)
+    assert "dlm.workflows.sync" in loaded(run)
     assert is_quick(sync(synced))
 
 
@@ -151,7 +151,7 @@ def test_a_folder_that_became_a_link_is_noticed(synced: Desk, tmp_path: Path) ->
 def test_an_edited_manifest_is_noticed(world: World, synced: Desk) -> None:
     write_manifest(world, synced, "a.bin", "c.bin")
     run = sync(synced)
-    assert "click" in loaded(run)
+    assert "dlm.workflows.sync" in loaded(run)
     assert synced.tree() == {"d/a.bin": A, "d/c.bin": b"c"}
     assert is_quick(sync(synced))
 
@@ -159,7 +159,7 @@ def test_an_edited_manifest_is_noticed(world: World, synced: Desk) -> None:
 def test_an_edited_lockfile_is_noticed(synced: Desk) -> None:
     before = synced.lockfile.read_text()
     synced.lockfile.write_text(before.replace('"size": 5000', '"size": 5001'))
-    assert "click" in loaded(sync(synced))
+    assert "dlm.workflows.sync" in loaded(sync(synced))
     synced.lockfile.unlink()
     sync(synced)
     assert synced.lockfile.read_text() == before
@@ -177,7 +177,7 @@ def test_a_second_manifest_is_noticed(synced: Desk) -> None:
 def test_a_changed_variable_is_noticed(synced: Desk, variables: dict[str, str]) -> None:
     run = sync(synced, variables=variables)
     assert run.code == 0
-    assert "click" in loaded(run)
+    assert "dlm.workflows.sync" in loaded(run)
 
 
 def test_a_changed_setting_is_noticed(synced: Desk, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_changed_setting_is_noticed(synced: Desk, tmp_path: Path) -> None:
     synced.dlm("sync").ok()
     assert is_quick(sync(synced))
     config.write_text("link: copy\n")
-    assert "click" in loaded(sync(synced))
+    assert "dlm.workflows.sync" in loaded(sync(synced))
     assert is_quick(sync(synced))
     config.write_text("lonk: copy\n")
     assert sync(synced).code == 2
@@ -195,7 +195,7 @@ def test_a_changed_setting_is_noticed(synced: Desk, tmp_path: Path) -> None:
 
 def test_a_configuration_of_the_system_that_appears_is_noticed(synced: Desk) -> None:
     Path(synced.environment()["DLM_SYSTEM_CONFIG_FILE"]).write_text("enforce: {link: copy}\n")
-    assert "click" in loaded(sync(synced))
+    assert "dlm.workflows.sync" in loaded(sync(synced))
     assert is_quick(sync(synced))
 
 
@@ -207,7 +207,7 @@ def test_a_racily_fresh_mtime_is_not_trusted(synced: Desk, which: str) -> None:
     for _ in range(2):
         run = sync(synced)
         assert run.code == 0
-        assert "click" in loaded(run)
+        assert "dlm.workflows.sync" in loaded(run)
     os.utime(path, (1_000_000_000, 1_000_000_000))
     synced.dlm("sync").ok()
     assert is_quick(sync(synced))
@@ -226,7 +226,7 @@ def test_a_stamp_that_is_gone_or_damaged_is_made_again(synced: Desk, damage: str
         stamp.write_bytes({"empty": b"", "cut": data[:-5], "junk": b"\x00junk" * 50}[damage])
     run = sync(synced)
     assert run.code == 0
-    assert "click" in loaded(run)
+    assert "dlm.workflows.sync" in loaded(run)
     assert "In sync: 2 files in place." in run.err
     assert is_quick(sync(synced))
 

@@ -36,7 +36,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "requests": ("fetch/requests_backend.py",),
     "urllib3": ("fetch/requests_backend.py",),
-    "pycurl": ("fetch/curl_backend.py",),
+    "pycurl": ("fetch/libcurl.py",),
     "sqlite3": ("store/index.py", "store/cachedir.py"),
     "sigstore": ("verify/sigstore.py",),
     "obstore": ("store/remote_object.py",),

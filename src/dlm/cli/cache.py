@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from dlm.cli.command import Border, Result, command
 from dlm.cli.console import human_size
 from dlm.errors import UsageError
 from dlm.model.events import Note
+from dlm.model.frozen import replace
 
 if TYPE_CHECKING:
     from dlm.store.local import LocalStore

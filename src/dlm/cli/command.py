@@ -1,99 +1,16 @@
-"""What every command shares: its options, its console, its project, and the way it ends."""
+"""What every command shares on the command line: its options, and how they become the border around it."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import field
+from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from dlm import __version__
-from dlm.cli.clock import SystemClock
-from dlm.cli.console import Console, error_document
-from dlm.cli.files import find_project
-from dlm.cli.settings import load_settings
-from dlm.errors import DlmError, Interrupted, UsageError, gravest
-from dlm.model.frozen import dataclass
+from dlm.cli.border import Border, Common, Result, Switch, finish
 
-if TYPE_CHECKING:
-    from dlm.cli.console import Meter
-    from dlm.cli.files import DocumentFiles
-    from dlm.cli.settings import Value
-    from dlm.model.settings import Settings
-    from dlm.workflows.run import Run
-
-__all__ = ["Border", "Result", "Terminated", "command", "mode", "network_options"]
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, on the same way out as Ctrl-C."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How a command ended.
-
-    Attributes:
-        code: the exit code.
-        document: what ``--format json`` shows.
-        errors: failures that did not keep the rest from being done.
-    """
-
-    code: int = 0
-    document: Mapping[str, Any] = field(default_factory=dict)
-    errors: tuple[DlmError, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class Border:
-    """The world around one command."""
-
-    console: Console
-    environment: Mapping[str, str]
-    directory: str
-    manifest: str | None
-    flags: Mapping[str, Any]
-    _settings: tuple[Settings, tuple[Value, ...]] | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """All settings."""
-        return self.sources[0]
-
-    @property
-    def sources(self) -> tuple[Settings, tuple[Value, ...]]:
-        """All settings, and where each came from."""
-        if self._settings is None:
-            self._settings = load_settings(self.environment, self.flags)
-        return self._settings
-
-    def files(self, *, need_manifest: bool = True) -> DocumentFiles:
-        """The project's two documents."""
-        return find_project(self.directory, self.manifest, need_manifest=need_manifest)
-
-    def run(self, *, need_manifest: bool = True) -> Run:
-        """Everything that a verb on the project needs."""
-        from dlm.cli.host import build_run
-
-        files = self.files(need_manifest=need_manifest)
-        return build_run(self.settings, files, self.console, self.environment, __version__)
-
-
-def mode(name: str) -> str | None:
-    """How a mode came to be in force: ``--offline`` or ``DLM_OFFLINE``; None where it is not."""
-    context = click.get_current_context()
-    if not context.params.get(name):
-        return None
-    source = context.get_parameter_source(name)
-    if source is click.core.ParameterSource.ENVIRONMENT:
-        return f"DLM_{name.upper()}"
-    return f"--{name.replace('_', '-')}"
-
+__all__ = ["Border", "Result", "command", "network_options"]
 
 _Function = Callable[..., Result]
 
@@ -137,8 +54,11 @@ def command(name: str) -> Callable[[_Function], click.Command]:
     def decorate(function: _Function) -> click.Command:
         @wraps(function)
         def call(*_: Any, **options: Any) -> Any:
-            border = _border(options)
-            _finish(border, lambda: function(border, **options))
+            context = click.get_current_context()
+            border = Border.around(context.command_path.partition(" ")[2], _common(context, options))
+            code = finish(border, lambda: function(border, **options))
+            if code:
+                context.exit(code)
 
         decorated: _Function = call
         for option in reversed(_COMMON):
@@ -148,101 +68,31 @@ def command(name: str) -> Callable[[_Function], click.Command]:
     return decorate
 
 
-def _border(options: dict[str, Any]) -> Border:
-    """Take the common options out and make the border of them."""
-    environment = dict(os.environ)
-    form = options.pop("format_")
-    quiet, verbose = options.pop("quiet"), options.pop("verbose")
-    color, progress = options.pop("color"), options.pop("progress")
-    directory = os.path.abspath(options.pop("directory") or os.getcwd())
+def _common(context: click.Context, options: dict[str, Any]) -> Common:
+    """Take the common options out of a command's."""
     flags = {field: options.pop(field, None) for field in ("cache_dir", *_NETWORK_FIELDS)}
     if "link" in options:
         flags["link"] = options.pop("link")
-    console = Console(
-        format=form,
-        verbosity=-1 if quiet else 1 if verbose else 0,
-        color=_wants_color(color, environment),
-        meter=None if quiet or form != "text" else _meter(progress, environment),
-        annotate=environment.get("GITHUB_ACTIONS") == "true",
-    )
-    return Border(
-        console=console,
-        environment=environment,
-        directory=directory,
+    return Common(
         manifest=options.pop("manifest"),
+        directory=options.pop("directory"),
+        format=options.pop("format_"),
+        quiet=options.pop("quiet"),
+        verbose=options.pop("verbose"),
+        color=options.pop("color"),
+        progress=options.pop("progress"),
         flags=flags,
+        switches={
+            name: Switch(value, _source(context, name))
+            for name, value in context.params.items()
+            if isinstance(value, bool)
+        },
     )
 
 
-def _wants_color(choice: str, environment: Mapping[str, str]) -> bool:
-    if choice != "auto":
-        return choice == "always"
-    if environment.get("NO_COLOR"):
-        return False
-    if environment.get("FORCE_COLOR") or environment.get("CLICOLOR_FORCE"):
-        return True
-    return sys.stderr.isatty() and environment.get("TERM") != "dumb"
-
-
-def _meter(choice: str, environment: Mapping[str, str]) -> Meter | None:
-    if choice == "never":
-        return None
-    from dlm.cli.progress import BarMeter, LineMeter
-
-    if choice == "always" or (sys.stderr.isatty() and environment.get("TERM") != "dumb" and not environment.get("CI")):
-        return BarMeter()
-    return LineMeter(SystemClock().monotonic)
-
-
-def _finish(border: Border, work: Callable[[], Result]) -> None:
-    """Carry out a command and leave with its code; every error in words, none as a traceback but a bug's."""
-    console = border.console
-    name = click.get_current_context().command_path.partition(" ")[2]
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        result = work()
-        console.close()
-        failure = [document for error in result.errors for document in error_document(error)]
-        for error in result.errors:
-            console.error(error)
-        console.document(name, result.code, result.document, failure)
-        code = result.code
-    except DlmError as error:
-        console.close()
-        code = gravest(error)
-        console.error(error)
-        console.document(name, code, None, error_document(error))
-    except KeyboardInterrupt as error:
-        console.close()
-        interrupted = Interrupted(signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
-        console.error(interrupted)
-        console.document(name, interrupted.exit_code, None, error_document(interrupted))
-        code = interrupted.exit_code
-    except BrokenPipeError:
-        # Whoever read the output has left. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    finally:
-        console.close()
-        signal.signal(signal.SIGTERM, previous)
-    if code:
-        click.get_current_context().exit(code)
-
-
-def _terminate(number: int, frame: Any) -> None:
-    raise Terminated
-
-
-def refuse_both(first: str, second: str) -> tuple[bool, bool]:
-    """Two modes that exclude each other: a flag overrides the other one's variable; two flags are an error."""
-    context = click.get_current_context()
-    one, other = bool(context.params.get(first)), bool(context.params.get(second))
-    if not (one and other):
-        return one, other
-    environment = click.core.ParameterSource.ENVIRONMENT
-    one_set, other_set = context.get_parameter_source(first), context.get_parameter_source(second)
-    if one_set is environment and other_set is not environment:
-        return False, True
-    if other_set is environment and one_set is not environment:
-        return True, False
-    raise UsageError(f"{mode(first)} and {mode(second)} exclude each other", hint="give one of them")
+def _source(context: click.Context, name: str) -> str | None:
+    """The flag or the variable that an option's value comes from; None for its default."""
+    source = context.get_parameter_source(name)
+    if source is click.core.ParameterSource.ENVIRONMENT:
+        return f"DLM_{name.upper()}"
+    return None if source is click.core.ParameterSource.DEFAULT else f"--{name.replace('_', '-')}"

@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from dlm.errors import Failures, ManifestError, gravest
@@ -179,6 +178,8 @@ def _sentence(resource: str | None, message: str) -> str:
 
 def event_document(event: events.Event) -> dict[str, Any]:
     """An event as a line of ``ndjson``: its name and its fields."""
+    from dataclasses import fields
+
     # As dlm.documents.output_schema.event_name has it, which a test holds together: that module needs more.
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(event).__name__).lower()
     return {"event": name, **{field.name: getattr(event, field.name) for field in fields(event)}}

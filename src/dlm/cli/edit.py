@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dlm.cli.changes import change_document, say_changes, say_fetched
-from dlm.cli.command import Border, Result, command, mode, network_options
+from dlm.cli.command import Border, Result, command, network_options
 from dlm.cli.names import complete_groups, complete_names
 from dlm.errors import DlmError
 from dlm.workflows.edit import AddWish
@@ -76,7 +76,7 @@ def add(
     console = border.console
     run = border.run()
     try:
-        report = add_workflow(run, wish, lock=not no_lock, offline=mode("offline"))
+        report = add_workflow(run, wish, lock=not no_lock, offline=border.mode("offline"))
     except DlmError:
         console.say(f"Nothing was added: {run.files.manifest_name} is as it was.")
         raise

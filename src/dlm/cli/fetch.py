@@ -11,7 +11,7 @@ from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.command import Result, command, network_options
 from dlm.cli.host import host_platform
 from dlm.cli.names import complete_names
-from dlm.cli.sync import modes_in_force
+from dlm.cli.syncing import modes_in_force
 from dlm.errors import UsageError
 from dlm.model.frozen import dataclass
 from dlm.model.platforms import check_platform

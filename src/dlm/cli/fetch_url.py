@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlm.cli.command import Border, Result, mode
+from dlm.cli.border import Border, Result
 from dlm.errors import UsageError
 from dlm.model.artifact import Artifact, Blob
 from dlm.model.body import Body, Part
@@ -51,7 +51,7 @@ def fetch_url(border: Border, text: str, wish: UrlWish) -> Result:
         raise UsageError("-o - and --format json both want stdout", hint="give -o a file")
     files = DocumentFiles(border.directory, None, os.path.join(border.directory, "downloads.lock"))
     run = build_run(border.settings, files, border.console, border.environment, __version__)
-    modes = Modes(offline=mode("offline"))
+    modes = Modes(offline=border.mode("offline"))
     if output == _STDOUT:
         blob = _to_stdout(run, artifact, wish, modes)
     elif output is None:

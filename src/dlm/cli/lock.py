@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlm.cli.changes import change_document, say_changes, say_fetched
-from dlm.cli.command import Result, command, mode, network_options
+from dlm.cli.command import Result, command, network_options
 from dlm.cli.names import complete_names
 from dlm.errors import UsageError
 from dlm.model.digest import Digest
@@ -84,7 +84,7 @@ def lock(
         accept=_accepted(accept),
         allow_downgrade=allow_downgrade,
         allow_weaker=allow_weaker,
-        offline=mode("offline"),
+        offline=border.mode("offline"),
         dry_run=dry_run,
         refresh=refresh,
     )

@@ -1,28 +1,15 @@
-"""``dlm sync``."""
+"""The command ``dlm sync``, with all its options."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from dlm.cli.changes import change_document, say_changes, say_fetched
-from dlm.cli.command import Border, Result, command, mode, network_options, refuse_both
-from dlm.cli.console import Console, human_size
+from dlm.cli.command import Border, Result, command, network_options
 from dlm.cli.names import complete_groups
-from dlm.errors import Failures, gravest
-from dlm.model.plan import Conflict
-from dlm.workflows.settle import Modes
-from dlm.workflows.stamping import no_op_text
-from dlm.workflows.sync import SyncReport, SyncWish
-from dlm.workflows.sync import sync as sync_workflow
+from dlm.cli.syncing import sync as sync_project
+from dlm.workflows.sync import SyncWish
 
-if TYPE_CHECKING:
-    from dlm.workflows.lock import Change
-
-__all__ = ["modes_in_force", "sync"]
-
-_SHOWN = 50
+__all__ = ["sync"]
 
 
 @command("sync")
@@ -70,106 +57,5 @@ def sync(
       dlm sync --offline        from the cache only
       dlm sync --group docs     only what is in the group docs
     """
-    modes = modes_in_force(border)
-    run = border.run(need_manifest=modes.frozen is None)
     wish = SyncWish(groups=groups, inexact=inexact, force=force, check=check, dry_run=dry_run, keep_going=keep_going)
-    report = sync_workflow(run, modes, wish)
-    _say(border.console, report, dry=dry_run or check)
-    code = 7 if check and report.drift else 0
-    if report.errors:
-        code = gravest(Failures(report.errors))
-    return Result(code=code, document=_document(report, dry=dry_run or check), errors=report.errors)
-
-
-def modes_in_force(border: Border) -> Modes:
-    """The modes as flags, variables and CI have them."""
-    locked, frozen = refuse_both("locked", "frozen")
-    return Modes(
-        locked=mode("locked") if locked else _ci(border) if not frozen else None,
-        frozen=mode("frozen") if frozen else None,
-        offline=mode("offline"),
-    )
-
-
-def _ci(border: Border) -> str | None:
-    """``CI`` where it makes a run behave as with ``--locked``: set, and a lockfile is there."""
-    if border.environment.get("CI", "").lower() in {"", "0", "false", "no"}:
-        return None
-    context = click.get_current_context()
-    if context.params.get("locked") is False and context.get_parameter_source("locked") is not (
-        click.core.ParameterSource.DEFAULT
-    ):
-        return None  # DLM_LOCKED=0 says otherwise
-    if border.files().read_lockfile() is None:
-        return None
-    border.console.say("CI is set, so the lockfile must match the manifest, as with --locked.")
-    return "CI"
-
-
-def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
-    for left in report.left:
-        console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
-        for line in left.details:
-            console.say(f"  {line}")
-    if not (report.placed or report.removed or report.changes or report.fetched or report.errors or report.differs):
-        console.say(no_op_text(report.kept, report.passed_over).rstrip("\n"))
-        return
-    for name in report.passed_over:
-        console.say(f"{name}: nothing of it is meant for this platform; passed over.")
-    say_fetched(console, report.fetched, report.transferred)
-    if report.changes:
-        console.say(f"{'Would lock' if dry else 'Locked'}: {_counted(report.changes)}.")
-        say_changes(console, report.changes)
-        if dry and any(change.action in {"added", "updated"} for change in report.changes):
-            console.say("What these would place shows once they are locked: run `dlm lock`.")
-    if dry and report.missing:
-        size = sum(one.size or 0 for one in report.missing)
-        console.say(f"Would fetch {_files(len(report.missing))} ({human_size(size)}).")
-    verb = ("Would place", "would remove") if dry else ("Placed", "removed")
-    console.say(f"{verb[0]} {_files(len(report.placed))}, {verb[1]} {len(report.removed)}, kept {report.kept}.")
-    lines = [f" {'~' if one.replaced else '+'} {one.dest}" for one in report.placed]
-    lines += [f" - {dest}" for dest in report.removed]
-    if not report.errors:
-        lines += [f" ! {one.dest}: {one.reason}{_edits(one)}" for one in report.differs]
-    for line in lines[:_SHOWN]:
-        console.say(line)
-    if len(lines) > _SHOWN:
-        console.say(f" … and {len(lines) - _SHOWN} more")
-
-
-def _edits(one: Conflict) -> str:
-    return f" ({', '.join(one.details)})" if one.details else ""
-
-
-def _counted(changes: tuple[Change, ...]) -> str:
-    """``1 added, 2 removed``."""
-    words = {"added": "added", "updated": "updated", "moved": "changed", "removed": "removed"}
-    counts = {word: sum(change.action == action for change in changes) for action, word in words.items()}
-    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'' if count == 1 else 's'}"
-
-
-def _document(report: SyncReport, *, dry: bool) -> dict[str, object]:
-    return {
-        "dry_run": dry,
-        "changes": [change_document(change) for change in report.changes],
-        "fetched": report.fetched,
-        "transferred": report.transferred,
-        "missing": [
-            {"resource": one.resource, "filename": one.filename, "url": one.url, "size": one.size}
-            for one in report.missing
-        ],
-        "placed": [
-            {"resource": one.resource, "dest": one.dest, "mode": one.mode, "replaced": one.replaced}
-            for one in report.placed
-        ],
-        "removed": list(report.removed),
-        "left": [{"dest": one.dest, "reason": one.reason} for one in report.left],
-        "differs": [{"resource": one.resource, "dest": one.dest, "reason": one.reason} for one in report.differs],
-        "kept": report.kept,
-        "passed_over": list(report.passed_over),
-        "lockfile_written": report.written,
-    }
+    return sync_project(border, wish)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlm.cli.command import Result, command, mode, network_options
+from dlm.cli.command import Result, command, network_options
 from dlm.errors import Failures, OfflineError, UsageError, gravest
 from dlm.workflows.settle import Modes
 from dlm.workflows.verify import verify as verify_workflow
@@ -40,7 +40,7 @@ def verify(border: Border, *, repair: bool, upstream: bool, offline: bool) -> Re
     if upstream:
         return _verify_upstream(border, repair=repair)
     run = border.run(need_manifest=False)
-    report = verify_workflow(run, Modes(offline=mode("offline")), repair=repair)
+    report = verify_workflow(run, Modes(offline=border.mode("offline")), repair=repair)
     console = border.console
     for flaw in report.flaws:
         console.say(f"{console.style('wrong:', 'red')} {flaw}")
@@ -63,7 +63,7 @@ def _verify_upstream(border: Border, *, repair: bool) -> Result:
 
     if repair:
         raise UsageError("--upstream and --repair exclude each other", hint="give one of them")
-    offline = mode("offline")
+    offline = border.mode("offline")
     if offline is not None:
         raise OfflineError(f"{offline} forbids to ask the origins", hint="run `dlm verify` without --upstream")
     found = ask_all(border.run())

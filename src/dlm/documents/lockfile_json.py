@@ -13,14 +13,13 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digests
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import NAME
 from dlm.model.paths import check_filename, names_file

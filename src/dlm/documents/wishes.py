@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from dlm.model.body import Body, Part
 from dlm.model.digest import Digest, Digests
 from dlm.model.evidence_wish import EvidenceWish, WishError
 from dlm.model.extract import Extract
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.manifest import NAME, FileWish, Resource, Variant, fill, holes, implied_vars
 from dlm.model.paths import check_filename, check_path
 from dlm.model.platforms import check_platform

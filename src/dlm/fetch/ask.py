@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, RefusedError
 from dlm.fetch.answers import opaque_tag
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
+from dlm.model.frozen import replace
 from dlm.model.transfer import Answered
 
 if TYPE_CHECKING:

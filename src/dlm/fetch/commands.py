@@ -5,10 +5,9 @@ Every attempt has a number of its own and a span of the file, so that several ma
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError

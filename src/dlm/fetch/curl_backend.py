@@ -13,10 +13,9 @@ import select
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pycurl
-
 from dlm.fetch.answers import is_public
 from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.libcurl import pycurl
 from dlm.fetch.loop import STREAMS
 from dlm.fetch.trust import ca_bundle, load_client
 from dlm.model.wire import Ending, Failure

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from dlm.errors import IntegrityError, NetworkError, PolicyError, RefusedError
@@ -35,7 +34,7 @@ from dlm.fetch.split import Split, SplitPolicy
 from dlm.model.artifact import Validators, kept_headers
 from dlm.model.digest import new_hash
 from dlm.model.events import Fetching, Retrying, SourceFailed, Warned
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.wire import Ending, Failure
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import importlib.util
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
@@ -14,6 +13,7 @@ from dlm.fetch.flight import Flight
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel
 from dlm.fetch.workbench import Workbench
+from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived, Lost
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError, SettingsError, UsageError
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.transfer import Source
 from dlm.model.url import REFERENCE, Url, secret_parameters
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, UsageError
@@ -10,6 +9,7 @@ from dlm.fetch.download import Limit
 from dlm.fetch.memory import MemoryBody
 from dlm.fetch.mirrors import sources
 from dlm.model.artifact import Artifact
+from dlm.model.frozen import replace
 from dlm.model.transfer import Order, Page
 from dlm.model.url import Url
 

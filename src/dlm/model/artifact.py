@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from dlm.model.digest import Digests
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.request import RequestWish
 
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 __all__ = ["Candidate"]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote
 
 from dlm.model.artifact import Artifact
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.url import Url, secret_parameters
 
 __all__ = ["FAILED", "READY", "WITHHELD", "Ask", "CheckMethod", "Kept", "ask_key", "shown_headers", "shown_url"]

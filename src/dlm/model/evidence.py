@@ -10,11 +10,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.policy import Step
 from dlm.model.url import Url
 

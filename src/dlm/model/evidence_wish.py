@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from dlm.model.evidence import ChecksumsWish, MinisignWish, OpenPgpWish, SigstoreWish, Wish

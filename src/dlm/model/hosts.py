@@ -8,11 +8,10 @@ every scheme and port.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from dlm.model.url import Url

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlm.model.digest import Digests
 from dlm.model.evidence_wish import EvidenceWish
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
+from dlm.model.late import late
 from dlm.model.policy import EvidencePolicy
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
@@ -46,7 +46,7 @@ PLACEMENT = frozenset({"dest", "executable", "extract", "groups", "mirrors", "mu
 NAME = re.compile(r"[^\s\x00-\x1f\x7f/\\-][^\x00-\x1f\x7f/\\]{0,199}\Z")
 
 # ``{name}``, but not the braces of ``${NAME}``.
-_HOLE = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_HOLE = late(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

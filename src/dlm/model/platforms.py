@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from dlm.model.late import late
 
 __all__ = ["check_platform", "matches"]
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9_.]+){0,3}\Z")
+_NAME = late(r"[a-z][a-z0-9]*(?:-[a-z0-9_.]+){0,3}\Z")
 _OS = {"darwin": "macos", "macosx": "macos", "osx": "macos", "win": "windows", "win32": "windows"}
 _ARCH = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 

@@ -7,11 +7,10 @@ Where each comes from (flag, ``DLM_`` variable, user file, system file) is the b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.policy import EvidencePolicy
 
 if TYPE_CHECKING:

@@ -11,30 +11,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field, replace
 from functools import lru_cache
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
+from dlm.model.late import late
 
 __all__ = ["REFERENCE", "Url", "has_userinfo", "secret_parameters"]
 
 #: ``${NAME}``: a value of the environment, put in when the request is made.
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+REFERENCE = late(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
-_ODD = re.compile(r'[\x00-\x20\x7f-\x9f\\<>"^`|\ud800-\udfff]')
+_SCHEME = late(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_ODD = late(r'[\x00-\x20\x7f-\x9f\\<>"^`|\ud800-\udfff]')
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PATH_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:@/")
 _QUERY_SAFE = _PATH_SAFE | frozenset("?[]")
 _USER_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:")
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
+_LABEL = late(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # An address whose path stands in canonical form already, unless it has dot segments: no user info, query, fragment,
 # escape or ${NAME}. Nearly all are such, and thousands share one host.
 _PLAIN = re.compile(r"(https?)://([A-Za-z0-9.:_\[\]-]+)(/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*)\Z")
 # What a reference of a listing or a list of files nearly always is: a path below the folder that it stands in.
-_PLAIN_BELOW = re.compile(r"[A-Za-z0-9\-_~!$&'()*+,;=@][A-Za-z0-9\-._~!$&'()*+,;=@/]*\Z")
+_PLAIN_BELOW = late(r"[A-Za-z0-9\-_~!$&'()*+,;=@][A-Za-z0-9\-._~!$&'()*+,;=@/]*\Z")
 
 # Query parameters that carry a secret, or prove that the URL was signed for one person and a short time.
 _SECRET_PARAMETERS = frozenset({

@@ -6,11 +6,10 @@ and names how the exchange ended in one of the words of :class:`Failure`.
 
 from __future__ import annotations
 
-from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from dlm.model.hosts import ClientCertificate

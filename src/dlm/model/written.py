@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Any, ClassVar, Literal
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 __all__ = ["DefaultsForm", "EvidenceForm", "ExtractForm", "ManifestForm", "RequestForm", "ResourceForm"]
 

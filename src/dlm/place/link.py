@@ -11,11 +11,10 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
 from dlm.errors import LocalError
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.place.tree import disk_error
 
 if TYPE_CHECKING:

@@ -15,13 +15,12 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.plan import Conflict, aside_name, temporary_name
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dlm.errors import ArchiveError
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.place.member import Member, damaged, refused, shown
 from dlm.place.streams import BLOCK, cut_short
 

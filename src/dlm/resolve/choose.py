@@ -10,7 +10,6 @@ with what tells them apart; none is an error that says what came closest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from packaging.version import Version
 
 from dlm.errors import DlmError, ResolutionError
 from dlm.model.candidate import Candidate
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.resolve.specifier import Spec, parse_version
 
 if TYPE_CHECKING:

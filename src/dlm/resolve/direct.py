@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import ResolutionError
 from dlm.model.artifact import Artifact
+from dlm.model.frozen import replace
 from dlm.model.manifest import fill
 from dlm.model.paths import check_filename
 from dlm.model.url import Url

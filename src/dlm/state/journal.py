@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
 from typing import Any
 
 from dlm.model.digest import Digest
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.state.pieces import Entries, pieces_of
 
 __all__ = ["Journal", "is_inside", "journal_pieces", "read_digests", "read_journal"]

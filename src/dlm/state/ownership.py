@@ -19,13 +19,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlm.errors import LocalError
 from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
+from dlm.model.frozen import dataclass, field
 from dlm.model.plan import Owned, aside_name, temporary_name
 from dlm.state.journal import Journal, is_inside, journal_pieces, read_digests, read_journal
 from dlm.state.pieces import Entries, pieces_of

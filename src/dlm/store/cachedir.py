@@ -24,13 +24,12 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from dlm.errors import LocalError
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.ports import Clock
 from dlm.store.flush import flush_file, flush_files
 from dlm.store.index import Signature

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digest, Digests
 from dlm.model.events import Warned
+from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived, Known
 from dlm.ports import Claim, Clock, Reporter, Writer
 from dlm.store.cachedir import Cachedir, CachedirEntry, Value, local_stamp

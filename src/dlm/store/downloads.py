@@ -18,13 +18,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from dlm.model.artifact import Blob
 from dlm.model.digest import Digest, Digests
 from dlm.model.download import FAILED, READY, Ask, Kept
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.ports import Clock, Store
 from dlm.store.flush import flush_files
 from dlm.store.index import Signature

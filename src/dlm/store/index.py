@@ -19,12 +19,11 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dlm.model.digest import Digests
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
 
 if TYPE_CHECKING:
     import sqlite3

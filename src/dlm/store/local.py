@@ -37,13 +37,13 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
 from dlm.model.events import Note, Warned
+from dlm.model.frozen import replace
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.index import BlobRow, Index, Signature

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlm.documents.lockfile_json import ReadLockfile
 from dlm.documents.manifest_edit import Entry, Plain, add_resources, remove_resources
 from dlm.errors import DlmError, ManifestError, UsageError
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Manifest
 from dlm.model.suggest import suggest

@@ -8,7 +8,6 @@ bytes or by somebody else, nothing is locked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dlm.errors import (
@@ -34,7 +33,7 @@ from dlm.model.evidence import (
     python_sidecars,
     sidecars,
 )
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.manifest import fill
 from dlm.model.policy import Step
 from dlm.model.settings import DEFAULT_PYTHON_ORG

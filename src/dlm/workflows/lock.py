@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlm.documents.lockfile_json import write_lockfile
@@ -22,7 +21,7 @@ from dlm.model.artifact import Artifact
 from dlm.model.digest import Digests
 from dlm.model.events import Resolved, Resolving, Warned
 from dlm.model.evidence import Piece, Provenance
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from dlm.model.paths import check_filename, collision_key
 from dlm.model.policy import Step

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
 from dlm.model.artifact import Artifact
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
 from dlm.model.platforms import matches
 from dlm.model.request import RequestWish
 from dlm.model.settings import DEFAULT_PYTHON_ORG

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import Failures
 from dlm.model.events import Warned
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.lockfile import Lockfile
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from dlm.errors import LockfileError, StaleError, UsageError
 from dlm.model.events import Note, Waiting, Warned
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Resource
 from dlm.store.guard import hold

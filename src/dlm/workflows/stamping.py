@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 from dlm.place.survey import same_file
 from dlm.state.stamp import TICK_NS, forget, signature, write
 

@@ -7,12 +7,11 @@ when all that this run needs is fetched and verified.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.events import Note, Warned
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field, replace
 from dlm.model.plan import Placing, Survey, Wanted
 from dlm.place.place import Done, carry_out
 from dlm.place.survey import missing_folders

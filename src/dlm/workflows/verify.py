@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from dlm.errors import StaleError
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.manifest import Resource
 from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import artifacts_of, for_platform, gather

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 __all__ = [
     "WITHDRAWN",
