@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
+    from dlm.fetch.round import Round
     from dlm.model.artifact import Blob, Validators
     from dlm.model.candidate import Candidate
     from dlm.model.digest import Digests
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dlm.model.hosts import Login
     from dlm.model.selector import Selector
     from dlm.model.settings import Settings
-    from dlm.model.transfer import Answered, Arrived, Known, Order, Outcome, Page
+    from dlm.model.transfer import Answered, Arrived, Carried, Known, Order, Outcome, Page
     from dlm.model.url import Url
     from dlm.model.wire import Ending, Head, Request
 
@@ -233,8 +234,24 @@ class Store(Protocol):
         """Told of every artifact that has arrived; its blob may be kept under another path from now on."""
         ...
 
-    def tray(self) -> Tray | None:
-        """A short way into the store for small bodies; None where all have to take the ordinary one."""
+    def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> Tray | None:
+        """A short way into the store for small bodies; None where all have to take the ordinary one.
+
+        Args:
+            told: in a child that shares its work with its parent: gets the sha256 of each blob, and how it looks.
+        """
+        ...
+
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
+        """In the parent: take note of what a child has stored, by sha256, look and a name for people.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def leave(self) -> None:
+        """In the child, once the parent has adopted everything: use nothing any more."""
         ...
 
     def settle(self) -> None:
@@ -328,6 +345,10 @@ class Fetcher(Pages, Protocol):
 
     def fetch(self, orders: Iterable[Order], store: Store) -> Iterator[Outcome]:
         """The outcome of each order, as they come. Orders with the same key are fetched once."""
+        ...
+
+    def fetch_round(self, orders: Round, store: Store) -> Iterator[Outcome | Carried]:
+        """As :meth:`fetch`, where nobody asks what the wire did for an order; a second process may help."""
         ...
 
     def ask(self, orders: Sequence[Order]) -> list[Answered]:

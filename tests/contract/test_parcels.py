@@ -35,7 +35,7 @@ LENGTH = ("Content-Length", str(len(SMALL)))
 class Ordinary(LocalStore):
     """A store that offers no short way."""
 
-    def tray(self) -> None:
+    def tray(self, told: Callable[..., None] | None = None) -> None:
         return None
 
 

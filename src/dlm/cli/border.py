@@ -144,7 +144,7 @@ class Border:
         from dlm.cli.host import build_run
 
         files = self.files(need_manifest=need_manifest)
-        return build_run(self.settings, files, self.console, self.environment, __version__)
+        return build_run(self.settings, files, self.console, self.environment, __version__, own_process=True)
 
     def switch(self, name: str) -> Switch:
         """A yes or no; off where the command has none of that name."""

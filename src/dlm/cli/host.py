@@ -112,9 +112,19 @@ def _credentials(settings: Settings, environment: Mapping[str, str], clock: Cloc
 
 
 def build_run(
-    settings: Settings, files: DocumentFiles, reporter: Reporter, environment: Mapping[str, str], version: str
+    settings: Settings,
+    files: DocumentFiles,
+    reporter: Reporter,
+    environment: Mapping[str, str],
+    version: str,
+    *,
+    own_process: bool = False,
 ) -> Run:
-    """Everything that a verb needs. What costs time to import is made at first need."""
+    """Everything that a verb needs. What costs time to import is made at first need.
+
+    Args:
+        own_process: whether this process is dlm's alone, which may fork it then.
+    """
     clock = SystemClock()
     store = build_cache(settings, reporter)
     credentials = _credentials(settings, environment, clock)
@@ -126,9 +136,16 @@ def build_run(
     @cache
     def one_fetcher() -> Fetcher:
         from dlm.fetch.fetcher import HttpFetcher, choose_backend
+        from dlm.fetch.worth import Worth
 
         return HttpFetcher(
-            settings, clock, reporter, choose_backend(settings), version=version, credentials=credentials
+            settings,
+            clock,
+            reporter,
+            choose_backend(settings),
+            version=version,
+            credentials=credentials,
+            mates=Worth if own_process else None,
         )
 
     @cache

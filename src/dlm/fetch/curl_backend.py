@@ -74,7 +74,7 @@ class CurlBackend:
         # Pieces of bodies come and go by the half megabyte, and glibc would give the end of the heap back to the
         # system each time, to have it zeroed and mapped again at once: that cost as much as a quarter of a large
         # transfer. Letting go of one large block raises both of its thresholds above that (mallopt(3), "dynamic").
-        bytearray(_KEPT_MEMORY)
+        bytes(_KEPT_MEMORY)
         return _CurlWire(self._settings, self._ca_file)
 
 

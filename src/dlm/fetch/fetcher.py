@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
@@ -13,11 +13,15 @@ from dlm.fetch.flight import Flight
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel
 from dlm.fetch.workbench import Workbench
-from dlm.model.frozen import replace
-from dlm.model.transfer import Arrived, Lost
+from dlm.model.events import Note
+from dlm.model.frozen import dataclass, replace
+from dlm.model.transfer import Arrived, Carried, Lost
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
+    from dlm.fetch.mate import Mate
+    from dlm.fetch.round import Round
+    from dlm.fetch.worth import Worth
     from dlm.model.settings import Settings
     from dlm.model.transfer import Answered, Order, Outcome, Page
     from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
@@ -61,6 +65,7 @@ class HttpFetcher:
         *,
         version: str,
         credentials: Credentials | None = None,
+        mates: Callable[[Clock, int], Worth] | None = None,
     ) -> None:
         """Args:
         settings: caps, timeouts, retries, proxies.
@@ -69,12 +74,15 @@ class HttpFetcher:
         backend: speaks HTTP; by default the one that ``settings`` name.
         version: dlm's own, for the User-Agent.
         credentials: what the user's configuration sends with the request for a page; orders bring theirs.
+        mates: makes a judge of whether a second process helps with a round, for a program whose process is dlm's
+            own to fork; by default there is none.
 
         Raises:
             SettingsError: as :func:`choose_backend` does.
         """
         self._bench = Workbench(settings, clock, reporter, version, credentials)
         self._backend = choose_backend(settings) if backend is None else backend
+        self._mates = mates
         self._idle: list[Wire] = []
         self._lock = threading.Lock()
 
@@ -83,8 +91,31 @@ class HttpFetcher:
 
         An iteration that is given up, or interrupted, leaves what has arrived so far for a later run.
         """
+        waiting = iter(orders)
+        for outcome in self._carry_out(lambda: next(waiting, None), store, None):
+            assert not isinstance(outcome, Carried), "there is no mate"
+            yield outcome
+
+    def fetch_round(self, orders: Round, store: Store) -> Generator[Outcome | Carried]:
+        """As :meth:`fetch`, for many orders of which nobody needs to know how they were fulfilled.
+
+        Those that a second process has fulfilled are told by their numbers.
+        """
+        worth = None
+        if self._mates is not None:
+            worth = self._mates(self._bench.clock, min(self._bench.limits.jobs, self._bench.limits.jobs_per_host))
+        try:
+            yield from self._carry_out(
+                orders.next, store, None if worth is None else _Sharing(orders, worth, self._backend)
+            )
+        finally:
+            orders.close()
+
+    def _carry_out(
+        self, following: Callable[[], Order | None], store: Store, sharing: _Sharing | None
+    ) -> Generator[Outcome | Carried]:
         wire = self._borrow()
-        run = _Run(self._bench, wire, self._loop(wire), iter(orders), store)
+        run = _Run(self._bench, wire, self._loop(wire), store, following=following, sharing=sharing)
         try:
             yield from run.outcomes()
         except BaseException:
@@ -153,13 +184,31 @@ class HttpFetcher:
             self._idle.append(wire)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sharing:
+    """What a second process may take part in, and who judges whether it shall."""
+
+    orders: Round
+    worth: Worth
+    backend: Backend
+
+
 class _Run:
     """One call of :meth:`HttpFetcher.fetch`."""
 
-    def __init__(self, bench: Workbench, wire: Wire, loop: Loop, orders: Iterator[Order], store: Store) -> None:
+    def __init__(
+        self,
+        bench: Workbench,
+        wire: Wire,
+        loop: Loop,
+        store: Store,
+        *,
+        following: Callable[[], Order | None],
+        sharing: _Sharing | None,
+    ) -> None:
         self._bench = bench
         self._loop = loop
-        self._orders = orders
+        self._following = following
         self._store = store
         tray = store.tray() if wire.keeps_back else None
         self._depot = None if tray is None else Depot(bench, loop, store, tray)
@@ -169,24 +218,63 @@ class _Run:
         self._ready: deque[Outcome] = deque()
         # Flights may wait, for a server's patience or for another process, and keep no place on the wire meanwhile.
         self._most = max(4, STREAMS) * bench.limits.jobs
+        self._sharing = None if tray is None else sharing
+        self._mate: Mate | None = None
+        self._shared: Round | None = None
+        self._fetched = 0
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[Outcome | Carried]:
         """All of them."""
         more = True
-        while more or self._flights or self._ready:
+        while more or self._flights or self._ready or self._mate is not None:
             while more and self._loop.room and len(self._flights) < self._most:
-                order = next(self._orders, None)
+                order = self._following()
                 if order is None:
                     more = False
                 else:
                     self._take(order)
             while self._ready:
+                self._fetched += 1
                 yield self._ready.popleft()
+            if self._mate is not None:
+                yield from self._mate.collect(wait=not (more or self._flights))
+                if self._mate.over:
+                    more = self._dismiss(self._mate)
+            elif self._sharing is not None:
+                self._consider(self._sharing)
             if self._flights:
                 self._loop.turn()
 
+    def _consider(self, sharing: _Sharing) -> None:
+        """Let a second process take part, if that is worth it."""
+        if not sharing.worth.decide(self._fetched, sharing.orders.left):
+            return
+        from dlm.fetch.mate import Mate
+
+        self._sharing = None
+        own, other = self._bench.limits.halves()
+        try:
+            self._mate = Mate(self._bench, other, sharing.backend, self._store, sharing.orders)
+        except OSError as error:
+            # One process does it all, as everywhere else.
+            self._bench.reporter.emit(Note(f"no second process: {error.strerror}"))
+            return
+        self._shared = sharing.orders
+        self._loop.narrow(own)
+
+    def _dismiss(self, mate: Mate) -> bool:
+        """Take over what the second process has left; whether there is anything."""
+        self._mate = None
+        left = mate.dismiss()
+        if self._shared is not None:
+            self._shared.again(left)
+        self._loop.narrow(self._bench.limits)
+        return bool(left)
+
     def abandon(self) -> None:
         """Let go of everything that is under way."""
+        if self._mate is not None:
+            self._mate.abandon()
         for flight in self._flights.values():
             flight.abandon()
 

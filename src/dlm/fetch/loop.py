@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.wire import Ending, Failure
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ class Limits:
             head_timeout=2 * settings.connect_timeout,
             stall_timeout=settings.stall_timeout,
             stall_rate=settings.stall_rate,
+        )
+
+    def halves(self) -> tuple[Limits, Limits]:
+        """What two processes may do that together do no more than this."""
+        jobs, per_host = self.jobs // 2, self.jobs_per_host // 2
+        return (
+            replace(self, jobs=max(1, jobs), jobs_per_host=max(1, per_host)),
+            replace(self, jobs=self.jobs - jobs, jobs_per_host=self.jobs_per_host - per_host),
         )
 
 
@@ -175,6 +183,10 @@ class Loop:
         self._order = itertools.count()
         self._next_check = float("inf")
         self._left = clock.monotonic()
+
+    def narrow(self, limits: Limits) -> None:
+        """Begin exchanges by other limits from now on."""
+        self._limits = limits
 
     @property
     def room(self) -> bool:

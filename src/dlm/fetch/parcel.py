@@ -51,13 +51,25 @@ _HEAD = 8 * 1024
 
 
 class Depot:
-    """What the parcels of one run share."""
+    """What the parcels of one run share.
 
-    def __init__(self, bench: Workbench, loop: Loop, store: Store, tray: Tray) -> None:
+    Args:
+        give_back: takes the orders that do not go the short way; without it they go the ordinary one.
+    """
+
+    def __init__(
+        self,
+        bench: Workbench,
+        loop: Loop,
+        store: Store,
+        tray: Tray,
+        give_back: Callable[[Order], None] | None = None,
+    ) -> None:
         self.bench = bench
         self.loop = loop
         self.store = store
         self.tray = tray
+        self.give_back = give_back
 
     def accepts(self, order: Order) -> bool:
         """Whether an order is for a small pinned file, and asks for it in no special way."""
@@ -103,7 +115,8 @@ class Parcel:
             self._fail(error)
             return
         if request is None:
-            self._fly().launch()
+            if not self._give_back():
+                self._fly().launch()
             return
         self._begun = depot.bench.clock.monotonic()
         exchange = self._exchange = Exchange(
@@ -179,6 +192,10 @@ class Parcel:
         claim, self._claim = self._claim, None
         if self._over or exchange is None or claim is None:
             return None
+        if self._depot.give_back is not None:
+            claim.close()
+            self._give_back()
+            return None
         return self._fly().carry_on(claim, exchange, self._begun)
 
     def _fly(self) -> Flight:
@@ -186,7 +203,18 @@ class Parcel:
         self._flight = Flight(depot.bench, depot.loop, depot.store, self._order, self._done)
         return self._flight
 
+    def _give_back(self) -> bool:
+        """Leave the order to whoever takes back what does not go the short way; whether somebody does."""
+        if self._depot.give_back is None:
+            return False
+        self._over = True
+        self._release()
+        self._depot.give_back(self._order)
+        return True
+
     def _fail(self, error: DlmError) -> None:
+        if self._give_back():
+            return
         if error.resource is None:
             error.resource = self._order.artifact.resource
         self._over = True

@@ -5,6 +5,7 @@ The rules of :mod:`dlm.fetch.download` are loaded with the first order that need
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dlm.fetch.split import SplitPolicy
     from dlm.fetch.transfer import Owner, Transfer
     from dlm.model.artifact import Artifact
+    from dlm.model.events import Event
     from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
     from dlm.model.transfer import Order, Source
@@ -34,6 +36,13 @@ def _limit(size: int) -> Limit:
     from dlm.fetch.download import Limit
 
     return Limit(size)
+
+
+class _Silence:
+    """A reporter that says nothing."""
+
+    def emit(self, event: Event) -> None:
+        """Nothing is said."""
 
 
 class Workbench:
@@ -60,6 +69,13 @@ class Workbench:
         # What follows from an origin, and from the headers of a source, is the same for thousands of files.
         self._ways: dict[str, tuple[Url | None, ClientCertificate | None]] = {}
         self._sent: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+
+    def quiet(self, limits: Limits) -> Workbench:
+        """The same with other limits, for a process that talks to nobody."""
+        bench = copy.copy(self)
+        bench.limits = limits
+        bench.reporter = _Silence()
+        return bench
 
     @cached_property
     def split(self) -> SplitPolicy:

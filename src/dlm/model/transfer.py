@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlm.model.digest import Digests
     from dlm.model.url import Url
 
-__all__ = ["Answered", "Arrived", "Known", "Lost", "Order", "Outcome", "Page", "Source", "Standing"]
+__all__ = ["Answered", "Arrived", "Carried", "Known", "Lost", "Order", "Outcome", "Page", "Source", "Standing"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -120,6 +120,20 @@ class Lost:
 
 
 Outcome = Arrived | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """The artifact of an order is in the store, by the doing of another process.
+
+    Attributes:
+        number: of the order in its round.
+        blob: as in ``Arrived``.
+    """
+
+    number: int
+    blob: Blob
+
 
 #: What an origin has at an address now, next to what was got there: ``unknown`` where its answer does not tell.
 Standing = Literal["same", "changed", "gone", "unknown"]

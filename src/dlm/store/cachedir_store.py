@@ -8,7 +8,7 @@ was asked for with headers of its own stays below: the package would note them i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from dlm.errors import LocalError
@@ -64,8 +64,16 @@ class CachedirStore:
         """As :meth:`LocalStore.claim`."""
         return self._below.claim(key)
 
-    def tray(self) -> None:
+    def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> None:
         """There is no short way."""
+
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
+        """As :meth:`LocalStore.adopt`; without a tray there is nothing to adopt."""
+        return self._below.adopt(blobs)
+
+    def leave(self) -> None:
+        """As :meth:`LocalStore.leave`."""
+        self._below.leave()
 
     def spares(self) -> str | None:
         """As :meth:`LocalStore.spares`."""

@@ -35,13 +35,14 @@ import stat
 import sys
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
+from dlm.model.digest import Digests
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import replace
 from dlm.store.flush import flushes_at_once
@@ -59,7 +60,7 @@ from dlm.store.using import Uses, in_use
 from dlm.store.writer import FileWriter, Rooms, disk_error
 
 if TYPE_CHECKING:
-    from dlm.model.digest import Digest, Digests
+    from dlm.model.digest import Digest
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
     from dlm.store.prune import Pruned, StoredBlob
@@ -244,13 +245,47 @@ class LocalStore:
         self._spares.append(path)
         return SpareFile(path, mode, size)
 
-    def tray(self) -> Tray | None:
+    def tray(self, told: Callable[[str, Signature], None] | None = None) -> Tray | None:
         """A short way for small bodies; None where private names are all that keeps processes apart, or where lower
-        caches may hold what is asked for."""
+        caches may hold what is asked for.
+
+        Args:
+            told: gets the sha256 and the signature of each blob, for :meth:`adopt` in another process; nothing is noted
+                in this one.
+        """
         self._make()
         if self._layers or self._claims.unsupported or not can_carry():
             return None
-        return LocalTray(self._layout, self._claims, self._uses, note=self._note_new, make=self._folder)
+
+        def tell(_path: str, digests: Digests, signature: Signature, _name: str) -> None:
+            if told is not None:
+                told(digests.sha256 or "", signature)
+
+        note = self._note_new if told is None else tell
+        return LocalTray(self._layout, self._claims, self._uses, note=note, make=self._folder)
+
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
+        """Take note of blobs that a child has stored: their sha256, what it was told of them, names for people.
+
+        The child does not :meth:`leave` before.
+
+        Raises:
+            LocalError: the disk does not take the word that they are used.
+        """
+        try:
+            self._uses.say(*(sha256 for sha256, _, _ in blobs))
+        except OSError as error:
+            raise disk_error("write to", self._layout.at("using"), error) from error
+        found: list[Blob] = []
+        for sha256, signature, name in blobs:
+            blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=signature[0])
+            self._note_new(blob.path, blob.digests, Signature(*signature), name)
+            found.append(blob)
+        return found
+
+    def leave(self) -> None:
+        """Use nothing any more, and write nothing: the end of a child that was forked with this store."""
+        self._uses.close()
 
     def known(self, key: str) -> Known | None:
         """What was recorded for ``key``, as long as the blob it speaks of is there. The blob itself is not checked."""

@@ -39,8 +39,15 @@ class SingleStore:
         """Nobody else can want it."""
         return NullClaim()
 
-    def tray(self) -> None:
+    def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> None:
         """There is no short way."""
+
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
+        """No other process stores anything here."""
+        return []
+
+    def leave(self) -> None:
+        """Nothing is in use."""
 
     def spares(self) -> None:
         """There are none."""

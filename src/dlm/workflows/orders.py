@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
+from dlm.fetch.round import Round
 from dlm.model.artifact import Artifact
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.platforms import matches
 from dlm.model.request import RequestWish
 from dlm.model.settings import DEFAULT_PYTHON_ORG
-from dlm.model.transfer import Arrived, Order
+from dlm.model.transfer import Arrived, Carried, Order
 from dlm.model.url import Url
 from dlm.resolve import direct
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Receipt
     from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
-    from dlm.model.transfer import Source
+    from dlm.model.transfer import Outcome, Source
     from dlm.workflows.run import Run
 
 __all__ = ["Delivery", "Haul", "artifact_of", "artifacts_of", "for_platform", "gather", "sources_of"]
@@ -92,30 +93,41 @@ def gather(
         return haul
     where: dict[int, int] = {}
 
-    def orders() -> Iterator[Order]:
-        # Made when there is room for them, so that many artifacts do not all stand in memory as orders.
-        for index, artifact in enumerate(artifacts):
-            try:
-                order = _order(
-                    run,
-                    artifact,
-                    None if most is None else most.get(index),
-                    lenient=lenient,
-                    bare=bare,
-                    spare=spares.get(artifact.digests.sha256 or "") if spares else None,
-                )
-            except DlmError as error:
-                error.resource = error.resource or artifact.resource
-                haul.errors[index] = error
-                continue
-            where[id(order)] = index
-            yield order
+    def order(index: int) -> Order | None:
+        # Made when there is room for it, so that many artifacts do not all stand in memory as orders.
+        artifact = artifacts[index]
+        try:
+            made = _order(
+                run,
+                artifact,
+                None if most is None else most.get(index),
+                lenient=lenient,
+                bare=bare,
+                spare=spares.get(artifact.digests.sha256 or "") if spares else None,
+            )
+        except DlmError as error:
+            error.resource = error.resource or artifact.resource
+            haul.errors[index] = error
+            return None
+        where[id(made)] = index
+        return made
 
-    waiting = orders()
-    first = next(waiting, None)
+    first = next(filter(None, map(order, range(len(artifacts)))), None)
     if first is None:
         return haul
-    for outcome in run.fetcher().fetch(itertools.chain((first,), waiting), run.store):
+    behind = where[id(first)] + 1
+    outcomes: Iterable[Outcome | Carried]
+    if bare:
+        round_ = Round(len(artifacts), order, first, behind)
+        outcomes = run.fetcher().fetch_round(round_, run.store)
+    else:
+        waiting = filter(None, map(order, range(behind, len(artifacts))))
+        outcomes = run.fetcher().fetch(itertools.chain((first,), waiting), run.store)
+    for outcome in outcomes:
+        if isinstance(outcome, Carried):
+            haul.transferred += outcome.blob.size
+            haul.bare.append(outcome.blob)
+            continue
         index = where.pop(id(outcome.order))
         if isinstance(outcome, Arrived):
             arrived = run.store.arrived(outcome)

@@ -1,0 +1,112 @@
+"""Orders by their numbers, made when there is room for them, and handed out to one process or to two: ``Round``."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlm.model.transfer import Order
+
+__all__ = ["Round"]
+
+#: Numbers that a process takes at once, at least.
+_BATCH = 32
+#: Bytes that a pipe holds before it is read, everywhere.
+_PIPE = 32 * 1024
+_NUMBER = 4
+
+
+class Round:
+    """The orders of one call, each handed out once.
+
+    Args:
+        count: how many there are.
+        make: the order of a number; None where there is none, which ``make`` takes note of.
+        first: an order that is made already.
+        at: the number behind that; those before are not asked for.
+    """
+
+    def __init__(
+        self, count: int, make: Callable[[int], Order | None], first: Order | None = None, at: int = 0
+    ) -> None:
+        self._count = count
+        self._make = make
+        self._first = first
+        self._at = at
+        self._again: deque[int] = deque()
+        self._batch = _BATCH
+        self._pipe = -1
+        self._mine = bytearray()
+        self._rest = iter(range(0))
+
+    @property
+    def left(self) -> int:
+        """How many were not handed out yet; before :meth:`share`."""
+        return self._count - self._at
+
+    def next(self) -> Order | None:
+        """One more order; None where there is none left, for now."""
+        first, self._first = self._first, None
+        if first is not None:
+            return first
+        found = self.numbered()
+        return None if found is None else found[1]
+
+    def numbered(self) -> tuple[int, Order] | None:
+        """As :meth:`next`, with its number; for a child."""
+        while (number := self._number()) is not None:
+            order = self._make(number)
+            if order is not None:
+                return number, order
+        return None
+
+    def again(self, numbers: Iterable[int]) -> None:
+        """Hand out these once more, to this process."""
+        self._again.extend(numbers)
+
+    def share(self) -> None:
+        """From now on a child that is forked takes part: what is left goes to whoever asks first."""
+        count = self._count - self._at
+        self._batch = max(_BATCH, -(-count * _NUMBER // _PIPE))
+        self._mine = bytearray(count)
+        self._pipe, writing = os.pipe()
+        try:
+            starts = range(self._at, self._count, self._batch)
+            os.write(writing, b"".join(start.to_bytes(_NUMBER, "little") for start in starts))
+        finally:
+            os.close(writing)
+
+    def others(self) -> list[int]:
+        """The numbers that were left when :meth:`share` was called and that this process did not take."""
+        return [number for number, mine in enumerate(self._mine, start=self._at) if not mine]
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+        self._pipe = -1
+
+    def _number(self) -> int | None:
+        if self._again:
+            return self._again.popleft()
+        if not self._mine:
+            if self._at >= self._count:
+                return None
+            self._at += 1
+            return self._at - 1
+        number = next(self._rest, None)
+        if number is None and self._pipe >= 0:
+            # So few bytes are read as one, whoever else reads.
+            start = os.read(self._pipe, _NUMBER)
+            if start:
+                first = int.from_bytes(start, "little")
+                self._rest = iter(range(first, min(first + self._batch, self._count)))
+                number = next(self._rest)
+            else:
+                self.close()
+        if number is not None:
+            self._mine[number - self._at] = 1
+        return number
