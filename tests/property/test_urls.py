@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -106,3 +108,20 @@ def parsed_userinfo(text: str) -> object:
         return has_userinfo(text)
     except ValueError as error:
         return str(error)
+
+
+@given(
+    st.lists(st.sampled_from(("0", "1", "9", "00", "01", "10", "99", "100", "199", "255", "256", "1000")), max_size=6)
+)
+@example(["127", "0", "0", "1"])
+@example(["127", "0", "0", "1", ""])
+def test_an_ipv4_address_is_what_the_library_takes_for_one(numbers: list[str]) -> None:
+    host = ".".join(numbers)
+    try:
+        wanted: str | None = str(ipaddress.IPv4Address(host))
+    except ValueError:
+        wanted = None
+    try:
+        assert Url.parse(f"http://{host}/").host == wanted
+    except ValueError:
+        assert wanted is None

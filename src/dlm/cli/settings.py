@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from dlm.cli.places import platform_folder, system_config, user_config
-from dlm.documents.options_file import yaml_or_json
 from dlm.errors import SettingsError, UsageError
 from dlm.model.frozen import dataclass
 from dlm.model.policy import EvidencePolicy
@@ -493,6 +492,8 @@ def _read_file(path: str | None, what: str) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise SettingsError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    from dlm.documents.options_file import yaml_or_json
+
     try:
         document = yaml_or_json(data)
     except ValueError as error:

@@ -277,15 +277,16 @@ def _host(name: str) -> str:
     labels = host.removesuffix(".").split(".")
     if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
         raise ValueError(f"{name!r} is not a host name")
-    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
+    is_address = len(labels) == 4 and not host.endswith(".") and all(map(_is_octet, labels))
+    if not is_address and re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
         # 0x7f.1, 2130706433 and 010.0.0.1 mean different addresses to different libraries.
-        import ipaddress
-
-        try:
-            return str(ipaddress.IPv4Address(host))
-        except ValueError:
-            raise ValueError(f"{name!r} is not an IPv4 address of four decimal numbers") from None
+        raise ValueError(f"{name!r} is not an IPv4 address of four decimal numbers")
     return host
+
+
+def _is_octet(text: str) -> bool:
+    """Whether it is a number from 0 to 255 without needless zeros, which some read as octal."""
+    return text.isdigit() and len(text) <= 3 and int(text) < 256 and (text == "0" or not text.startswith("0"))
 
 
 def _path(text: str) -> str:

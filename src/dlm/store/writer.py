@@ -26,13 +26,12 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digest, Digests, new_hash
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.store.ahead import Ahead, read_noted
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.follower import Follower, can_follow
