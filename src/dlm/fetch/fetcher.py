@@ -6,7 +6,7 @@ import importlib.util
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dlm.errors import SettingsError
 from dlm.fetch.flight import Flight
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.fetch.mate import Mate
     from dlm.fetch.round import Round
-    from dlm.fetch.worth import Worth
     from dlm.model.settings import Settings
     from dlm.model.transfer import Answered, Order, Outcome, Page
     from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
 
-__all__ = ["HttpFetcher", "choose_backend"]
+__all__ = ["HttpFetcher", "Judge", "choose_backend"]
+
+
+class Judge(Protocol):
+    """Says when a second process shall begin to take part in a round; :class:`dlm.fetch.worth.Worth` is one."""
+
+    def decide(self, fetched: int, left: int) -> bool:
+        """Whether to begin, after ``fetched`` files, with ``left`` to go."""
+        ...
 
 
 def choose_backend(settings: Settings) -> Backend:
@@ -65,7 +72,7 @@ class HttpFetcher:
         *,
         version: str,
         credentials: Credentials | None = None,
-        mates: Callable[[Clock, int], Worth] | None = None,
+        mates: Callable[[Clock, int], Judge] | None = None,
     ) -> None:
         """Args:
         settings: caps, timeouts, retries, proxies.
@@ -189,7 +196,7 @@ class _Sharing:
     """What a second process may take part in, and who judges whether it shall."""
 
     orders: Round
-    worth: Worth
+    worth: Judge
     backend: Backend
 
 
@@ -220,7 +227,7 @@ class _Run:
         self._most = max(4, STREAMS) * bench.limits.jobs
         self._sharing = None if tray is None else sharing
         self._mate: Mate | None = None
-        self._shared: Round | None = None
+        self._narrowed = False
         self._fetched = 0
 
     def outcomes(self) -> Iterator[Outcome | Carried]:
@@ -247,29 +254,30 @@ class _Run:
 
     def _consider(self, sharing: _Sharing) -> None:
         """Let a second process take part, if that is worth it."""
-        if not sharing.worth.decide(self._fetched, sharing.orders.left):
-            return
+        own, other = self._bench.limits.halves()
+        if not self._narrowed:
+            if not sharing.worth.decide(self._fetched, sharing.orders.left):
+                return
+            self._narrowed = True
+            self._loop.narrow(own)
+        if not self._loop.within:
+            return  # until then both together would do more at once than is allowed
         from dlm.fetch.mate import Mate
 
         self._sharing = None
-        own, other = self._bench.limits.halves()
         try:
             self._mate = Mate(self._bench, other, sharing.backend, self._store, sharing.orders)
         except OSError as error:
             # One process does it all, as everywhere else.
             self._bench.reporter.emit(Note(f"no second process: {error.strerror}"))
+            self._loop.narrow(self._bench.limits)
             return
-        self._shared = sharing.orders
-        self._loop.narrow(own)
 
     def _dismiss(self, mate: Mate) -> bool:
         """Take over what the second process has left; whether there is anything."""
         self._mate = None
-        left = mate.dismiss()
-        if self._shared is not None:
-            self._shared.again(left)
         self._loop.narrow(self._bench.limits)
-        return bool(left)
+        return mate.dismiss()
 
     def abandon(self) -> None:
         """Let go of everything that is under way."""

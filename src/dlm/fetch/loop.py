@@ -189,6 +189,12 @@ class Loop:
         self._limits = limits
 
     @property
+    def within(self) -> bool:
+        """Whether what is under way keeps the limits, which may have been others when it began."""
+        most = self._limits.jobs_per_host * STREAMS
+        return self._load <= self._limits.jobs * STREAMS and all(load <= most for load in self._per_host.values())
+
+    @property
     def room(self) -> bool:
         """Whether one more exchange would find a free place."""
         least = 1 if self._wide(None) else STREAMS
@@ -272,7 +278,11 @@ class Loop:
         begun = True
         while begun and self._queued:
             begun = False
-            for host, queue in sorted(self._queues.items(), key=lambda item: item[0] != self._next):
+            several = len(self._queues) > 1
+            hosts = list(self._queues.items())
+            if several:
+                hosts.sort(key=lambda item: item[0] != self._next)
+            for host, queue in hosts:
                 if not queue:
                     del self._queues[host]
                     continue
@@ -283,7 +293,8 @@ class Loop:
                     self._next = host  # nobody goes before it for needing less
                     return
                 self._next = ""
-                self._queues[host] = self._queues.pop(host)  # behind the others
+                if several:
+                    self._queues[host] = self._queues.pop(host)  # behind the others
                 self._begin(queue.popleft(), weight, now)
                 begun = True
 

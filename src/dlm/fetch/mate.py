@@ -59,8 +59,7 @@ class Mate:
         self._store = store
         self._orders = orders
         self._unread = b""
-        self._reported: set[int] = set()
-        self._back: list[int] = []
+        self._done: set[int] = set()
         self.over = False
         orders.share()
         self._reports, reporting = os.pipe()
@@ -100,11 +99,10 @@ class Mate:
             if wait:
                 return
 
-    def dismiss(self) -> list[int]:
-        """Let the child go; the numbers of what it took and did not do."""
+    def dismiss(self) -> bool:
+        """Let the child go, and take back what it did not do; whether there is anything."""
         self._end()
-        done = self._reported
-        return [number for number in self._orders.others() if number not in done] + self._back
+        return self._orders.reclaim(self._done) > 0
 
     def abandon(self) -> None:
         """End the child at once."""
@@ -123,14 +121,12 @@ class Mate:
             end = _LENGTH + int.from_bytes(self._unread[:_LENGTH], "little")
             if len(self._unread) < end:
                 return
-            done, back = marshal.loads(self._unread[_LENGTH:end])  # noqa: S302 - our own child wrote it
+            done = marshal.loads(self._unread[_LENGTH:end])  # noqa: S302 - our own child wrote it
             self._unread = self._unread[end:]
-            self._reported.update(back)
-            self._back += back
             blobs = self._store.adopt([(sha256, look, name) for _, sha256, look, name, *_ in done])
             emit = self._bench.reporter.emit
             for blob, (number, _, _, name, resource, shown, seconds) in zip(blobs, done, strict=True):
-                self._reported.add(number)
+                self._done.add(number)
                 emit(Fetching(resource, name, shown, blob.size))
                 emit(Fetched(resource, name, blob.size, seconds, blob.size, shown))
                 yield Carried(number=number, blob=blob)
@@ -165,7 +161,6 @@ class _Hand:
         self._looks: dict[str, tuple[int, int, int, int]] = {}
         self._under_way: dict[str, tuple[int, Parcel]] = {}
         self._done: list[tuple[object, ...]] = []
-        self._back: list[int] = []
 
     def work(self) -> None:
         """Fetch until there is no more, and tell of all of it."""
@@ -174,7 +169,7 @@ class _Hand:
             loop = Loop(self._backend.open(), self._bench.clock, self._bench.limits)
             depot = Depot(self._bench, loop, self._store, tray, self._give_back)
             while self._begin(depot) or self._under_way:
-                if len(self._done) + len(self._back) >= _REPORT:
+                if len(self._done) >= _REPORT:
                     self._report()
                 loop.turn()
         self._report()
@@ -189,7 +184,6 @@ class _Hand:
             number, order = found
             key = order.artifact.digests.sha256 or ""
             if key in self._under_way or not depot.accepts(order):
-                self._back.append(number)
                 continue
             parcel = Parcel(depot, order, self._arrived)
             self._under_way[key] = (number, parcel)
@@ -223,14 +217,14 @@ class _Hand:
         )
 
     def _give_back(self, order: Order) -> None:
-        number, _ = self._under_way.pop(order.artifact.digests.sha256 or "")
-        self._back.append(number)
+        """What is not reported is the parent's to do."""
+        del self._under_way[order.artifact.digests.sha256 or ""]
 
     def _report(self) -> None:
-        if not self._done and not self._back:
+        if not self._done:
             return
-        data = marshal.dumps((self._done, self._back))
-        self._done, self._back = [], []
+        data = marshal.dumps(self._done)
+        self._done = []
         rest = memoryview(len(data).to_bytes(_LENGTH, "little") + data)
         while rest:
             rest = rest[os.write(self._reporting, rest) :]

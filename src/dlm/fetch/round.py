@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,10 +63,6 @@ class Round:
                 return number, order
         return None
 
-    def again(self, numbers: Iterable[int]) -> None:
-        """Hand out these once more, to this process."""
-        self._again.extend(numbers)
-
     def share(self) -> None:
         """From now on a child that is forked takes part: what is left goes to whoever asks first."""
         count = self._count - self._at
@@ -79,9 +75,19 @@ class Round:
         finally:
             os.close(writing)
 
-    def others(self) -> list[int]:
-        """The numbers that were left when :meth:`share` was called and that this process did not take."""
-        return [number for number, mine in enumerate(self._mine, start=self._at) if not mine]
+    def reclaim(self, done: Container[int]) -> int:
+        """The child is gone: this process gets all that it did not get yet and that is not ``done``.
+
+        Returns:
+            how many those are.
+        """
+        self.close()
+        self._rest = iter(range(0))
+        before = len(self._again)
+        self._again.extend(
+            number for number, mine in enumerate(self._mine, start=self._at) if not mine and number not in done
+        )
+        return len(self._again) - before
 
     def close(self) -> None:
         """Hand out nothing more."""
