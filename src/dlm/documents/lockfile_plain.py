@@ -167,7 +167,8 @@ class PlainArtifacts:
         count = 0
         while (found := _HEADERS.match(block, position)) is not None:
             name, value = found.groups()
-            headers[intern(name)] = value.replace('\\"', '"') if "\\" in value else value
+            # Only an ETag is a file's own; dates, types and even lengths come again and again.
+            headers[intern(name)] = value.replace('\\"', '"') if "\\" in value else intern(value)
             position = found.end()
             count += 1
         if position != len(block) or len(headers) != count:
