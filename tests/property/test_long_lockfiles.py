@@ -171,7 +171,8 @@ def test_the_example_is_read_alike() -> None:
     "odd",
     [
         '"a": "\\ud800"', '"a": "\\ud83d\\ude00"', '"a": NaN', '"a": -Infinity', '"a": "NaN"', '"a": "<<<<<<< "',
-        '"a": 1', '"artifacts": NaN', '"artifacts": []', '"a": ' + "[" * 2000 + "]" * 2000, '"a": 1e400', '"a": {"a": 1, "a": 2}',
+        '"a": 1', '"artifacts": NaN', '"artifacts": []', '"a": ' + "[" * 2000 + "]" * 2000,
+        '"a": 1e400', '"a": {"a": 1, "a": 2}',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ['"version": 1', '"url": "u"', '"evidence": []', '"size": 1', '"revision": 0'])
