@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -164,3 +165,20 @@ def test_what_dlm_writes_of_ordinary_files_is_read_at_a_glance(found: list[Locke
 def test_the_example_is_read_alike() -> None:
     data = (Path(__file__).parents[2] / "downloads.lock.example").read_bytes()
     assert read(data, 0) == read(data, len(data) + 1)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"a": "\\ud800"', '"a": "\\ud83d\\ude00"', '"a": NaN', '"a": -Infinity', '"a": "NaN"', '"a": "<<<<<<< "',
+        '"a": 1', '"artifacts": NaN', '"artifacts": []', '"a": ' + "[" * 2000 + "]" * 2000,
+        '"a": 1e400', '"a": {"a": 1, "a": 2}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ['"version": 1', '"url": "u"', '"evidence": []', '"size": 1', '"revision": 0'])
+def test_what_is_odd_about_a_long_lockfile_is_found(odd: str, place: str) -> None:
+    one = {"filename": "a", "url": "https://h.example/a", "dest": "a", "size": 1, "digests": {"sha256": "0" * 64}}
+    entry = {"request": {"url": "u"}, "artifacts": [one, {**one, "evidence": []}]}
+    text = json.dumps({"version": 1, "revision": 0, "resources": {"one": entry, "two": entry}}, indent=2)
+    data = text.replace(place, f"{place}, {odd}")
+    assert read(data.encode(), 0) == read(data.encode(), len(data) + 1)

@@ -69,12 +69,13 @@ class PlainArtifacts:
     """The lists of artifacts in one lockfile.
 
     Args:
-        data: the file's bytes; they hold no ``NaN``: that is put in the place of each list.
+        data: the file's bytes.
         artifact: reads the text of one artifact that is written otherwise.
         evidence: reads the text of a list of evidence.
 
     Attributes:
-        rest: the text of the file with ``NaN`` in the place of each list that was read.
+        rest: the text of the file with ``NaN`` in the place of each list that was read: JSON as dlm writes it has no
+            such word, and whoever reads it asks :meth:`list_for` what it stands for.
         lists: what was read, in the order of the text.
 
     Raises:
@@ -95,6 +96,7 @@ class PlainArtifacts:
         self._headers: dict[str | None, Mapping[str, str]] = {None: _NOTHING}
         self._evidence: dict[str | None, tuple[Mapping[str, Any], ...]] = {None: ()}
         self.lists: list[tuple[LockedArtifact, ...]] = []
+        self._given = 0
         rest: list[bytes] = []
         position = 0
         while (start := data.find(_LIST, position)) >= 0:
@@ -104,6 +106,17 @@ class PlainArtifacts:
             position = self._end
         rest.append(data[position:])
         self.rest = b"".join(rest).decode("utf-8-sig")
+
+    def list_for(self, word: str) -> tuple[LockedArtifact, ...]:
+        """What stands for the next word in the rest that is no JSON.
+
+        Raises:
+            ValueError: it is not one of those that were put there.
+        """
+        if word != "NaN" or self._given == len(self.lists):
+            raise ValueError("no number")
+        self._given += 1
+        return self.lists[self._given - 1]
 
     def _read(self, data: bytes) -> Iterator[LockedArtifact]:
         """The artifacts from where the reader stands up to the end of their list."""
@@ -167,7 +180,8 @@ class PlainArtifacts:
         count = 0
         while (found := _HEADERS.match(block, position)) is not None:
             name, value = found.groups()
-            headers[intern(name)] = value.replace('\\"', '"') if "\\" in value else value
+            # Only an ETag is a file's own; dates, types and even lengths come again and again.
+            headers[intern(name)] = value.replace('\\"', '"') if "\\" in value else intern(value)
             position = found.end()
             count += 1
         if position != len(block) or len(headers) != count:

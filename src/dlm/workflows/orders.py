@@ -57,6 +57,11 @@ class Haul:
     bare: list[Blob] = field(default_factory=list)
     transferred: int = 0
 
+    @property
+    def count(self) -> int:
+        """How many came."""
+        return len(self.bare) + len(self.arrived)
+
     def blobs(self) -> Iterator[Blob]:
         """All that came."""
         yield from self.bare

@@ -6,12 +6,13 @@ when all that this run needs is fetched and verified.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import dataclass, field, replace
+from dlm.model.lockfile import Lockfile
 from dlm.model.plan import Placing, Survey, Wanted
 from dlm.place.place import Done, carry_out
 from dlm.place.survey import missing_folders
@@ -25,9 +26,9 @@ from dlm.workflows.stamping import no_op_text
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
-    from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
+    from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
-    from dlm.model.plan import Conflict, Found, Plan
+    from dlm.model.plan import Conflict, Found, Plan, Removal
     from dlm.workflows.lock import Change
     from dlm.workflows.orders import Haul
     from dlm.workflows.run import Run
@@ -116,8 +117,7 @@ def sync(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
     with alone(run):
         run.state.reload()
         before = run.stamp.before(run.clock) if run.stamp is not None else None
-        settled = settle(run, modes)
-        work = _Sync(run, modes, wish, settled, list(settled.errors))
+        work = _Sync(run, modes, wish, settle(run, modes))
         report = work.carry_out()
         if run.stamp is not None and before is not None and work.clean:
             from dlm.documents.lockfile_json import write_lockfile
@@ -296,12 +296,12 @@ def _different(lockfiles: Iterable[Lockfile]) -> Iterable[Lockfile]:
 class _Sync:
     """One run that changes things."""
 
-    def __init__(self, run: Run, modes: Modes, wish: SyncWish, settled: Settled, errors: list[DlmError]) -> None:
+    def __init__(self, run: Run, modes: Modes, wish: SyncWish, settled: Settled) -> None:
         self._run = run
         self._modes = modes
         self._wish = wish
         self._settled = settled
-        self._errors = errors
+        self._errors = list(settled.errors)
         self.lockfile = settled.lockfile
         self.wanted: tuple[Wanted, ...] = ()
         self.clean = False
@@ -309,16 +309,15 @@ class _Sync:
 
     def carry_out(self) -> SyncReport:
         """Plan, fetch, place, write the lockfile, report."""
-        run, settled = self._run, self._settled
-        refuse_unknown_groups(settled, self._wish.groups)
+        run = self._run
+        refuse_unknown_groups(self._settled, self._wish.groups)
         if run.state.interrupted:
             from dlm.place.leftovers import remove_leftovers
 
             run.reporter.emit(Note("the run before was interrupted; this one completes it"))
             remove_leftovers(run.files.root, run.state.leftovers, run.settings.allow_outside)
-        asked = _wants(run, settled, self._wish.groups, self._wish.only)
-        plan, survey, wants = _plan(run, settled, asked, self._wish, self._inspector)
-        self.wanted = asked.wanted
+        asked = _wants(run, self._settled, self._wish.groups, self._wish.only)
+        plan, survey, wants = _plan(run, self._settled, asked, self._wish, self._inspector)
         self._errors.extend(wants.refused)
         for want in plan.grown:
             run.reporter.emit(Warned(_grown(want, survey.found[want.artifact.dest]), want.artifact.resource))
@@ -327,30 +326,43 @@ class _Sync:
             _stop_at(self._errors, self._wish)
         # Also where something could not be locked: one failure does not hide another, and what arrives is kept.
         # What a server said of a file is written down once; where it was, its next words are of no use.
-        told = all(one.verified for entry in settled.lockfile.entries.values() for one in entry.artifacts)
+        told = all(one.verified for entry in self._settled.lockfile.entries.values() for one in entry.artifacts)
+        if self._settled.manifest is None:
+            # Under --frozen the lockfile is read and nothing more, and a hundred thousand files of it are 150 MiB.
+            resources = {name: replace(one, files=()) for name, one in self._settled.resources.items()}
+            self.lockfile = Lockfile()
+            self._settled = replace(self._settled, lockfile=self.lockfile, read=None, resources=resources)
+        else:
+            self.wanted = asked.wanted
+        settled = self._settled
         haul = gather(run, plan.fetch, offline=self._modes.offline, bare=told, spares=self._spares(plan))
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
-        fetched = {blob.sha256: blob for blob in haul.blobs()}
-        held.update(fetched)
+        held.update((blob.sha256, blob) for blob in haul.blobs())
         place = self._inspect(plan.place, held)
         _stop_at(self._errors, self._wish)
-        done = self._place(plan, survey, place, held)
+        placings = [_placing(want, survey, held) for want in place]
+        known, gone = _still_known(plan, survey), _gone(plan, survey)
+        passed_over, count = wants.passed_over, len(asked.wanted)
+        # What comes now goes by the placings, and makes something of its own for each of them.
+        del asked, wants, place
+        plan = replace(plan, place=(), fetch=())
+        done = self._place(placings, plan.remove, survey, known=known, gone=gone)
         written = self._write(held, haul)
         plain = not (self._wish.groups or self._wish.inexact or self._wish.force or plan.left or self._errors)
-        shown = len(plan.keep) + len(done.placements) == len(asked.wanted) and not plan.grown
+        shown = len(plan.keep) + len(done.placements) == count and not plan.grown
         # What is optional and could not be locked is asked for again each time: it may be there by now.
         whole = all(name in settled.lockfile.entries for name in settled.resources)
         self.clean = plain and shown and whole and settled.manifest is not None and not settled.manifest.warnings
         return SyncReport(
-            placed=_shown(done, place, survey),
+            placed=_shown(done, placings, survey),
             removed=done.removed,
             kept=len(plan.keep),
             left=plan.left,
-            passed_over=wants.passed_over,
+            passed_over=passed_over,
             changes=settled.changes,
-            fetched=settled.fetched + len(fetched),
+            fetched=settled.fetched + haul.count,
             transferred=settled.transferred + haul.transferred,
             written=written,
             errors=tuple(self._errors),
@@ -392,34 +404,26 @@ class _Sync:
             else:
                 self._errors.append(error)
 
-    def _place(self, plan: Plan, survey: Survey, place: list[Wanted], held: Mapping[str, Blob]) -> Done:
+    def _place(
+        self,
+        placings: Sequence[Placing],
+        remove: Sequence[Removal],
+        survey: Survey,
+        *,
+        known: Sequence[Placement],
+        gone: Sequence[str],
+    ) -> Done:
         run = self._run
-        known = _still_known(plan, survey)
-        gone = _gone(plan, survey)
-        if not place and not plan.remove:
+        if not placings and not remove:
             run.state.finish(known, gone)
             return Done()
-        placings = [
-            Placing(
-                dest=want.artifact.dest,
-                blob=held[want.artifact.digests.sha256 or ""],
-                resource=want.artifact.resource,
-                found=survey.found[want.artifact.dest],
-                link=want.link,
-                executable=want.artifact.program,
-                filename=want.artifact.filename,
-                extract=want.artifact.extract,
-                extracted=want.artifact.extracted,
-            )
-            for want in place
-        ]
         folders = missing_folders(run.files.root, [one.dest for one in placings])
         run.store.settle()  # a link may be all that a path will hold
-        token = run.state.begin(placings, plan.remove, folders)
+        token = run.state.begin(placings, remove, folders)
         done = carry_out(
             run.files.root,
             placings,
-            plan.remove,
+            remove,
             survey.found,
             token=token,
             folders={*run.state.folders, *folders},
@@ -489,6 +493,21 @@ def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
     return known
 
 
+def _placing(want: Wanted, survey: Survey, held: Mapping[str, Blob]) -> Placing:
+    artifact = want.artifact
+    return Placing(
+        dest=artifact.dest,
+        blob=held[artifact.digests.sha256 or ""],
+        resource=artifact.resource,
+        found=survey.found[artifact.dest],
+        link=want.link,
+        executable=artifact.program,
+        filename=artifact.filename,
+        extract=artifact.extract,
+        extracted=artifact.extracted,
+    )
+
+
 def _gone(plan: Plan, survey: Survey) -> list[str]:
     """Paths that are not dlm's any more: somebody removed them, or edited them and nothing asks for them."""
     gone = [dest for dest in survey.owned if survey.found[dest].kind == "absent"]
@@ -498,8 +517,8 @@ def _gone(plan: Plan, survey: Survey) -> list[str]:
     return [*gone, *(conflict.dest for conflict in plan.left)]
 
 
-def _shown(done: Done, place: Iterable[Wanted], survey: Survey) -> tuple[Shown, ...]:
-    resources = {want.artifact.dest: want.artifact.resource for want in place}
+def _shown(done: Done, placings: Iterable[Placing], survey: Survey) -> tuple[Shown, ...]:
+    resources = {one.dest: one.resource for one in placings}
     return tuple(
         Shown(
             resource=resources.get(one.dest, ""),
