@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
-    from dlm.fetch.round import Round
     from dlm.model.artifact import Blob, Validators
     from dlm.model.candidate import Candidate
     from dlm.model.digest import Digests
@@ -30,6 +29,7 @@ __all__ = [
     "Exchange",
     "Fetcher",
     "Notebook",
+    "Orders",
     "Pages",
     "ProjectFiles",
     "Reporter",
@@ -347,12 +347,41 @@ class Fetcher(Pages, Protocol):
         """The outcome of each order, as they come. Orders with the same key are fetched once."""
         ...
 
-    def fetch_round(self, orders: Round, store: Store) -> Iterator[Outcome | Carried]:
+    def fetch_round(self, orders: Orders, store: Store) -> Iterator[Outcome | Carried]:
         """As :meth:`fetch`, where nobody asks what the wire did for an order; a second process may help."""
         ...
 
     def ask(self, orders: Sequence[Order]) -> list[Answered]:
         """For each order whether its first source still has what ``order.known`` says was got; no body is read."""
+        ...
+
+
+class Orders(Protocol):
+    """The orders of one round, by their numbers: made when there is room for them, and handed out once each."""
+
+    @property
+    def left(self) -> int:
+        """How many were not handed out yet; before :meth:`share`."""
+        ...
+
+    def next(self) -> Order | None:
+        """One more order; None where there is none left, for now."""
+        ...
+
+    def numbered(self) -> tuple[int, Order] | None:
+        """As :meth:`next`, with its number."""
+        ...
+
+    def share(self) -> None:
+        """From now on a child that is forked takes part."""
+        ...
+
+    def reclaim(self, done: Container[int]) -> int:
+        """The child is gone: take back what it took and what is not ``done``; how much that is."""
+        ...
+
+    def close(self) -> None:
+        """Hand out nothing more."""
         ...
 
 

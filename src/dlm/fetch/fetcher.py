@@ -20,10 +20,9 @@ from dlm.model.transfer import Arrived, Carried, Lost
 if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.fetch.mate import Mate
-    from dlm.fetch.round import Round
     from dlm.model.settings import Settings
     from dlm.model.transfer import Answered, Order, Outcome, Page
-    from dlm.ports import Backend, Clock, Credentials, Reporter, Store, Wire
+    from dlm.ports import Backend, Clock, Credentials, Orders, Reporter, Store, Wire
 
 __all__ = ["HttpFetcher", "Judge", "choose_backend"]
 
@@ -103,7 +102,7 @@ class HttpFetcher:
             assert not isinstance(outcome, Carried), "there is no mate"
             yield outcome
 
-    def fetch_round(self, orders: Round, store: Store) -> Generator[Outcome | Carried]:
+    def fetch_round(self, orders: Orders, store: Store) -> Generator[Outcome | Carried]:
         """As :meth:`fetch`, for many orders of which nobody needs to know how they were fulfilled.
 
         Those that a second process has fulfilled are told by their numbers.
@@ -195,7 +194,7 @@ class HttpFetcher:
 class _Sharing:
     """What a second process may take part in, and who judges whether it shall."""
 
-    orders: Round
+    orders: Orders
     worth: Judge
     backend: Backend
 

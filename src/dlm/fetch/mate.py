@@ -17,7 +17,6 @@ import gc
 import marshal
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,10 +27,9 @@ from dlm.model.transfer import Arrived, Carried
 
 if TYPE_CHECKING:
     from dlm.fetch.loop import Limits
-    from dlm.fetch.round import Round
     from dlm.fetch.workbench import Workbench
     from dlm.model.transfer import Order, Outcome
-    from dlm.ports import Backend, Store
+    from dlm.ports import Backend, Orders, Store
 
 __all__ = ["Mate"]
 
@@ -54,7 +52,7 @@ class Mate:
         OSError: the system gives no further process.
     """
 
-    def __init__(self, bench: Workbench, limits: Limits, backend: Backend, store: Store, orders: Round) -> None:
+    def __init__(self, bench: Workbench, limits: Limits, backend: Backend, store: Store, orders: Orders) -> None:
         self._bench = bench
         self._store = store
         self._orders = orders
@@ -64,9 +62,6 @@ class Mate:
         orders.share()
         self._reports, reporting = os.pipe()
         leaving, self._leave = os.pipe()
-        # What is buffered would be written twice.
-        sys.stdout.flush()
-        sys.stderr.flush()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._reports)
@@ -152,7 +147,7 @@ def _be_the_child(hand: _Hand, leaving: int) -> None:
 class _Hand:
     """The child at work."""
 
-    def __init__(self, bench: Workbench, backend: Backend, store: Store, orders: Round, reporting: int) -> None:
+    def __init__(self, bench: Workbench, backend: Backend, store: Store, orders: Orders, reporting: int) -> None:
         self._bench = bench
         self._backend = backend
         self._store = store

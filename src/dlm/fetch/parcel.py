@@ -222,6 +222,7 @@ class Parcel:
         self._done(Lost(order=self._order, error=error))
 
     def _release(self) -> None:
+        self._exchange = None  # it knows this parcel: what is finished shall not wait for the collector
         claim, self._claim = self._claim, None
         if claim is not None:
             claim.close()
