@@ -12,7 +12,7 @@ import pytest
 from dlm.fetch.flight import Flight
 from dlm.model import events
 from dlm.model.artifact import Receipt
-from dlm.model.transfer import Arrived, Lost, Order
+from dlm.model.transfer import Arrived, Lost, Order, Outcome
 from dlm.store.local import LocalStore
 from tests.support.fetching import BODY, WRONG, Kit, kit, order, sha256
 from tests.support.origin import (
@@ -283,3 +283,22 @@ def test_an_answer_that_takes_its_time_is_taken_the_ordinary_way(tmp_path: Path)
         found = one.arrive(order(url, digests=sha256(SMALL), size=len(SMALL)))
         assert one.bytes_of(found) == SMALL
         assert len(one.origin.requests) == 1
+
+
+def test_small_files_share_a_connection_before_the_first_answer(tmp_path: Path) -> None:
+    """The handshake tells that the origin speaks HTTP/2; nobody waits one round trip more to use it."""
+    with kit(tmp_path, "curl", "h2") as one:
+        gate = one.origin.gate()
+        orders: list[Order] = []
+        for number in range(100):
+            body = SMALL[number : number + 1000]
+            url = one.origin.route(f"/{number}", Response(body=(Hold(gate), body), length=len(body)))
+            orders.append(order(url, digests=sha256(body), size=len(body), name=str(number)))
+        found: list[Outcome] = []
+        fetching = threading.Thread(target=lambda: found.extend(one.fetcher.fetch(orders, one.store)))
+        fetching.start()
+        one.origin.wait_for(100)
+        assert one.origin.connections == 1
+        gate.set()
+        fetching.join(timeout=30)
+        assert [type(outcome) for outcome in found] == [Arrived] * 100

@@ -177,6 +177,8 @@ class Loop:
         self._next = ""
         self._waiting = 0
         self._active: dict[Exchange, None] = {}
+        #: The origins whose connections are known to be shared.
+        self._shared: set[str] = set()
         self._per_host: dict[str, int] = {}
         self._held: dict[str, float] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -249,6 +251,7 @@ class Loop:
             self._wire.turn(wait)
         elif self._timers or self._held:
             self._clock.sleep(max(0.0, self._due() - now))
+        self._reweigh()
         now = self._clock.monotonic()
         self._check(now)
         while self._timers and self._timers[0][0] <= now:
@@ -305,6 +308,17 @@ class Loop:
     def _wide(self, host: str | None) -> bool:
         """Whether small files share a connection to ``host``, or to any. Whoever allows one at once means one."""
         return self._limits.jobs_per_host > 1 and self._limits.jobs > 1 and self._wire.multiplexes(host)
+
+    def _reweigh(self) -> None:
+        """Count for what they are the small files that were asked for before it was known that they share."""
+        for host in self._per_host:
+            if host not in self._shared and self._wide(host):
+                self._shared.add(host)
+                for exchange in self._active:
+                    if exchange.light and exchange.host == host:
+                        self._load += 1 - exchange.weight
+                        self._per_host[host] += 1 - exchange.weight
+                        exchange.weight = 1
 
     def _begin(self, exchange: Exchange, weight: int, now: float) -> None:
         self._queued -= 1

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
@@ -66,6 +65,8 @@ def _split_port(entry: str) -> tuple[str, int | None]:
 
 
 def _covers(name: str, host: str) -> bool:
+    import ipaddress  # only where somebody has an entry in NO_PROXY
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -317,9 +317,10 @@ def _connect(path: str) -> tuple[sqlite3.Connection, bool]:
 
 
 def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path.replace(os.sep, "/"), safe="/:")
+    """A path as a part of a URI as sqlite reads it (https://www.sqlite.org/uri.html): nothing else means anything."""
+    quoted = path.replace(os.sep, "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    # Two slashes at the beginning would name a host.
+    return f"//{quoted}" if quoted.startswith("//") else quoted
 
 
 def _write(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> bool:

@@ -84,6 +84,9 @@ class Bench:
     def room(self) -> bool:
         return self.loop.room
 
+    def within(self) -> bool:
+        return self.loop.within
+
     def hosts(self) -> list[str]:
         return [exchange.request.url.host for exchange in self.wire.running]
 
@@ -110,6 +113,40 @@ class TestCaps:
         bench.loop.turn()
         assert waiting in bench.wire.running
         assert not bench.loop.idle("https://a.example")
+
+    def test_what_began_before_it_was_known_that_it_shares_counts_no_more_than_others(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=2)
+        small = [bench.start(light=True) for _ in range(2)]
+        bench.loop.turn()
+        assert bench.wire.running == small
+        large = bench.start("b.example")
+        bench.wire.during = lambda: bench.wire.streaming.add("https://a.example")
+        bench.loop.turn()
+        more = [bench.start(light=True) for _ in range(STREAMS)]
+        bench.loop.turn()
+        assert bench.wire.running == [*small, large, *more[: STREAMS - 2]]
+        for one in small:
+            bench.wire.finish(one)
+        bench.loop.turn()
+        assert bench.wire.running == [large, *more]
+
+    def test_limits_that_shrink_leave_what_is_under_way(self) -> None:
+        bench = Bench(jobs=4, jobs_per_host=4)
+        running = [bench.start() for _ in range(4)]
+        waiting = bench.start()
+        bench.loop.turn()
+        assert bench.within()
+        bench.loop.narrow(Limits(jobs=2, jobs_per_host=2))
+        for one in running[:2]:
+            assert not bench.within()
+            bench.wire.finish(one)
+            assert waiting not in bench.wire.running
+        assert bench.within()
+        bench.loop.turn()
+        assert waiting not in bench.wire.running
+        bench.wire.finish(running[2])
+        bench.loop.turn()
+        assert waiting in bench.wire.running
 
     def test_what_ends_makes_room(self) -> None:
         bench = Bench(jobs=2, jobs_per_host=1)

@@ -46,6 +46,15 @@ def test_rows_outlive_the_process(path: Path) -> None:
     assert list(index.rows()) == [ROW.sha256]
 
 
+@pytest.mark.parametrize("name", ["a b", "50%", "%41", "what?", "C#", "ü", "?mode=ro", "a&b=c"])
+def test_a_folder_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / "index.sqlite"
+    path.parent.mkdir()
+    filled(path)
+    assert path.is_file()
+    assert an_index(path).blob(ROW.sha256) is not None
+
+
 def test_reading_makes_no_file(path: Path) -> None:
     index = an_index(path)
     assert index.blob(ROW.sha256) is None
