@@ -5,7 +5,6 @@ The rules of :mod:`dlm.fetch.download` are loaded with the first order that need
 
 from __future__ import annotations
 
-import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -72,6 +71,8 @@ class Workbench:
 
     def quiet(self, limits: Limits) -> Workbench:
         """The same with other limits, for a process that talks to nobody."""
+        import copy  # once in a run that takes a second process
+
         bench = copy.copy(self)
         bench.limits = limits
         bench.reporter = _Silence()

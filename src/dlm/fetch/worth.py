@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Worth"]
 
 #: Files that have to be fetched before there is a judgement, and then twice as many each time.
-_FIRST = 50
+_FIRST = 200
 #: Files that have to be left.
 _ENOUGH = 400
 #: The share of the time that this process was at work itself.
