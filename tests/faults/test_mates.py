@@ -146,6 +146,23 @@ def test_what_is_out_of_the_ordinary_ends_as_with_one_process(
     check_store(tmp_path / "together", [int(number) for number in alone["own"]])
 
 
+def test_a_server_that_refuses_everything_is_not_asked_everything_twice(origin: Origin, tmp_path: Path) -> None:
+    origin.otherwise(lambda request: right(request) if int(request.path[1:]) < 60 else Response(404))
+    found = ended(begin(origin, tmp_path))
+    assert sorted(found["own"] + found["mates"]) == list(range(60))
+    assert len(found["lost"]) == COUNT - 60
+    # What the child had under way when it had seen enough.
+    assert len(origin.requests) - COUNT <= 8 + 8
+
+
+def test_a_child_stops_where_a_server_has_too_much_to_do(origin: Origin, tmp_path: Path) -> None:
+    for number in range(60, COUNT):
+        origin.route(f"/{number}", Response(429, headers=(("Retry-After", "0"),)), Response(body=body(number)))
+    found = ended(begin(origin, tmp_path, "--retries", "3"))
+    assert sorted(found["own"] + found["mates"]) == list(range(COUNT))
+    assert len(found["mates"]) < 60
+
+
 def test_a_child_that_is_killed_is_done_without(origin: Origin, tmp_path: Path) -> None:
     process = begin(origin, tmp_path)
     killed = threading.Event()

@@ -36,6 +36,10 @@ __all__ = ["Mate"]
 #: Files between two reports.
 _REPORT = 32
 _LENGTH = 4
+#: Files that the child gives back at most before it ends.
+_ODD = 8
+#: Too Many Requests and Service Unavailable (RFC 6585, RFC 9110): one process judges how long to wait.
+_TOO_MUCH = frozenset({429, 503})
 
 
 class Mate:
@@ -156,6 +160,8 @@ class _Hand:
         self._looks: dict[str, tuple[int, int, int, int]] = {}
         self._under_way: dict[str, tuple[int, Parcel]] = {}
         self._done: list[tuple[object, ...]] = []
+        self._odd = 0
+        self._more = True
 
     def work(self) -> None:
         """Fetch until there is no more, and tell of all of it."""
@@ -172,10 +178,11 @@ class _Hand:
 
     def _begin(self, depot: Depot) -> bool:
         """Begin what finds room; whether there may be more."""
-        while depot.loop.room:
+        while self._more and depot.loop.room:
             found = self._orders.numbered()
             if found is None:
-                return False
+                self._more = False
+                break
             number, order = found
             key = order.artifact.digests.sha256 or ""
             if key in self._under_way or not depot.accepts(order):
@@ -183,7 +190,7 @@ class _Hand:
             parcel = Parcel(depot, order, self._arrived)
             self._under_way[key] = (number, parcel)
             parcel.launch()
-        return True
+        return self._more
 
     def leave(self) -> None:
         """Nothing is used here any more."""
@@ -211,9 +218,13 @@ class _Hand:
             )
         )
 
-    def _give_back(self, order: Order) -> None:
-        """What is not reported is the parent's to do."""
+    def _give_back(self, order: Order, status: int) -> None:
+        """What is not reported is the parent's to do; and all the rest, where the server has enough or little is as
+        it should be: an answer that one process cannot use is asked for twice."""
         del self._under_way[order.artifact.digests.sha256 or ""]
+        self._odd += 1
+        if self._odd >= _ODD or status in _TOO_MUCH:
+            self._more = False
 
     def _report(self) -> None:
         if not self._done:

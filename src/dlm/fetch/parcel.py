@@ -54,7 +54,8 @@ class Depot:
     """What the parcels of one run share.
 
     Args:
-        give_back: takes the orders that do not go the short way; without it they go the ordinary one.
+        give_back: takes the orders that do not go the short way, each with the status of the answer, 0 for none;
+            without it they go the ordinary one.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Depot:
         loop: Loop,
         store: Store,
         tray: Tray,
-        give_back: Callable[[Order], None] | None = None,
+        give_back: Callable[[Order, int], None] | None = None,
     ) -> None:
         self.bench = bench
         self.loop = loop
@@ -177,7 +178,7 @@ class Parcel:
     def answered(self, number: int, head: Head) -> Sink | None:
         """The answer is not kept back any longer: a flight takes over."""
         exchange = self._exchange
-        handler = self._hand_over()
+        handler = self._hand_over(head.status)
         return None if handler is None or exchange is None else handler.answered(exchange.number, head)
 
     def ended(self, number: int, ending: Ending) -> None:
@@ -187,14 +188,14 @@ class Parcel:
         if handler is not None and exchange is not None:
             handler.ended(exchange.number, ending)
 
-    def _hand_over(self) -> Handler | None:
+    def _hand_over(self, status: int = 0) -> Handler | None:
         exchange, self._exchange = self._exchange, None
         claim, self._claim = self._claim, None
         if self._over or exchange is None or claim is None:
             return None
         if self._depot.give_back is not None:
             claim.close()
-            self._give_back()
+            self._give_back(status)
             return None
         return self._fly().carry_on(claim, exchange, self._begun)
 
@@ -203,13 +204,13 @@ class Parcel:
         self._flight = Flight(depot.bench, depot.loop, depot.store, self._order, self._done)
         return self._flight
 
-    def _give_back(self) -> bool:
+    def _give_back(self, status: int = 0) -> bool:
         """Leave the order to whoever takes back what does not go the short way; whether somebody does."""
         if self._depot.give_back is None:
             return False
         self._over = True
         self._release()
-        self._depot.give_back(self._order)
+        self._depot.give_back(self._order, status)
         return True
 
     def _fail(self, error: DlmError) -> None:
