@@ -254,6 +254,10 @@ class Store(Protocol):
         """In the child, once the parent has adopted everything: use nothing any more."""
         ...
 
+    def prepare(self) -> None:
+        """Blobs will come soon: do what need not wait for them."""
+        ...
+
     def settle(self) -> None:
         """Wait until every blob that was written is on the disk; to be called before anything is written down that
         relies on them.

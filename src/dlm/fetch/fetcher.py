@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["HttpFetcher", "Judge", "choose_backend"]
 
 
+#: Turns until all is sent that needs no answer: a connection is begun, and stands at once if the server is near.
+_AHEAD = 3
+
+
 class Judge(Protocol):
     """Says when a second process shall begin to take part in a round; :class:`dlm.fetch.worth.Worth` is one."""
 
@@ -227,6 +231,7 @@ class _Run:
         self._sharing = None if tray is None else sharing
         self._mate: Mate | None = None
         self._narrowed = False
+        self._turns = 0
         self._fetched = 0
 
     def outcomes(self) -> Iterator[Outcome | Carried]:
@@ -249,7 +254,11 @@ class _Run:
             elif self._sharing is not None:
                 self._consider(self._sharing)
             if self._flights:
-                self._loop.turn()
+                self._loop.turn(patient=self._turns >= _AHEAD)
+                self._turns += 1
+                if self._turns == _AHEAD:
+                    # The first requests are on their way, and it is a while until answers come.
+                    self._store.prepare()
 
     def _consider(self, sharing: _Sharing) -> None:
         """Let a second process take part, if that is worth it."""

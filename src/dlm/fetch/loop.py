@@ -241,16 +241,20 @@ class Loop:
         until = self._clock.monotonic() + seconds
         self._held[host] = max(until, self._held.get(host, 0.0))
 
-    def turn(self) -> None:
-        """Begin what may begin, let everything go on, and call what is due."""
+    def turn(self, *, patient: bool = True) -> None:
+        """Begin what may begin, let everything go on, and call what is due.
+
+        Args:
+            patient: whether to wait until something comes.
+        """
         now = self._clock.monotonic()
         self._excuse(now - self._left)
         self._launch(now)
-        wait = max(0.0, min(self._due() - now, _LONGEST_TURN))
+        wait = max(0.0, min(self._due() - now, _LONGEST_TURN)) if patient else 0.0
         if self._active:
             self._wire.turn(wait)
         elif self._timers or self._held:
-            self._clock.sleep(max(0.0, self._due() - now))
+            self._clock.sleep(max(0.0, self._due() - now) if patient else 0.0)
         self._reweigh()
         now = self._clock.monotonic()
         self._check(now)

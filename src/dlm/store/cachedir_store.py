@@ -131,6 +131,10 @@ class CachedirStore:
         )
         return replace(outcome, blob=replace(blob, path=entry.path))
 
+    def prepare(self) -> None:
+        """As :meth:`LocalStore.prepare`."""
+        self._below.prepare()
+
     def settle(self) -> None:
         """Entries are on the disk when they appear; the rest as in :meth:`LocalStore.settle`."""
         self._below.settle()

@@ -59,6 +59,7 @@ class Follower:
         self._changed = threading.Condition()
         self._goal = at
         self._done = at
+        self._awaited = at
         self._mark = (at, hashes["sha256"].hexdigest())
         self._error: OSError | LocalError | None = None
         self._idle = idle
@@ -84,15 +85,16 @@ class Follower:
             self._goal = goal
             self._changed.notify_all()
 
-    def catch_up(self) -> None:
-        """Wait until all that was told of is hashed.
+    def catch_up(self, within: int = 0) -> None:
+        """Wait until all that was told of is hashed but ``within`` bytes.
 
         Raises:
             OSError: the file cannot be read, or became shorter.
             LocalError: what ``idle`` raised.
         """
         with self._changed:
-            while self._done < self._goal and self._error is None:
+            self._awaited = self._goal - within
+            while self._done < self._awaited and self._error is None:
                 self._changed.wait()
         if self._error is not None:
             raise self._error
@@ -151,5 +153,5 @@ class Follower:
             mark = (self._done + count, self._hashes["sha256"].hexdigest())
             with self._changed:
                 self._done, self._mark = mark[0], mark
-                if self._done >= self._goal:
+                if self._done >= self._awaited:
                     self._changed.notify_all()

@@ -157,6 +157,11 @@ class Index:
             self._state.pending.pop(row.sha256, None)
             self._insert([row])
 
+    def prepare(self) -> None:
+        """Open the file, or make it: rows will come."""
+        with self._lock:
+            self._try(lambda connection: None)
+
     def use(self, row: BlobRow) -> None:
         """Note that a blob was asked for."""
         now = self._clock.time()

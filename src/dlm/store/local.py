@@ -129,6 +129,11 @@ class LocalStore:
                     return layer.path_of(sha256)
         return path
 
+    def prepare(self) -> None:
+        """Open the index, or make it, before there is anything to write into it."""
+        self._make()
+        self._index.prepare()
+
     def settle(self) -> None:
         """Wait until every blob of this process is on the disk, and note that they are good.
 

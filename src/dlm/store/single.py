@@ -67,6 +67,9 @@ class SingleStore:
         """The body is where it is."""
         return outcome
 
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
+
     def settle(self) -> None:
         """Flushing is for who gives the file its name."""
 

@@ -49,6 +49,8 @@ __all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole
 BLOCK = 1024 * 1024
 _PIECE = 512 * 1024
 _SIDECAR_SIZE = 4096
+#: Bytes that may wait to be hashed.
+_BEHIND = 8 * 1024 * 1024
 #: Bytes behind a gap that a kill may cost.
 _UNNOTED = 4 * 1024 * 1024
 _MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
@@ -358,6 +360,10 @@ class FileWriter:
             return
         self._follower.advance(end)
         length, sha256 = self._follower.mark
+        if end - length > _BEHIND:
+            # A kill costs what is not hashed, and the end would have to be waited for in any case.
+            self._wait_for(self._follower, _BEHIND // 2)
+            length, sha256 = self._follower.mark
         if length - self._noted >= BLOCK:
             self._checkpoint(length, sha256)
 
@@ -367,11 +373,15 @@ class FileWriter:
         if follower is None:
             return
         try:
-            follower.catch_up()
-        except OSError as error:
-            raise disk_error("read", self._path, error) from error
+            self._wait_for(follower, 0)
         finally:
             self._unfollow()
+
+    def _wait_for(self, follower: Follower, within: int) -> None:
+        try:
+            follower.catch_up(within)
+        except OSError as error:
+            raise disk_error("read", self._path, error) from error
 
     def _unfollow(self) -> None:
         follower, self._follower = self._follower, None
