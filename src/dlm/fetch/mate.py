@@ -12,12 +12,11 @@ user to the parent; it holds on to what it uses in the cache until the parent ha
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import marshal
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dlm.fetch.loop import Loop
@@ -36,6 +35,7 @@ __all__ = ["Mate"]
 #: Files between two reports.
 _REPORT = 32
 _LENGTH = 4
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 #: Files that the child gives back at most before it ends.
 _ODD = 8
 #: Too Many Requests and Service Unavailable (RFC 6585, RFC 9110): one process judges how long to wait.
@@ -63,16 +63,31 @@ class Mate:
         self._unread = b""
         self._done: set[int] = set()
         self.over = False
+        self._pid = 0
         orders.share()
         self._reports, reporting = os.pipe()
         leaving, self._leave = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
+        # No interrupt shall find a child that takes itself for its parent.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.close(self._reports)
+                    os.close(self._leave)
+                    _be_the_child(_Hand(bench.quiet(limits), backend, store, orders, reporting), leaving, before)
+                finally:
+                    # What was not reported is done by the parent; what went wrong here goes wrong there, in words.
+                    os._exit(1)
+            self._pid = pid
+        except OSError:
             os.close(self._reports)
             os.close(self._leave)
-            _be_the_child(_Hand(bench.quiet(limits), backend, store, orders, reporting), leaving)
-        os.close(reporting)
-        os.close(leaving)
+            raise
+        finally:
+            os.close(reporting)
+            os.close(leaving)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.set_blocking(self._reports, False)
 
     def collect(self, *, wait: bool) -> Iterator[Carried]:
@@ -105,8 +120,7 @@ class Mate:
 
     def abandon(self) -> None:
         """End the child at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        os.kill(self._pid, signal.SIGKILL)
         self._end()
 
     def _end(self) -> None:
@@ -131,21 +145,17 @@ class Mate:
                 yield Carried(number=number, blob=blob)
 
 
-def _be_the_child(hand: _Hand, leaving: int) -> None:
+def _be_the_child(hand: _Hand, leaving: int, signals: Iterable[int]) -> None:
     """Work until nothing is left, and leave without touching the parent's business. Does not return."""
-    code = 1
-    try:
-        # A terminal sends its interrupt to both. The parent decides what becomes of it, and of this process.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        gc.disable()
-        hand.work()
-        os.read(leaving, 1)  # the parent has said that it uses what was stored here, or is gone
-        hand.leave()
-        code = 0
-    finally:
-        # What was not reported is done by the parent, and what went wrong here then goes wrong there, in words.
-        os._exit(code)
+    # A terminal sends its interrupt to both. The parent decides what becomes of it, and of this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+    gc.disable()
+    hand.work()
+    os.read(leaving, 1)  # the parent has said that it uses what was stored here, or is gone
+    hand.leave()
+    os._exit(0)
 
 
 class _Hand:

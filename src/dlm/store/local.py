@@ -281,6 +281,8 @@ class LocalStore:
             self._uses.say(*(sha256 for sha256, _, _ in blobs))
         except OSError as error:
             raise disk_error("write to", self._layout.at("using"), error) from error
+        # Where the child may have made folders.
+        self._settling.add_folder(self._layout.at("cas"))
         found: list[Blob] = []
         for sha256, signature, name in blobs:
             blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=signature[0])
