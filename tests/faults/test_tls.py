@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -288,18 +289,27 @@ class TestSilence:
         made.arrive(order(url))
         assert len(made.origin.requests) == 2
 
-    def test_a_handshake_that_is_cut(self, made: Kit) -> None:
+    @pytest.mark.parametrize("heard", [False, True])
+    def test_a_handshake_that_is_cut(self, made: Kit, heard: bool) -> None:
         impatient = made.with_settings(retries=1)
+        came = 0
         with socket.create_server(("127.0.0.1", 0)) as listener:
 
             def hang_up() -> None:
-                for _ in range(2):
-                    listener.accept()[0].close()
+                nonlocal came
+                with contextlib.suppress(OSError):
+                    while True:
+                        with listener.accept()[0] as one:
+                            came += 1
+                            if heard:
+                                one.recv(65536)
 
             thread = threading.Thread(target=hang_up)
             thread.start()
             error = impatient.lose(order(f"https://127.0.0.1:{listener.getsockname()[1]}/a.bin"))
+            listener.shutdown(socket.SHUT_RDWR)
             thread.join()
+        assert came == 2
         assert "closed the connection without an answer" in error.message
 
     def test_a_handshake_that_never_ends(self, made: Kit) -> None:

@@ -281,13 +281,18 @@ class _Job:
         return Ending(_failure(causes, sent=self._socket is not None), note)
 
 
+#: What OpenSSL 3 calls a connection that ended without a word.
+_ENDED = "UNEXPECTED_EOF_WHILE_READING"
+
+
 def _failure(causes: list[BaseException], *, sent: bool) -> Failure:
     """What went wrong before there was a head, in the words of the wire."""
     for cause in causes:
         if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
             return Failure.CLOSED
         if isinstance(cause, ssl.SSLError):
-            return Failure.TLS
+            # An end in the midst of a handshake; early builds of Python 3.11 and 3.12 have no class of its own for it.
+            return Failure.CLOSED if cause.reason == _ENDED else Failure.TLS
         if isinstance(cause, TimeoutError):
             return Failure.HEAD_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
         if isinstance(cause, http.client.RemoteDisconnected):
