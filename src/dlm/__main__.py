@@ -28,7 +28,7 @@ def main() -> None:
 
     # A command lives for moments and makes next to no cycles. By default the collector would walk all that is alive
     # every few hundred objects, while modules load and again while thousands of artifacts are read; now a cycle that
-    # does come about is still found among each hundred thousand new objects.
+    # does come about is still found among each four hundred thousand new objects.
     gc.set_threshold(400_000, 50, 50)
     code = _plainly(arguments)
     if code is None:
