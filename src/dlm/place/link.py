@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlm.place.flush import Flush
     from dlm.place.tree import Folder
 
-__all__ = ["Habits", "Look", "Made", "make_file", "share"]
+__all__ = ["Habits", "Look", "Made", "make_file", "permissions", "share"]
 
 _NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)) | getattr(
     os, "O_BINARY", 0
@@ -89,6 +89,11 @@ class Habits:
     cloneless: dict[tuple[str, str], str] = field(default_factory=dict)
     back: dict[str, tuple[int, int]] = field(default_factory=dict)
     fits: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+
+def permissions(*, executable: bool) -> int:
+    """Those of a new file of the tree, of which the umask takes its part."""
+    return 0o755 if executable else 0o644
 
 
 def make_file(
@@ -172,7 +177,7 @@ def _file(
                 f"the cached blob {blob.path} has not the size it had a moment ago",
                 hint="run the command again; it will be fetched anew",
             )
-        target = os.open(folder.name(name), _NEW, 0o755 if executable else 0o644, dir_fd=folder.descriptor)
+        target = os.open(folder.name(name), _NEW, permissions(executable=executable), dir_fd=folder.descriptor)
         try:
             if data is not None:
                 _write(target, data)

@@ -13,12 +13,14 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from dlm.place.link import permissions, share
+
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Spare
     from dlm.place.link import Habits
     from dlm.place.tree import Folder
 
-__all__ = ["permissions", "serves", "take"]
+__all__ = ["serves", "take"]
 
 _ABSENT = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP}
 _OPEN = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -30,11 +32,6 @@ class _Traits(NamedTuple):
     device: int
     group: int
     label: bytes | None
-
-
-def permissions(*, executable: bool) -> int:
-    """Those of a new file of the tree, of which the umask takes its part."""
-    return 0o755 if executable else 0o644
 
 
 def serves(folder: str, root: str) -> bool:
@@ -103,8 +100,6 @@ def _attribute(folder: str | int, name: str) -> bytes | None:
 
 def _shares(folder: str) -> bool:
     """Whether the file system of a folder shares bytes between files, or cannot be asked."""
-    from dlm.place.link import share
-
     flags = getattr(os, "O_TMPFILE", None)
     if flags is None:
         return True

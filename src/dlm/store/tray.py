@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dlm.model.artifact import Blob
 from dlm.store.index import Signature
 from dlm.store.layout import pin_name
-from dlm.store.writer import BACK_NS, disk_error
+from dlm.store.writer import BACK_NS, disk_error, write_all
 
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
@@ -155,12 +155,9 @@ class LocalTray:
         self._blobs = os.open(self._layout.at("cas"), _FOLDER)
 
     def _fill(self, descriptor: int, data: bytes) -> None:
-        count = os.write(descriptor, data)
-        if count < len(data):
-            rest = memoryview(data)[count:]
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-        if self._count % _SERVES == 1:
+        if os.write(descriptor, data) < len(data):
+            write_all(descriptor, data, 0)
+        if not self._back or self._count % _SERVES == 1:
             self._back = max(0, os.fstat(descriptor).st_mtime_ns - BACK_NS)
         os.utime(descriptor, ns=(self._back, self._back))
 

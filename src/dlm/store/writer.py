@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from dlm.store.ahead import Noted
     from dlm.store.spare import SpareFile
 
-__all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_whole"]
+__all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_all", "write_whole"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
@@ -536,7 +536,7 @@ class FileWriter:
             self._open_up(own)
             at = 0
             while at < length and (block := _read_at(foreign, min(BLOCK, length - at), at)):
-                _write_all(own, block, at)
+                write_all(own, block, at)
                 at += len(block)
             os.replace(private, self._path)
         except OSError as error:
@@ -590,7 +590,7 @@ class FileWriter:
                 self._sidecar = os.open(path, _NEW, 0o600)
                 self._open_up(self._sidecar)
             # One write of one page in place: the kernel does not tear that in two, and it costs next to nothing.
-            _write_all(self._sidecar, text.ljust(_SIDECAR_SIZE), 0)
+            write_all(self._sidecar, text.ljust(_SIDECAR_SIZE), 0)
         except OSError as error:
             raise disk_error("write to", path, error) from error
 
@@ -703,7 +703,7 @@ def write_whole(path: str, pieces: Sequence[bytes], size: int) -> None:
         try:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             if os.write(descriptor, data) < size:
-                _write_all(descriptor, data, 0)
+                write_all(descriptor, data, 0)
             _finish(descriptor, size)
         finally:
             os.close(descriptor)
@@ -754,10 +754,11 @@ def _write_pieces(descriptor: int, pieces: list[bytes], at: int) -> None:
         if written == sum(map(len, pieces)):
             return
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    _write_all(descriptor, data[written:], at + written)
+    write_all(descriptor, data[written:], at + written)
 
 
-def _write_all(descriptor: int, data: bytes, at: int) -> None:
+def write_all(descriptor: int, data: bytes, at: int) -> None:
+    """Write all of ``data`` at byte ``at`` of an open file. Raises OSError."""
     rest = memoryview(data)
     while rest:
         count = _write_at(descriptor, rest, at)

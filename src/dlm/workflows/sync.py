@@ -373,10 +373,13 @@ class _Sync:
         large = [want for want in plan.place if (want.artifact.size or 0) > _LARGE and _is_copy(want)]
         if not large:
             return {}
-        from dlm.place.spares import permissions, serves
-
         folder = self._run.store.spares()
-        if folder is None or not serves(folder, self._run.files.root):
+        if folder is None:
+            return {}
+        from dlm.place.link import permissions
+        from dlm.place.spares import serves
+
+        if not serves(folder, self._run.files.root):
             return {}
         return {one.digests.sha256 or "": permissions(executable=one.program) for one in (w.artifact for w in large)}
 

@@ -14,8 +14,8 @@ import pytest
 
 from dlm.model.artifact import Blob, Spare
 from dlm.place.flush import Flush
-from dlm.place.link import Habits, Made, make_file
-from dlm.place.spares import permissions, serves
+from dlm.place.link import Habits, Made, make_file, permissions, share
+from dlm.place.spares import serves
 from dlm.place.tree import Tree
 from tests.support.stores import a_store, put
 
@@ -162,8 +162,6 @@ def test_another_file_system_gets_a_copy(scene: Scene) -> None:
 def test_it_serves_unless_the_file_system_shares_bytes(scene: Scene) -> None:
     source, target = scene.tree / "s", scene.tree / "t"
     source.write_bytes(b"x" * 8192)
-    from dlm.place.link import share
-
     with source.open("rb") as one, target.open("wb") as other:
         shares = share(one.fileno(), other.fileno())[0] is None
     assert serves(str(scene.spares), str(scene.tree)) == (not shares)
