@@ -165,6 +165,17 @@ class Writer(Protocol):
         """
         ...
 
+    def note(self) -> bool:
+        """See that what is known of the bytes by now is noted, for whoever comes after a kill.
+
+        Returns:
+            whether to ask again in a moment.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
     def commit(
         self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
     ) -> Blob:

@@ -62,8 +62,8 @@ def _stamp(files: DocumentFiles, environment: Mapping[str, str], version: str) -
     )
 
 
-def build_store(settings: Settings, reporter: Reporter) -> LocalStore:
-    """The shared store in dlm's own format."""
+def build_store(settings: Settings, reporter: Reporter, *, own_process: bool = False) -> LocalStore:
+    """The shared store in dlm's own format; ``own_process`` as for :func:`build_run`."""
     from dlm.store.local import LocalStore
 
     return LocalStore(
@@ -72,13 +72,14 @@ def build_store(settings: Settings, reporter: Reporter) -> LocalStore:
         reporter,
         layers=settings.cache_read_only,
         shared=settings.cache_shared,
+        own_process=own_process,
     )
 
 
-def build_cache(settings: Settings, reporter: Reporter) -> Cache:
-    """The shared store in the format that the settings name."""
+def build_cache(settings: Settings, reporter: Reporter, *, own_process: bool = False) -> Cache:
+    """The shared store in the format that the settings name; ``own_process`` as for :func:`build_run`."""
     if settings.cache_format == "dlm":
-        return build_store(settings, reporter)
+        return build_store(settings, reporter, own_process=own_process)
     from dlm.store.cachedir_store import CachedirStore
 
     return CachedirStore(settings.cache_dir, SystemClock(), reporter, layers=settings.cache_read_only)
@@ -126,7 +127,7 @@ def build_run(
         own_process: whether this process is dlm's alone, which may fork it then.
     """
     clock = SystemClock()
-    store = build_cache(settings, reporter)
+    store = build_cache(settings, reporter, own_process=own_process)
     credentials = _credentials(settings, environment, clock)
     plugins = ResolverPlugins()
 

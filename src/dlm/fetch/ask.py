@@ -104,6 +104,10 @@ class _NoBody:
         """There is nothing to wait for."""
         return False
 
+    def note(self) -> bool:
+        """Nothing is noted."""
+        return False
+
     def suspend(self) -> None:
         """Nothing is kept."""
 

@@ -60,6 +60,10 @@ class MemoryBody:
         """Nothing is computed behind the writer's back."""
         return False
 
+    def note(self) -> bool:
+        """Nothing is noted."""
+        return False
+
     def suspend(self) -> None:
         """Nothing of a small document is worth keeping."""
         self.discard()

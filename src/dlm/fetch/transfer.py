@@ -34,6 +34,8 @@ _PROGRESS = 0.1
 _MOMENT = 0.001
 #: Bytes of an unwanted body that are read at most to keep its connection.
 _DRAIN = 16 * 1024
+#: Seconds between two looks at how much of a body is vouched for.
+_LOOK = 0.05
 #: Seconds between two measurements of the rate of what comes over several connections.
 _MEASURE = 0.05
 
@@ -52,6 +54,7 @@ class Body(Protocol):
     def begin(self, validators: Validators, total: int | None) -> None: ...
     def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None: ...
     def lags(self) -> bool: ...
+    def note(self) -> bool: ...
     def suspend(self) -> None: ...
     def discard(self) -> None: ...
 
@@ -117,6 +120,7 @@ class Transfer:
         self._begun = clock.monotonic()
         self._over = False
         self._measuring = False
+        self._looking = False
         self._latency = 0.0
         self._offset = 0
         #: Held while a piece is taken: a backend may have a thread for each attempt.
@@ -291,11 +295,27 @@ class Transfer:
         if not any(isinstance(sink, _Intake) for sink in self._sinks.values()):
             self._offset = command.at + sum(end - start for start, end in self._body.ahead) - self.transferred
         self._sinks[command.attempt] = _Intake(self, self._body, command.at, command.limit)
+        if not self._looking:
+            self._look()
 
     def _note(self) -> None:
         if self._machine.splitting:
             taken = {number: sink.taken for number, sink in self._sinks.items() if isinstance(sink, _Intake)}
             self._machine.noted(taken)
+
+    def _look(self) -> None:
+        """Have what is hashed noted, also while nothing comes."""
+        self._looking = False
+        if self._over or self._body is None:
+            return
+        try:
+            with self.taking:
+                self._looking = self._body.note()
+        except DlmError as error:
+            self._obey(self._machine.broke(error))
+            return
+        if self._looking:
+            self._loop.after(_LOOK, self._look)
 
     def _measure(self) -> None:
         if self._over or not self._machine.splitting:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dlm.errors import LocalError
 
 if TYPE_CHECKING:
     from dlm.model.digest import Hash
 
-__all__ = ["Follower", "can_follow"]
+__all__ = ["BLOCK", "Follower", "Follows", "GoneError", "can_follow"]
 
-#: Small enough to stay in a core's cache between reading, hashing and writing.
-_BLOCK = 256 * 1024
+BLOCK = 256 * 1024
+"""Bytes: few enough to stay in a core's cache between reading, hashing and writing."""
 #: Blocks of followers that have ended: the system need not give new memory to each.
 _BLOCKS: list[bytearray] = []
 _MOST_BLOCKS = 16
@@ -35,8 +35,43 @@ def can_follow() -> bool:
     return hasattr(os, "preadv")
 
 
+class GoneError(Exception):
+    """Nobody hashes the file any more."""
+
+
+class Follows(Protocol):
+    """What hashes a file that grows."""
+
+    @property
+    def mark(self) -> tuple[int, str]:
+        """How many bytes are hashed, and their sha256."""
+        ...
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the same bytes, by algorithm; behind :meth:`catch_up`."""
+        ...
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is still to be hashed. Raises GoneError."""
+        ...
+
+    def advance(self, goal: int) -> None:
+        """The file has ``goal`` bytes without a gap by now."""
+        ...
+
+    def catch_up(self, within: int = 0) -> None:
+        """Wait until all that was told of is hashed but ``within`` bytes. Raises OSError, LocalError, GoneError."""
+        ...
+
+    def stop(self) -> None:
+        """Hash no more."""
+        ...
+
+
 class Follower:
-    """Follows one open file.
+    """Follows one open file, from a second thread.
 
     Args:
         descriptor: of the file; it stays open until :meth:`stop` has returned.
@@ -73,6 +108,11 @@ class Follower:
     def mark(self) -> tuple[int, str]:
         """How many bytes are hashed, and their sha256."""
         return self._mark
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the bytes of :attr:`mark`, by algorithm; behind :meth:`catch_up`."""
+        return {name: one.hexdigest() for name, one in self._hashes.items()}
 
     @property
     def behind(self) -> bool:
@@ -120,13 +160,13 @@ class Follower:
                     self._idle(*self._mark)
                 finally:
                     self._changed.acquire()
-            return 0 if self._stopping else min(_BLOCK, self._goal - self._done)
+            return 0 if self._stopping else min(BLOCK, self._goal - self._done)
 
     def _run(self) -> None:
         try:
             block = _BLOCKS.pop()
         except IndexError:
-            block = bytearray(_BLOCK)
+            block = bytearray(BLOCK)
         with memoryview(block) as view:
             self._follow(view)
         if len(_BLOCKS) < _MOST_BLOCKS:

@@ -47,6 +47,7 @@ from dlm.model.events import Note, Warned
 from dlm.model.frozen import replace
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
+from dlm.store.hashing import Hashing
 from dlm.store.index import BlobRow, Index, Signature
 from dlm.store.layers import Layer
 from dlm.store.layout import LAYOUT, Layout, key_name
@@ -87,6 +88,7 @@ class LocalStore:
         root: the cache folder, absolute.
         layers: folders of lower caches, consulted first and in this order, never written.
         shared: whether every user of the folder's group may write.
+        own_process: whether this process is dlm's alone, which may fork it then.
 
     Every method raises LocalError where the disk refuses, naming the path and the operation.
     """
@@ -94,7 +96,14 @@ class LocalStore:
     scatters: ClassVar[bool] = True
 
     def __init__(
-        self, root: str, clock: Clock, reporter: Reporter, *, layers: Sequence[str] = (), shared: bool = False
+        self,
+        root: str,
+        clock: Clock,
+        reporter: Reporter,
+        *,
+        layers: Sequence[str] = (),
+        shared: bool = False,
+        own_process: bool = False,
     ) -> None:
         self._layout = Layout(os.path.abspath(root))
         self._clock = clock
@@ -112,8 +121,9 @@ class LocalStore:
         self._read_version = False
         self._made = False
         self._spares: list[str] = []
+        self._hashing = Hashing() if own_process else None
         # A run that ends without close() still writes what its index holds back.
-        self._finalizer = weakref.finalize(self, _finish, self._settling, self._uses, self._spares)
+        self._finalizer = weakref.finalize(self, _finish, self._settling, self._uses, self._spares, self._hashing)
 
     @property
     def root(self) -> str:
@@ -156,6 +166,8 @@ class LocalStore:
             self._settling.close()
             self._uses.close()
             _remove_spares(self._spares)
+            if self._hashing is not None:
+                self._hashing.close()
 
     # Blobs
 
@@ -238,7 +250,10 @@ class LocalStore:
             publish=self._publish,
             mode=0o660 if self._shared else 0o600,
             spare=None if spare is None or self._shared else partial(self._new_spare, spare),
+            hashing=None if self._hashing is None else self._hashing.process,
         )
+        if self._hashing is not None:
+            self._hashing.expect(size or 0)
         writer = FileWriter(name, expected, rooms)
         writer.prepare(size)
         return writer
@@ -785,9 +800,11 @@ def _warn_unlocked(reporter: Reporter, root: str, reason: str) -> None:
     )
 
 
-def _finish(settling: Settling, uses: Uses, spares: list[str]) -> None:
+def _finish(settling: Settling, uses: Uses, spares: list[str], hashing: Hashing | None) -> None:
     """What happens when a store is let go of without a word."""
     _remove_spares(spares)
+    if hashing is not None:
+        hashing.close()
     # A blob that could not be flushed is not noted as good: whoever asks for it next reads it first.
     with contextlib.suppress(LocalError):
         settling.settle()

@@ -148,6 +148,10 @@ class SingleWriter:
         """Nothing is computed behind the writer's back."""
         return False
 
+    def note(self) -> bool:
+        """Nothing is noted."""
+        return False
+
     def suspend(self) -> None:
         """Nothing is kept for a later run."""
         self.discard()

@@ -18,33 +18,37 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | geta
 
 
 class SpareFile:
-    """One spare; written by one thread, and finished with by another when that has ended.
+    """One spare; written by one thread or process, and finished with by another when that has ended.
 
     Args:
         path: where nothing is yet.
         mode: permissions of the file, of which the umask takes its part.
         size: bytes of the whole body.
+
+    Attributes:
+        descriptor: of the file, as long as it is open.
+        written: how many of its bytes are there.
     """
 
     def __init__(self, path: str, mode: int, size: int) -> None:
         self._path = path
         self._mode = mode
         self._size = size
-        self._written = 0
-        self._descriptor: int | None = None
+        self.written = 0
+        self.descriptor: int | None = None
         with contextlib.suppress(OSError):
             # The body itself comes first: a spare takes only room that is left by it.
             if shutil.disk_usage(os.path.dirname(path)).free > 3 * size:
-                self._descriptor = os.open(path, _NEW, mode)
+                self.descriptor = os.open(path, _NEW, mode)
 
     def write(self, data: memoryview, at: int) -> None:
         """Take the next piece. What the disk refuses, or what does not follow the piece before, ends the spare."""
-        descriptor = self._descriptor
+        descriptor = self.descriptor
         if descriptor is None:
             return
         try:
-            if at == self._written and os.pwrite(descriptor, data, at) == len(data):
-                self._written += len(data)
+            if at == self.written and os.pwrite(descriptor, data, at) == len(data):
+                self.written += len(data)
                 return
         except OSError:
             pass  # a full disk, or a quota: the copy that is made in its place tells of it
@@ -52,9 +56,9 @@ class SpareFile:
 
     def finish(self) -> Spare | None:
         """No more comes; None where the file does not hold the whole body."""
-        if self._written < self._size:
+        if self.written < self._size:
             self.drop()
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self.descriptor = self.descriptor, None
         if descriptor is None:
             return None
         os.close(descriptor)
@@ -62,7 +66,7 @@ class SpareFile:
 
     def drop(self) -> None:
         """Remove the file."""
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self.descriptor = self.descriptor, None
         if descriptor is not None:
             os.close(descriptor)
             self._unlink()

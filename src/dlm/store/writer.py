@@ -34,13 +34,15 @@ from dlm.model.digest import Digest, Digests, new_hash
 from dlm.model.frozen import dataclass, replace
 from dlm.store.ahead import Ahead, read_noted
 from dlm.store.flush import flush_file, flushes_at_once
-from dlm.store.follower import Follower, can_follow
+from dlm.store.follower import Follower, GoneError, can_follow
 from dlm.store.space import require_space
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.model.digest import Hash
     from dlm.store.ahead import Noted
+    from dlm.store.follower import Follows
+    from dlm.store.hash_process import HashProcess
     from dlm.store.spare import SpareFile
 
 __all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_all", "write_whole"]
@@ -90,6 +92,7 @@ class Rooms:
             of it and what goes with them.
         mode: of files that another run may take up.
         spare: makes room for a second file with as many bytes; None where nobody wants one.
+        hashing: gives a process that hashes large bodies, if one can be had; None where a thread does in any case.
     """
 
     partial: str | None
@@ -97,6 +100,7 @@ class Rooms:
     publish: Callable[[str, Digests, int, tuple[str, ...]], Blob]
     mode: int = 0o600
     spare: Callable[[int], SpareFile] | None = None
+    hashing: Callable[[], HashProcess | None] | None = None
 
 
 class FileWriter:
@@ -122,13 +126,15 @@ class FileWriter:
         self._written = 0
         # How far the sidecar's checkpoint reaches.
         self._noted = 0
-        self._follower: Follower | None = None
+        self._follower: Follows | None = None
         self._spare: SpareFile | None = None
         self._ahead = Ahead()
         self._unnoted = 0
         self._noted_ahead: list[Noted] = []
         self._noting = threading.Lock()
         self._hashes: dict[str, Hash] = {}
+        #: The digests of all that is at hand, where somebody else has computed them.
+        self._hashed: dict[str, str] | None = None
         self._limit = BLOCK
         self._forget()
         if rooms.partial is not None:
@@ -234,7 +240,26 @@ class FileWriter:
         if self._follower is None or not self._open:
             return False
         self._drain()
-        return self._follower.behind
+        try:
+            return self._follower.behind
+        except GoneError:
+            self._follow_here()
+            return True
+
+    def note(self) -> bool:
+        """See that what is hashed by now is noted, for whoever comes after a kill; whether to ask again in a moment.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        follower = self._follower
+        if not self._open or self._limit == BLOCK or self._rooms.hashing is None or isinstance(follower, Follower):
+            return False  # a thread notes by itself that it has caught up
+        if follower is not None:
+            length, sha256 = follower.mark
+            if length > self._noted:
+                self._checkpoint(length, sha256)
+        return True
 
     def commit(
         self, expected: Digests, size: int | None, announce: Callable[[Digests, int], None] | None = None
@@ -254,13 +279,14 @@ class FileWriter:
             if self._follower is not None:
                 self._catch_up()
                 # A kill from here on loses nothing.
-                self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
-        for algorithm in expected.algorithms:
-            if algorithm not in self._algorithms:
-                self._add(algorithm)
+                self._checkpoint(self._written, self._digests["sha256"])
         if self._descriptor is None:
             self._hash(self._pieces)
-        found = Digests.from_mapping({name: hasher.hexdigest() for name, hasher in self._hashes.items()})
+        digests = self._digests
+        for algorithm in expected.algorithms:
+            if algorithm not in digests:
+                digests[algorithm] = self._compute(algorithm)
+        found = Digests.from_mapping(digests)
         try:
             self._check(found, expected, size)
         except IntegrityError:
@@ -282,7 +308,7 @@ class FileWriter:
                 self._drain()
                 self._catch_up()
                 if self._descriptor is not None:
-                    self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
+                    self._checkpoint(self._written, self._digests["sha256"])
                     os.ftruncate(self._descriptor, max(self._written, self._ahead.reach))
             finally:
                 self._let_go()
@@ -313,6 +339,14 @@ class FileWriter:
         self._unnoted = 0
         self._drop_spare()
         self._hashes = {name: new_hash(name) for name in self._algorithms}
+        self._hashed = None
+
+    @property
+    def _digests(self) -> dict[str, str]:
+        """Of all that is hashed, by algorithm."""
+        if self._hashed is not None:
+            return dict(self._hashed)
+        return {name: one.hexdigest() for name, one in self._hashes.items()}
 
     def _live(self) -> None:
         if not self._open:
@@ -337,16 +371,10 @@ class FileWriter:
         self._put(pieces, self._written)
         if self._follower is None and self._limit == _PIECE and can_follow():
             assert self._descriptor is not None, "put opens it"
-            self._checkpoint(self._written, self._hashes["sha256"].hexdigest())
+            self._checkpoint(self._written, self._digests["sha256"])
             if self._rooms.spare is not None and self._total is not None and self._written == 0:
                 self._spare = self._rooms.spare(self._total)
-            self._follower = Follower(
-                self._descriptor,
-                self._hashes,
-                self._written,
-                self._caught_up,
-                None if self._spare is None else self._spare.write,
-            )
+            self._follower = self._follow(self._descriptor)
         if self._follower is None:
             self._hash(pieces)
         self._pieces, self._buffered = [], 0
@@ -356,7 +384,7 @@ class FileWriter:
         """The file has ``end`` bytes without a gap, and they are hashed, or will be."""
         self._written = end
         if self._follower is None:
-            self._checkpoint(end, self._hashes["sha256"].hexdigest())
+            self._checkpoint(end, self._digests["sha256"])
             return
         self._follower.advance(end)
         length, sha256 = self._follower.mark
@@ -374,12 +402,38 @@ class FileWriter:
             return
         try:
             self._wait_for(follower, 0)
+            assert self._follower is not None, "who waits for a follower has one"
+            self._hashed = self._follower.digests
         finally:
             self._unfollow()
 
-    def _wait_for(self, follower: Follower, within: int) -> None:
+    def _follow(self, descriptor: int) -> Follows:
+        """Who hashes the file from here on."""
+        process = None
+        if self._rooms.hashing is not None and self._written == 0:  # it knows nothing of what came before
+            process = self._rooms.hashing()
+        follower = None if process is None else process.follow(descriptor, self._algorithms, self._spare)
+        if follower is not None:
+            return follower
+        return Follower(
+            descriptor, self._hashes, self._written, self._caught_up, None if self._spare is None else self._spare.write
+        )
+
+    def _follow_here(self) -> Follower:
+        """Hash in this process what another one was to hash, all of it anew."""
+        assert self._descriptor is not None, "who follows has something to follow"
+        self._unfollow()
+        self._drop_spare()
+        follower = self._follower = Follower(self._descriptor, self._hashes, 0, self._caught_up)
+        follower.advance(self._written)
+        return follower
+
+    def _wait_for(self, follower: Follows, within: int) -> None:
         try:
-            follower.catch_up(within)
+            try:
+                follower.catch_up(within)
+            except GoneError:
+                self._follow_here().catch_up(within)
         except OSError as error:
             raise disk_error("read", self._path, error) from error
 
@@ -407,7 +461,7 @@ class FileWriter:
         self._unnoted += size
         if self._unnoted >= _UNNOTED:
             follower = self._follower
-            mark = (self._written, self._hashes["sha256"].hexdigest()) if follower is None else follower.mark
+            mark = (self._written, self._digests["sha256"]) if follower is None else follower.mark
             self._checkpoint(*mark)
 
     def _join(self) -> None:
@@ -426,16 +480,17 @@ class FileWriter:
             self._hash((block,))
             self._written += len(block)
 
-    def _add(self, algorithm: str) -> None:
-        """Compute one more digest, of all that was hashed so far."""
+    def _compute(self, algorithm: str) -> str:
+        """One more digest of all that is at hand."""
         hasher = new_hash(algorithm)
+        for piece in self._pieces:
+            hasher.update(piece)
         at = 0
         while at < self._written:
             block = self._read(at, min(BLOCK, self._written - at))
             hasher.update(block)
             at += len(block)
-        self._algorithms = (*self._algorithms, algorithm)
-        self._hashes[algorithm] = hasher
+        return hasher.hexdigest()
 
     def _hash(self, pieces: Iterable[bytes]) -> None:
         for hasher in self._hashes.values():
