@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
-    from dlm.model.artifact import Blob, Validators
+    from dlm.model.artifact import Blob, Spare, Validators
     from dlm.model.candidate import Candidate
     from dlm.model.digest import Digests
     from dlm.model.events import Event
@@ -249,12 +249,13 @@ class Store(Protocol):
         """A short way into the store for small bodies; None where all have to take the ordinary one.
 
         Args:
-            told: in a child that shares its work with its parent: gets the sha256 of each blob, and how it looks.
+            told: in a child that shares its work with its parent: gets the sha256 of each blob, and how it looks; of
+                those that come by a writer, too.
         """
         ...
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
-        """In the parent: take note of what a child has stored, by sha256, look and a name for people.
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
+        """In the parent: take note of what a child has stored, by sha256, look, a name for people, and spare.
 
         Raises:
             LocalError: the disk refuses.
@@ -263,6 +264,10 @@ class Store(Protocol):
 
     def leave(self) -> None:
         """In the child, once the parent has adopted everything: use nothing any more."""
+        ...
+
+    def hash_beside(self, *, allowed: bool) -> None:
+        """Whether large bodies may be hashed on a second processor; not while that has as much to do as this one."""
         ...
 
     def prepare(self) -> None:
@@ -377,6 +382,11 @@ class Orders(Protocol):
     @property
     def left(self) -> int:
         """How many were not handed out yet; before :meth:`share`."""
+        ...
+
+    @property
+    def large(self) -> tuple[int, int]:
+        """How many of them are too large to be kept in memory, and how many bytes those have together."""
         ...
 
     def next(self) -> Order | None:

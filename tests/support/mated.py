@@ -18,7 +18,7 @@ from dlm.model.events import Event
 from dlm.model.settings import Settings
 from dlm.model.transfer import Arrived, Carried, Order, Source
 from dlm.model.url import Url
-from dlm.ports import Clock
+from dlm.ports import Clock, Orders
 from dlm.store.local import LocalStore
 
 AFTER = 20
@@ -47,8 +47,8 @@ class Eager:
     def __init__(self, clock: Clock, jobs: int) -> None:
         self._possible = jobs > 1
 
-    def decide(self, fetched: int, left: int) -> bool:
-        return self._possible and fetched >= AFTER and left > 0
+    def decide(self, fetched: int, orders: Orders) -> bool:
+        return self._possible and fetched >= AFTER and orders.left > 0
 
 
 class Quiet:

@@ -34,8 +34,8 @@ _AHEAD = 3
 class Judge(Protocol):
     """Says when a second process shall begin to take part in a round; :class:`dlm.fetch.worth.Worth` is one."""
 
-    def decide(self, fetched: int, left: int) -> bool:
-        """Whether to begin, after ``fetched`` files, with ``left`` to go."""
+    def decide(self, fetched: int, orders: Orders) -> bool:
+        """Whether to begin, after ``fetched`` files of ``orders``; asked before the first one, too."""
         ...
 
 
@@ -237,6 +237,8 @@ class _Run:
     def outcomes(self) -> Iterator[Outcome | Carried]:
         """All of them."""
         more = True
+        if self._sharing is not None:
+            self._consider(self._sharing)
         while more or self._flights or self._ready or self._mate is not None:
             while more and self._loop.room and len(self._flights) < self._most:
                 order = self._following()
@@ -264,7 +266,7 @@ class _Run:
         """Let a second process take part, if that is worth it."""
         own, other = self._bench.limits.halves()
         if not self._narrowed:
-            if not sharing.worth.decide(self._fetched, sharing.orders.left):
+            if not sharing.worth.decide(self._fetched, sharing.orders):
                 return
             self._narrowed = True
             self._loop.narrow(own)
@@ -274,8 +276,11 @@ class _Run:
 
         self._sharing = None
         try:
+            # From here on the other processor has work of its own.
+            self._store.hash_beside(allowed=False)
             self._mate = Mate(self._bench, other, sharing.backend, self._store, sharing.orders)
         except OSError as error:
+            self._store.hash_beside(allowed=True)
             # One process does it all, as everywhere else.
             self._bench.reporter.emit(Note(f"no second process: {error.strerror}"))
             self._loop.narrow(self._bench.limits)
@@ -284,6 +289,7 @@ class _Run:
     def _dismiss(self, mate: Mate) -> bool:
         """Take over what the second process has left; whether there is anything."""
         self._mate = None
+        self._store.hash_beside(allowed=True)
         self._loop.narrow(self._bench.limits)
         return mate.dismiss()
 
@@ -291,6 +297,7 @@ class _Run:
         """Let go of everything that is under way."""
         if self._mate is not None:
             self._mate.abandon()
+            self._store.hash_beside(allowed=True)
         for flight in self._flights.values():
             flight.abandon()
 

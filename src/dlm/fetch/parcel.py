@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from dlm.fetch.workbench import Workbench
     from dlm.ports import Claim, Store, Tray
 
-__all__ = ["Depot", "Parcel"]
+__all__ = ["SMALL", "Depot", "Parcel"]
 
-#: Bytes of a body that is kept in memory until it is complete.
-_SMALL = 1024 * 1024
+SMALL = 1024 * 1024
+"""Bytes of a body that is kept in memory until it is complete."""
 #: Bytes of one that many may share a connection with at the same time.
 _LIGHT = 64 * 1024
 #: The head of an ordinary answer to an ordinary request: one status line, plain fields, no word about how the body is
@@ -74,12 +74,16 @@ class Depot:
 
     def accepts(self, order: Order) -> bool:
         """Whether an order is for a small pinned file, and asks for it in no special way."""
+        size = order.artifact.size
+        return size is not None and 0 < size <= SMALL and self.ordinary(order)
+
+    def ordinary(self, order: Order) -> bool:
+        """Whether an order is for a pinned file of known size, and asks for it in no special way."""
         artifact = order.artifact
         size, source = artifact.size, order.sources[0]
         limit = self.bench.size_limit
         return (
             size is not None
-            and 0 < size <= _SMALL
             and len(artifact.digests.items) == 1
             and artifact.digests.sha256 is not None
             and source.body is None
@@ -121,7 +125,7 @@ class Parcel:
             return
         self._begun = depot.bench.clock.monotonic()
         exchange = self._exchange = Exchange(
-            depot.loop, self, 0, request, self._take, light=(order.artifact.size or _SMALL) <= _LIGHT
+            depot.loop, self, 0, request, self._take, light=(order.artifact.size or SMALL) <= _LIGHT
         )
         depot.loop.start(exchange)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING
+
+from dlm.fetch.parcel import SMALL
 
 if TYPE_CHECKING:
     from dlm.model.transfer import Order
@@ -27,10 +29,17 @@ class Round:
         make: the order of a number; None where there is none, which ``make`` takes note of.
         first: an order that is made already.
         at: the number behind that; those before are not asked for.
+        sizes: in bytes, as far as they are known.
     """
 
     def __init__(
-        self, count: int, make: Callable[[int], Order | None], first: Order | None = None, at: int = 0
+        self,
+        count: int,
+        make: Callable[[int], Order | None],
+        first: Order | None = None,
+        at: int = 0,
+        *,
+        sizes: Iterable[int] = (),
     ) -> None:
         self._count = count
         self._make = make
@@ -38,6 +47,9 @@ class Round:
         self._at = at
         self._again: deque[int] = deque()
         self._batch = _BATCH
+        large = [size for size in sizes if size > SMALL]
+        self._large = len(large)
+        self._volume = sum(large)
         self._pipe = -1
         self._mine = bytearray()
         self._rest = iter(range(0))
@@ -46,6 +58,11 @@ class Round:
     def left(self) -> int:
         """How many were not handed out yet; before :meth:`share`."""
         return self._count - self._at
+
+    @property
+    def large(self) -> tuple[int, int]:
+        """How many of them are too large to be kept in memory, and how many bytes those have together."""
+        return self._large, self._volume
 
     def next(self) -> Order | None:
         """One more order; None where there is none left, for now."""
@@ -66,7 +83,8 @@ class Round:
     def share(self) -> None:
         """From now on a child that is forked takes part: what is left goes to whoever asks first."""
         count = self._count - self._at
-        self._batch = max(_BATCH, -(-count * _NUMBER // _PIPE))
+        # Large files one by one: who has more of them at the end works alone.
+        self._batch = max(1 if self._large else _BATCH, -(-count * _NUMBER // _PIPE))
         self._mine = bytearray(count)
         self._pipe, writing = os.pipe()
         try:

@@ -13,6 +13,7 @@ from dlm.fetch.proxies import proxy_for
 from dlm.fetch.retry import RetryPolicy
 from dlm.fetch.sent import sent_headers
 from dlm.fetch.trust import client_for
+from dlm.model.frozen import replace
 from dlm.model.wire import Request
 
 if TYPE_CHECKING:
@@ -69,13 +70,14 @@ class Workbench:
         self._ways: dict[str, tuple[Url | None, ClientCertificate | None]] = {}
         self._sent: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
-    def quiet(self, limits: Limits) -> Workbench:
-        """The same with other limits, for a process that talks to nobody."""
+    def quiet(self, limits: Limits, reporter: Reporter | None = None) -> Workbench:
+        """The same with other limits, for a process that talks to nobody and tries everything once."""
         import copy  # once in a run that takes a second process
 
         bench = copy.copy(self)
         bench.limits = limits
-        bench.reporter = _Silence()
+        bench.reporter = reporter or _Silence()
+        bench._policy = replace(self._policy, retries=0)
         return bench
 
     @cached_property

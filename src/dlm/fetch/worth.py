@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dlm.ports import Clock
+    from dlm.ports import Clock, Orders
 
 __all__ = ["Worth"]
 
@@ -17,6 +17,9 @@ __all__ = ["Worth"]
 _FIRST = 200
 #: Files that have to be left.
 _ENOUGH = 400
+#: Large files, and bytes of these together, that are worth it from the beginning: on a slow network a second process
+#: does no harm, and when a fast one is known for one, much of them is here.
+_LARGE, _VOLUME = 4, 64 * 1024 * 1024
 #: The share of the time that this process was at work itself.
 _BUSY = 0.7
 
@@ -41,10 +44,14 @@ class Worth:
         self._begun = clock.monotonic()
         self._worked = time.process_time()
 
-    def decide(self, fetched: int, left: int) -> bool:
-        """Whether to begin, after ``fetched`` files, with ``left`` to go."""
-        if not self._possible or fetched < self._next:
+    def decide(self, fetched: int, orders: Orders) -> bool:
+        """Whether to begin, after ``fetched`` files of ``orders``."""
+        if not self._possible or (fetched and fetched < self._next):
             return False
+        large, volume = orders.large
+        if not fetched:
+            return large >= _LARGE and volume >= _VOLUME
+        left = orders.left
         self._next *= 2
         if left < _ENOUGH or threading.active_count() > 1:
             return False

@@ -129,10 +129,12 @@ class Carried:
     Attributes:
         number: of the order in its round.
         blob: as in ``Arrived``.
+        transferred: the bytes that came over the wire.
     """
 
     number: int
     blob: Blob
+    transferred: int
 
 
 #: What an origin has at an address now, next to what was got there: ``unknown`` where its answer does not tell.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from dlm.errors import LocalError
-from dlm.model.artifact import Blob, Validators
+from dlm.model.artifact import Blob, Spare, Validators
 from dlm.model.digest import Digest, Digests
 from dlm.model.events import Warned
 from dlm.model.frozen import replace
@@ -67,9 +67,13 @@ class CachedirStore:
     def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> None:
         """There is no short way."""
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
         """As :meth:`LocalStore.adopt`; without a tray there is nothing to adopt."""
         return self._below.adopt(blobs)
+
+    def hash_beside(self, *, allowed: bool) -> None:
+        """As :meth:`LocalStore.hash_beside`."""
+        self._below.hash_beside(allowed=allowed)
 
     def leave(self) -> None:
         """As :meth:`LocalStore.leave`."""

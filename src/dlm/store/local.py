@@ -61,6 +61,7 @@ from dlm.store.using import Uses, in_use
 from dlm.store.writer import FileWriter, Rooms, disk_error
 
 if TYPE_CHECKING:
+    from dlm.model.artifact import Spare
     from dlm.model.digest import Digest
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
@@ -122,6 +123,8 @@ class LocalStore:
         self._made = False
         self._spares: list[str] = []
         self._hashing = Hashing() if own_process else None
+        self._beside = True
+        self._told: Callable[[str, Signature], None] | None = None
         # A run that ends without close() still writes what its index holds back.
         self._finalizer = weakref.finalize(self, _finish, self._settling, self._uses, self._spares, self._hashing)
 
@@ -251,12 +254,17 @@ class LocalStore:
             mode=0o660 if self._shared else 0o600,
             spare=None if spare is None or self._shared else partial(self._new_spare, spare),
             hashing=None if self._hashing is None else self._hashing.process,
+            beside=self._beside,
         )
         if self._hashing is not None:
             self._hashing.expect(size or 0)
         writer = FileWriter(name, expected, rooms)
         writer.prepare(size)
         return writer
+
+    def hash_beside(self, *, allowed: bool) -> None:
+        """Whether writers from now on may have a thread or a process hash what they take."""
+        self._beside = allowed
 
     def _new_spare(self, mode: int, size: int) -> SpareFile:
         from dlm.store.spare import SpareFile
@@ -274,6 +282,7 @@ class LocalStore:
                 in this one.
         """
         self._make()
+        self._told = told
         if self._layers or self._claims.unsupported or not can_carry():
             return None
 
@@ -284,8 +293,8 @@ class LocalStore:
         note = self._note_new if told is None else tell
         return LocalTray(self._layout, self._claims, self._uses, note=note, make=self._folder)
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
-        """Take note of blobs that a child has stored: their sha256, what it was told of them, names for people.
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
+        """Take note of blobs that a child has stored: their sha256, what it was told of them, names for people, spares.
 
         The child does not :meth:`leave` before.
 
@@ -293,14 +302,18 @@ class LocalStore:
             LocalError: the disk does not take the word that they are used.
         """
         try:
-            self._uses.say(*(sha256 for sha256, _, _ in blobs))
+            self._uses.say(*(sha256 for sha256, *_ in blobs))
         except OSError as error:
             raise disk_error("write to", self._layout.at("using"), error) from error
         # Where the child may have made folders.
         self._settling.add_folder(self._layout.at("cas"))
         found: list[Blob] = []
-        for sha256, signature, name in blobs:
-            blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=signature[0])
+        for sha256, signature, name, spare in blobs:
+            blob = Blob(
+                path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=signature[0], spare=spare
+            )
+            if spare is not None:
+                self._spares.append(spare.path)
             self._note_new(blob.path, blob.digests, Signature(*signature), name)
             found.append(blob)
         return found
@@ -638,7 +651,9 @@ class LocalStore:
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
         """Note a good blob, at once where it is on the disk."""
-        if not new:
+        if self._told is not None:
+            self._told(row.sha256, row.signature)
+        elif not new:
             self._index.set_blob(row)
         elif flushes_at_once(row.signature.size):
             self._settling.flush_name(path)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO, ClassVar
 
 from dlm.errors import IntegrityError
-from dlm.model.artifact import Blob, Validators
+from dlm.model.artifact import Blob, Spare, Validators
 from dlm.model.digest import Digest, Digests, Hash, new_hash
 from dlm.model.transfer import Arrived, Known
 from dlm.store.guard import NullClaim
@@ -42,9 +42,12 @@ class SingleStore:
     def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> None:
         """There is no short way."""
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str]]) -> list[Blob]:
+    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
         """No other process stores anything here."""
         return []
+
+    def hash_beside(self, *, allowed: bool) -> None:
+        """Nothing is."""
 
     def leave(self) -> None:
         """Nothing is in use."""

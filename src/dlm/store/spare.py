@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Sequence
 
 from dlm.model.artifact import Spare
+from dlm.store.writer import write_pieces
 
 __all__ = ["SpareFile"]
 
@@ -52,6 +54,20 @@ class SpareFile:
                 return
         except OSError:
             pass  # a full disk, or a quota: the copy that is made in its place tells of it
+        self.drop()
+
+    def write_pieces(self, pieces: Sequence[bytes], size: int, at: int) -> None:
+        """As :meth:`write`, of ``size`` bytes in pieces that follow one another."""
+        descriptor = self.descriptor
+        if descriptor is None:
+            return
+        try:
+            if at == self.written:
+                write_pieces(descriptor, pieces, at)
+                self.written += size
+                return
+        except OSError:
+            pass  # as above
         self.drop()
 
     def finish(self) -> Spare | None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from dlm.store.hash_process import HashProcess
     from dlm.store.spare import SpareFile
 
-__all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_all", "write_whole"]
+__all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_all", "write_pieces", "write_whole"]
 
 #: Bytes that are collected before they go to the disk, and read at once.
 BLOCK = 1024 * 1024
@@ -92,6 +92,7 @@ class Rooms:
             of it and what goes with them.
         mode: of files that another run may take up.
         spare: makes room for a second file with as many bytes; None where nobody wants one.
+        beside: whether a thread or a process may hash what comes.
         hashing: gives a process that hashes large bodies, if one can be had; None where a thread does in any case.
     """
 
@@ -100,6 +101,7 @@ class Rooms:
     publish: Callable[[str, Digests, int, tuple[str, ...]], Blob]
     mode: int = 0o600
     spare: Callable[[int], SpareFile] | None = None
+    beside: bool = True
     hashing: Callable[[], HashProcess | None] | None = None
 
 
@@ -253,12 +255,16 @@ class FileWriter:
             LocalError: the disk refuses.
         """
         follower = self._follower
-        if not self._open or self._limit == BLOCK or self._rooms.hashing is None or isinstance(follower, Follower):
+        if not self._open or self._limit == BLOCK or isinstance(follower, Follower):
             return False  # a thread notes by itself that it has caught up
+        if self._rooms.beside and self._rooms.hashing is None:
+            return False
         if follower is not None:
             length, sha256 = follower.mark
             if length > self._noted:
                 self._checkpoint(length, sha256)
+        elif self._written > self._noted:
+            self._checkpoint(self._written, self._digests["sha256"])
         return True
 
     def commit(
@@ -369,14 +375,17 @@ class FileWriter:
             return
         pieces, size = self._pieces, self._buffered
         self._put(pieces, self._written)
-        if self._follower is None and self._limit == _PIECE and can_follow():
-            assert self._descriptor is not None, "put opens it"
-            self._checkpoint(self._written, self._digests["sha256"])
+        if self._follower is None and self._limit == _PIECE:
             if self._rooms.spare is not None and self._total is not None and self._written == 0:
                 self._spare = self._rooms.spare(self._total)
-            self._follower = self._follow(self._descriptor)
+            if self._rooms.beside and can_follow():
+                assert self._descriptor is not None, "put opens it"
+                self._checkpoint(self._written, self._digests["sha256"])
+                self._follower = self._follow(self._descriptor)
         if self._follower is None:
             self._hash(pieces)
+            if self._spare is not None:
+                self._spare.write_pieces(pieces, size, self._written)
         self._pieces, self._buffered = [], 0
         self._grow(self._written + size)
 
@@ -384,7 +393,9 @@ class FileWriter:
         """The file has ``end`` bytes without a gap, and they are hashed, or will be."""
         self._written = end
         if self._follower is None:
-            self._checkpoint(end, self._digests["sha256"])
+            # Of what another one hashes, no more is noted either.
+            if self._rooms.beside or end - self._noted >= BLOCK:
+                self._checkpoint(end, self._digests["sha256"])
             return
         self._follower.advance(end)
         length, sha256 = self._follower.mark
@@ -505,7 +516,7 @@ class FileWriter:
         descriptor = self._descriptor
         assert descriptor is not None
         try:
-            _write_pieces(descriptor, pieces, at)
+            write_pieces(descriptor, pieces, at)
         except OSError as error:
             raise disk_error("write to", self._path, error) from error
 
@@ -802,7 +813,8 @@ def _is_ours(descriptor: int) -> bool:
     return not hasattr(os, "geteuid") or os.fstat(descriptor).st_uid == os.geteuid()
 
 
-def _write_pieces(descriptor: int, pieces: list[bytes], at: int) -> None:
+def write_pieces(descriptor: int, pieces: Sequence[bytes], at: int) -> None:
+    """Write pieces that follow one another at byte ``at`` of an open file. Raises OSError."""
     written = 0
     if hasattr(os, "pwritev") and 1 < len(pieces) <= _MOST_PIECES:
         written = os.pwritev(descriptor, pieces, at)

@@ -123,14 +123,14 @@ def gather(
     behind = where[id(first)] + 1
     outcomes: Iterable[Outcome | Carried]
     if bare:
-        round_ = Round(len(artifacts), order, first, behind)
+        round_ = Round(len(artifacts), order, first, behind, sizes=[one.size or 0 for one in artifacts])
         outcomes = run.fetcher().fetch_round(round_, run.store)
     else:
         waiting = filter(None, map(order, range(behind, len(artifacts))))
         outcomes = run.fetcher().fetch(itertools.chain((first,), waiting), run.store)
     for outcome in outcomes:
         if isinstance(outcome, Carried):
-            haul.transferred += outcome.blob.size
+            haul.transferred += outcome.transferred
             haul.bare.append(outcome.blob)
             continue
         index = where.pop(id(outcome.order))

@@ -1,0 +1,188 @@
+"""A child at work: it fetches what is ordinary of a round that it shares with its parent (:mod:`dlm.fetch.mate`).
+
+Small files go the short way, larger ones the ordinary one, with one source and one attempt: what does not come of that
+is given back. It says nothing to the user; what is worth telling is told with what was stored.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dlm.fetch.flight import Flight
+from dlm.fetch.loop import STREAMS, Loop
+from dlm.fetch.parcel import Depot, Parcel
+from dlm.model.events import Fetching, Progress
+from dlm.model.frozen import replace
+from dlm.model.transfer import Arrived
+
+if TYPE_CHECKING:
+    from dlm.fetch.workbench import Workbench
+    from dlm.model.events import Event
+    from dlm.model.transfer import Order, Outcome
+    from dlm.ports import Backend, Orders, Store
+
+__all__ = ["Hand"]
+
+#: Small files between two reports.
+_REPORT = 32
+#: Bytes that say how long a report is.
+_LENGTH = 4
+#: Files that the child gives back at most before it ends.
+_ODD = 8
+#: Too Many Requests and Service Unavailable (RFC 6585, RFC 9110): one process judges how long to wait.
+_TOO_MUCH = frozenset({429, 503})
+
+
+class Hand:
+    """What a child does.
+
+    Args:
+        bench: the child's own, which says nothing to anybody.
+        backend: opens the child's wire.
+        store: gives trays and writers.
+        orders: what there is to do.
+        reporting: where reports are written.
+    """
+
+    def __init__(self, bench: Workbench, backend: Backend, store: Store, orders: Orders, reporting: int) -> None:
+        self._bench = bench
+        self._backend = backend
+        self._store = store
+        self._orders = orders
+        self._reporting = reporting
+        self._parent = os.getppid()
+        self._most = max(4, STREAMS) * bench.limits.jobs
+        self._looks: dict[str, tuple[int, int, int, int]] = {}
+        self._under_way: dict[str, tuple[int, Parcel | Flight]] = {}
+        self._told: list[tuple[object, ...]] = []
+        self._done: list[tuple[object, ...]] = []
+        self._odd = 0
+        self._more = True
+
+    def work(self) -> None:
+        """Fetch until there is no more, and tell of all of it."""
+        tray = self._store.tray(self._stored)
+        if tray is not None:
+            loop = Loop(self._backend.open(), self._bench.clock, self._bench.limits)
+            depot = Depot(self._bench, loop, self._store, tray, self._give_back)
+            while self._begin(depot) or self._under_way:
+                if self._told or len(self._done) >= _REPORT:
+                    self._report()
+                if os.getppid() != self._parent:
+                    break
+                loop.turn()
+        # Nobody is there to take back what is under way, if anything is.
+        for _, one in self._under_way.values():
+            one.abandon()
+        self._report()
+        os.close(self._reporting)
+
+    def leave(self) -> None:
+        """Nothing is used here any more."""
+        self._store.leave()
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Have the parent tell of something."""
+        for event in events:
+            self._told.append((type(event).__name__, *(getattr(event, name) for name in type(event).__match_args__)))
+
+    def _begin(self, depot: Depot) -> bool:
+        """Begin what finds room; whether there may be more."""
+        while self._more and depot.loop.room and len(self._under_way) < self._most:
+            found = self._orders.numbered()
+            if found is None:
+                self._more = False
+                break
+            number, order = found
+            key = order.artifact.digests.sha256 or ""
+            if key in self._under_way:
+                continue
+            if depot.accepts(order):
+                one: Parcel | Flight = Parcel(depot, order, self._arrived)
+            elif depot.ordinary(order):
+                one = self._flight(depot, order)
+            else:
+                continue
+            self._under_way[key] = (number, one)
+            one.launch()
+        return self._more
+
+    def _flight(self, depot: Depot, order: Order) -> Flight:
+        story = _Story(self)
+        alone = replace(order, sources=order.sources[:1])
+        bench = self._bench.quiet(self._bench.limits, story)
+        return Flight(bench, depot.loop, self._store, alone, partial(self._landed, story))
+
+    def _stored(self, sha256: str, look: tuple[int, int, int, int]) -> None:
+        self._looks[sha256] = look
+
+    def _arrived(self, outcome: Outcome) -> None:
+        """A small file is there."""
+        assert isinstance(outcome, Arrived), "what fails is given back"
+        self._note(outcome, outcome.receipt.source)
+
+    def _landed(self, story: _Story, outcome: Outcome) -> None:
+        """A larger file is there, or is left to the parent, who knows more sources and more patience."""
+        order = outcome.order
+        if isinstance(outcome, Arrived) and order.artifact.digests.sha256 in self._looks:
+            self._note(outcome, None)
+            self.tell(story.kept)
+            self._report()
+            return
+        del self._under_way[order.artifact.digests.sha256 or ""]
+        if not isinstance(outcome, Arrived):
+            self._more = False
+
+    def _note(self, outcome: Arrived, shown: str | None) -> None:
+        artifact, blob = outcome.order.artifact, outcome.blob
+        sha256 = artifact.digests.sha256 or ""
+        number, _ = self._under_way.pop(sha256)
+        self._done.append(
+            (
+                number,
+                sha256,
+                tuple(self._looks.pop(sha256)),
+                None if blob.spare is None else (blob.spare.path, blob.spare.permissions),
+                artifact.filename,
+                artifact.resource,
+                outcome.receipt.transferred,
+                shown,
+                outcome.receipt.seconds,
+            )
+        )
+
+    def _give_back(self, order: Order, status: int) -> None:
+        """What is not reported is the parent's to do; and all the rest, where the server has enough or little is as
+        it should be: an answer that one process cannot use is asked for twice."""
+        del self._under_way[order.artifact.digests.sha256 or ""]
+        self._odd += 1
+        if self._odd >= _ODD or status in _TOO_MUCH:
+            self._more = False
+
+    def _report(self) -> None:
+        if not self._done and not self._told:
+            return
+        data = marshal.dumps((self._told, self._done))
+        self._told, self._done = [], []
+        rest = memoryview(len(data).to_bytes(_LENGTH, "little") + data)
+        while rest:
+            rest = rest[os.write(self._reporting, rest) :]
+
+
+class _Story:
+    """What there is to tell of one larger file: how far it is at once, all else when it is there."""
+
+    def __init__(self, hand: Hand) -> None:
+        self._hand = hand
+        self.kept: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        """Something happened."""
+        if isinstance(event, Fetching | Progress):
+            self._hand.tell((event,))
+        else:
+            self.kept.append(event)
