@@ -8,15 +8,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from dlm.cli.clock import SystemClock
 from dlm.fetch.fetcher import HttpFetcher
 from dlm.fetch.round import Round
-from dlm.model.artifact import Artifact
+from dlm.model.artifact import Artifact, Blob
 from dlm.model.digest import Digests
-from dlm.model.events import Event
+from dlm.model.events import Event, Fetched, Fetching, Warned
 from dlm.model.settings import Settings
-from dlm.model.transfer import Arrived, Carried, Order, Source
+from dlm.model.transfer import Arrived, Carried, Lost, Order, Source
 from dlm.model.url import Url
 from dlm.ports import Clock, Orders
 from dlm.store.local import LocalStore
@@ -25,20 +26,26 @@ AFTER = 20
 """So many files are fetched before the second process begins."""
 
 
-def body(number: int) -> bytes:
+LARGE = 1_500_000
+"""Bytes of a large file, more or less."""
+
+
+def body(number: int, *, large: bool = False) -> bytes:
     """What a file holds."""
+    if large:
+        return b"%6d\n" % number * (LARGE // 7 + number * 1000)
     return b"%d " % number * (number % 700 + 1)
 
 
-def order(base: str, number: int) -> Order:
+def order(base: str, number: int, *, large: bool = False) -> Order:
     """The order for a file."""
-    data = body(number)
+    data = body(number, large=large)
     name = str(number)
     url = f"{base}/{number}"
     artifact = Artifact(
         resource=name, filename=name, url=url, dest=name, digests=Digests.sha256_of(data), size=len(data)
     )
-    return Order(artifact=artifact, sources=(Source(url=Url.parse(url)),), bare=True)
+    return Order(artifact=artifact, sources=(Source(url=Url.parse(url)),), bare=True, spare=0o644 if large else None)
 
 
 class Eager:
@@ -48,14 +55,26 @@ class Eager:
         self._possible = jobs > 1
 
     def decide(self, fetched: int, orders: Orders) -> bool:
-        return self._possible and fetched >= AFTER and orders.left > 0
+        return self._possible and (fetched >= AFTER or orders.large[0] > 0) and orders.left > 0
 
 
-class Quiet:
-    """Hears nothing."""
+class Ear:
+    """Remembers what was said of which file."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, list[str]] = {}
 
     def emit(self, event: Event) -> None:
-        pass
+        if isinstance(event, Fetching | Fetched | Warned):
+            self.heard.setdefault(type(event).__name__, []).append(event.resource or "")
+
+
+def is_spare(blob: Blob) -> bool:
+    """Whether a blob has a spare, with the same bytes."""
+    if blob.spare is None:
+        return False
+    assert Path(blob.spare.path).read_bytes() == Path(blob.path).read_bytes()
+    return True
 
 
 def main() -> None:
@@ -66,31 +85,40 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--jobs", type=int, default=16)
     parser.add_argument("--retries", type=int, default=0)
+    parser.add_argument("--large", action="store_true")
     given = parser.parse_args()
+    ear = Ear()
     settings = Settings(retries=given.retries, retry_backoff=0.01, jobs=given.jobs, jobs_per_host=given.jobs)
     clock = SystemClock()
-    store = LocalStore(given.cache, clock, Quiet())
-    fetcher = HttpFetcher(settings, clock, Quiet(), version="0", mates=None if given.alone else Eager)
+    store = LocalStore(given.cache, clock, ear, own_process=not given.alone)
+    fetcher = HttpFetcher(settings, clock, ear, version="0", mates=None if given.alone else Eager)
     numbers: dict[int, int] = {}
 
     def make(number: int) -> Order:
-        one = order(given.base, number)
+        one = order(given.base, number, large=given.large)
         numbers[id(one)] = number
         return one
 
     own: list[int] = []
     mates: list[int] = []
     lost: dict[int, str] = {}
-    for outcome in fetcher.fetch_round(Round(given.count, make), store):
+    spares = transferred = 0
+    sizes = [len(body(number, large=True)) for number in range(given.count)] if given.large else []
+    for outcome in fetcher.fetch_round(Round(given.count, make, sizes=sizes), store):
+        if not isinstance(outcome, Lost):
+            spares += is_spare(outcome.blob)
         if isinstance(outcome, Carried):
-            assert outcome.blob.digests == Digests.sha256_of(body(outcome.number))
+            assert outcome.blob.digests == Digests.sha256_of(body(outcome.number, large=given.large))
             mates.append(outcome.number)
+            transferred += outcome.transferred
         elif isinstance(outcome, Arrived):
+            transferred += outcome.receipt.transferred
             own.append(numbers[id(outcome.order)])
         else:
             lost[numbers[id(outcome.order)]] = f"{type(outcome.error).__name__}: {outcome.error.message}"
     store.close()
-    json.dump({"own": own, "mates": mates, "lost": lost}, sys.stdout)
+    found = {"own": own, "mates": mates, "lost": lost, "spares": spares, "transferred": transferred, "heard": ear.heard}
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
 from dlm.model.events import Event, Warned
+from dlm.store import hash_process, hashing
 from dlm.store.local import LocalStore
 
-__all__ = ["Heard", "StillClock", "a_store", "put"]
+__all__ = ["WAYS", "Heard", "StillClock", "a_store", "hashing_by", "put"]
+
+WAYS = ("thread", "process", "itself")
+"""Who hashes large bodies."""
+
+_way = "thread"
+
+
+@contextlib.contextmanager
+def hashing_by(way: str) -> Iterator[None]:
+    """Have the stores that are made meanwhile hash large bodies in one of :data:`WAYS`, however small they are."""
+    global _way  # noqa: PLW0603 - for as long as the context lasts
+    before = _way, hash_process.can_fork, hashing._ENOUGH
+    _way = way
+    # Test runners have threads, of which a child that only hashes needs nothing.
+    hash_process.can_fork = lambda: True
+    hashing._ENOUGH = 0
+    try:
+        yield
+    finally:
+        _way, hash_process.can_fork, hashing._ENOUGH = before
 
 
 class StillClock:
@@ -53,7 +76,9 @@ class Heard:
 
 def a_store(root: Path | str, heard: Heard | None = None, clock: StillClock | None = None) -> LocalStore:
     """A store in ``root``."""
-    return LocalStore(str(root), clock or StillClock(), heard or Heard())
+    store = LocalStore(str(root), clock or StillClock(), heard or Heard(), own_process=_way == "process")
+    store.hash_beside(allowed=_way != "itself")
+    return store
 
 
 def put(store: LocalStore, data: bytes, key: str | None = None, expected: Digests | None = None) -> Blob:

@@ -59,6 +59,8 @@ class Mate:
         self._done: set[int] = set()
         self.over = False
         self._pid = 0
+        if orders.large[0]:
+            bench.prepare()
         orders.share()
         self._reports, reporting = os.pipe()
         leaving, self._leave = os.pipe()

@@ -5,6 +5,7 @@ The rules of :mod:`dlm.fetch.download` are loaded with the first order that need
 
 from __future__ import annotations
 
+import importlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,11 @@ class Workbench:
         bench.reporter = reporter or _Silence()
         bench._policy = replace(self._policy, retries=0)
         return bench
+
+    def prepare(self) -> None:
+        """Load the rules, for two processes at once."""
+        for name in ("download", "split", "transfer"):
+            importlib.import_module(f"dlm.fetch.{name}")
 
     @cached_property
     def split(self) -> SplitPolicy:

@@ -177,9 +177,8 @@ class ProcessFollower:
             GoneError: nobody hashes it.
         """
         while self._done < self._goal - within:
+            self._need()
             self._process.receive(wait=True)
-            if self._done < self._goal - within:
-                self._need()
 
     def stop(self) -> None:
         """Be told no more."""

@@ -53,7 +53,7 @@ _PIECE = 512 * 1024
 _SIDECAR_SIZE = 4096
 #: Bytes that may wait to be hashed.
 _BEHIND = 8 * 1024 * 1024
-#: Bytes behind a gap that a kill may cost.
+#: Bytes that a kill may cost: behind a gap, or where there is none within a moment.
 _UNNOTED = 4 * 1024 * 1024
 _MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -255,10 +255,8 @@ class FileWriter:
             LocalError: the disk refuses.
         """
         follower = self._follower
-        if not self._open or self._limit == BLOCK or isinstance(follower, Follower):
+        if not self._open or not self._ticks or isinstance(follower, Follower):
             return False  # a thread notes by itself that it has caught up
-        if self._rooms.beside and self._rooms.hashing is None:
-            return False
         if follower is not None:
             length, sha256 = follower.mark
             if length > self._noted:
@@ -284,8 +282,9 @@ class FileWriter:
             self._drain()
             if self._follower is not None:
                 self._catch_up()
-                # A kill from here on loses nothing.
-                self._checkpoint(self._written, self._digests["sha256"])
+                if not self._ticks or self._written - self._noted > _UNNOTED:
+                    # A kill from here on loses nothing.
+                    self._checkpoint(self._written, self._digests["sha256"])
         if self._descriptor is None:
             self._hash(self._pieces)
         digests = self._digests
@@ -354,6 +353,11 @@ class FileWriter:
             return dict(self._hashed)
         return {name: one.hexdigest() for name, one in self._hashes.items()}
 
+    @property
+    def _ticks(self) -> bool:
+        """Whether it is by :meth:`note` that progress is noted, in time, and not by what comes."""
+        return self._limit == _PIECE and (self._rooms.hashing is not None or not self._rooms.beside)
+
     def _live(self) -> None:
         if not self._open:
             raise ValueError("this writer was closed")
@@ -380,7 +384,8 @@ class FileWriter:
                 self._spare = self._rooms.spare(self._total)
             if self._rooms.beside and can_follow():
                 assert self._descriptor is not None, "put opens it"
-                self._checkpoint(self._written, self._digests["sha256"])
+                if not self._ticks:
+                    self._checkpoint(self._written, self._digests["sha256"])
                 self._follower = self._follow(self._descriptor)
         if self._follower is None:
             self._hash(pieces)
@@ -393,8 +398,7 @@ class FileWriter:
         """The file has ``end`` bytes without a gap, and they are hashed, or will be."""
         self._written = end
         if self._follower is None:
-            # Of what another one hashes, no more is noted either.
-            if self._rooms.beside or end - self._noted >= BLOCK:
+            if not self._ticks or end - self._noted > _UNNOTED:
                 self._checkpoint(end, self._digests["sha256"])
             return
         self._follower.advance(end)
@@ -403,7 +407,7 @@ class FileWriter:
             # A kill costs what is not hashed, and the end would have to be waited for in any case.
             self._wait_for(self._follower, _BEHIND // 2)
             length, sha256 = self._follower.mark
-        if length - self._noted >= BLOCK:
+        if length - self._noted >= (_UNNOTED if self._ticks else BLOCK):
             self._checkpoint(length, sha256)
 
     def _catch_up(self) -> None:
@@ -489,6 +493,8 @@ class FileWriter:
         while self._written < end:
             block = self._read(self._written, min(BLOCK, end - self._written))
             self._hash((block,))
+            if self._spare is not None:
+                self._spare.write_pieces((block,), len(block), self._written)
             self._written += len(block)
 
     def _compute(self, algorithm: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,17 @@ from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
 from dlm.store.local import LocalStore
 from dlm.store.spare import SpareFile
-from tests.support.stores import a_store
+from tests.support.stores import WAYS, a_store, hashing_by
 from tests.unit.store.test_shared import a_shared_store
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="spares are made on Linux alone")
+
+
+@pytest.fixture(params=WAYS, autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    with hashing_by(request.param):
+        yield request.param
+
 
 BODY = bytes(range(256)) * 12_000  # 3 MB
 PIN = Digests.sha256_of(BODY)

@@ -17,11 +17,12 @@ from dlm.errors import IntegrityError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
 from dlm.store.local import LocalStore
-from tests.support.stores import a_store, put
+from tests.support.stores import WAYS, a_store, hashing_by, put
 
 _CUTS = st.lists(st.integers(0, 3_000_000), max_size=6)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.integers(0, 3_000_000),
@@ -31,7 +32,7 @@ _CUTS = st.lists(st.integers(0, 3_000_000), max_size=6)
     stops=st.sets(st.integers(0, 6)),
 )
 def test_any_order_and_any_interruption_make_the_same_blob(
-    size: int, cuts: list[int], seed: int, told: bool, stops: set[int]
+    way: str, size: int, cuts: list[int], seed: int, *, told: bool, stops: set[int]
 ) -> None:
     chance = random.Random(seed)
     body = chance.randbytes(size)
@@ -39,7 +40,7 @@ def test_any_order_and_any_interruption_make_the_same_blob(
     edges = sorted({0, size, *(cut for cut in cuts if cut < size)})
     pieces = list(itertools.pairwise(edges))
     chance.shuffle(pieces)
-    with tempfile.TemporaryDirectory() as folder:
+    with hashing_by(way), tempfile.TemporaryDirectory() as folder:
         store = a_store(folder)
         writer = store.writer("key", Digests(), None)
         writer.begin(Validators('"v"'), size if told else None)
@@ -61,13 +62,14 @@ def test_any_order_and_any_interruption_make_the_same_blob(
         store.close()
 
 
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=20, deadline=None)
 @given(size=st.integers(1, 2_000_000), at=st.integers(0, 2_000_000), resumed=st.booleans())
-def test_one_wrong_byte_anywhere_is_noticed(size: int, at: int, resumed: bool) -> None:
+def test_one_wrong_byte_anywhere_is_noticed(way: str, size: int, at: int, resumed: bool) -> None:
     body = bytearray(size)
     pin = Digests.sha256_of(bytes(body))
     body[at % size] = 1
-    with tempfile.TemporaryDirectory() as folder:
+    with hashing_by(way), tempfile.TemporaryDirectory() as folder:
         store = a_store(folder)
         writer = store.writer("key", pin, size)
         writer.begin(Validators(), size)
