@@ -258,6 +258,9 @@ class LocalStore:
         )
         if self._hashing is not None:
             self._hashing.expect(size or 0)
+            if self._beside:
+                # Now, and not when there is something to hash: by then a progress bar has a thread.
+                self._hashing.process()
         writer = FileWriter(name, expected, rooms)
         writer.prepare(size)
         return writer
