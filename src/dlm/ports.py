@@ -393,10 +393,6 @@ class Orders(Protocol):
         """One more order; None where there is none left, for now."""
         ...
 
-    def numbered(self) -> tuple[int, Order] | None:
-        """As :meth:`next`, with its number."""
-        ...
-
     def share(self) -> None:
         """From now on a child that is forked takes part."""
         ...

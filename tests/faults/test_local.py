@@ -21,7 +21,7 @@ from dlm.model.digest import Digests
 from dlm.model.events import LinkFellBack
 from dlm.store import settling
 from dlm.store.flush import flush_files
-from dlm.store.index import BlobRow, Index
+from dlm.store.index import Index
 from dlm.store.local import LocalStore
 from tests.support.processes import run, start
 from tests.support.projects import Project
@@ -408,9 +408,9 @@ def test_nothing_calls_a_blob_good_before_it_is_on_the_disk(tmp_path: Path, monk
         events.append("flush")
         return flush(paths, folders)
 
-    def written(index: Index, rows: Iterable[BlobRow]) -> None:
+    def written(index: Index, values: list[tuple[object, ...]]) -> bool:
         events.append("row")
-        insert(index, rows)
+        return insert(index, values)
 
     with monkeypatch.context() as patch:
         patch.setattr(settling, "flush_files", flushed)

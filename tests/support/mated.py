@@ -17,7 +17,7 @@ from dlm.model.artifact import Artifact, Blob
 from dlm.model.digest import Digests
 from dlm.model.events import Event, Fetched, Fetching, Warned
 from dlm.model.settings import Settings
-from dlm.model.transfer import Arrived, Carried, Lost, Order, Source
+from dlm.model.transfer import Carried, Lost, Order, Source
 from dlm.model.url import Url
 from dlm.ports import Clock, Orders
 from dlm.store.local import LocalStore
@@ -37,7 +37,7 @@ def body(number: int, *, large: bool = False) -> bytes:
     return b"%d " % number * (number % 700 + 1)
 
 
-def order(base: str, number: int, *, large: bool = False) -> Order:
+def an_order(base: str, number: int, *, large: bool = False) -> Order:
     """The order for a file."""
     data = body(number, large=large)
     name = str(number)
@@ -45,7 +45,13 @@ def order(base: str, number: int, *, large: bool = False) -> Order:
     artifact = Artifact(
         resource=name, filename=name, url=url, dest=name, digests=Digests.sha256_of(data), size=len(data)
     )
-    return Order(artifact=artifact, sources=(Source(url=Url.parse(url)),), bare=True, spare=0o644 if large else None)
+    return Order(
+        artifact=artifact,
+        sources=(Source(url=Url.parse(url)),),
+        bare=True,
+        spare=0o644 if large else None,
+        number=number,
+    )
 
 
 class Eager:
@@ -92,12 +98,11 @@ def main() -> None:
     clock = SystemClock()
     store = LocalStore(given.cache, clock, ear, own_process=not given.alone)
     fetcher = HttpFetcher(settings, clock, ear, version="0", mates=None if given.alone else Eager)
-    numbers: dict[int, int] = {}
+    made: set[int] = set()
 
     def make(number: int) -> Order:
-        one = order(given.base, number, large=given.large)
-        numbers[id(one)] = number
-        return one
+        made.add(number)  # of what a child makes, this process hears nothing
+        return an_order(given.base, number, large=given.large)
 
     own: list[int] = []
     mates: list[int] = []
@@ -105,17 +110,14 @@ def main() -> None:
     spares = transferred = 0
     sizes = [len(body(number, large=True)) for number in range(given.count)] if given.large else []
     for outcome in fetcher.fetch_round(Round(given.count, make, sizes=sizes), store):
-        if not isinstance(outcome, Lost):
-            spares += is_spare(outcome.blob)
-        if isinstance(outcome, Carried):
-            assert outcome.blob.digests == Digests.sha256_of(body(outcome.number, large=given.large))
-            mates.append(outcome.number)
-            transferred += outcome.transferred
-        elif isinstance(outcome, Arrived):
-            transferred += outcome.receipt.transferred
-            own.append(numbers[id(outcome.order)])
-        else:
-            lost[numbers[id(outcome.order)]] = f"{type(outcome.error).__name__}: {outcome.error.message}"
+        if isinstance(outcome, Lost):
+            lost[outcome.order.number] = f"{type(outcome.error).__name__}: {outcome.error.message}"
+            continue
+        number = outcome.number if isinstance(outcome, Carried) else outcome.order.number
+        assert outcome.blob.digests == Digests.sha256_of(body(number, large=given.large))
+        transferred += outcome.transferred if isinstance(outcome, Carried) else outcome.receipt.transferred
+        spares += is_spare(outcome.blob)
+        (own if number in made else mates).append(number)
     store.close()
     found = {"own": own, "mates": mates, "lost": lost, "spares": spares, "transferred": transferred, "heard": ear.heard}
     json.dump(found, sys.stdout)

@@ -13,6 +13,8 @@ from dlm.errors import Failures, ManifestError, gravest
 from dlm.model import events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dlm.errors import DlmError, Problem
 
 __all__ = ["Console", "Meter", "error_document", "event_document", "human_size", "human_speed"]
@@ -28,6 +30,7 @@ class Meter(Protocol):
     """Shows transfers while they run."""
 
     def show(self, event: events.Event) -> None: ...
+    def count(self, files: int, size: int) -> None: ...
     def close(self) -> None: ...
 
 
@@ -124,6 +127,16 @@ class Console:
         """Leave the terminal as it was found."""
         if self._meter is not None:
             self._meter.close()
+
+    @property
+    def tally(self) -> Callable[[int, int], None] | None:
+        """Takes how many small files came, and their bytes, where nobody wants them told one by one."""
+        return None if self.format == "ndjson" else self._count
+
+    def _count(self, files: int, size: int) -> None:
+        if self._meter is not None and not self.json and self.verbosity >= 0:
+            with self._lock:
+                self._meter.count(files, size)
 
     def emit(self, event: events.Event) -> None:
         """``dlm.ports.Reporter``: called from any thread."""

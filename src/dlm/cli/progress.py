@@ -46,9 +46,7 @@ class LineMeter:
             if not event.resource:
                 return  # a listing, which is read in a moment
             self._running[event.resource, event.filename] = event.offset
-            if not self._begun:
-                self._begun, self._last = True, self._monotonic()
-                self._write("Fetching …")
+            self._begin()
         elif isinstance(event, events.Progress):
             if event.resource:
                 self._running[event.resource, event.filename] = event.received
@@ -56,8 +54,20 @@ class LineMeter:
         elif isinstance(event, events.Resolving):
             self._write(f"Resolving {event.count} selector{'' if event.count == 1 else 's'} …")
 
+    def count(self, files: int, size: int) -> None:
+        """So many small files came, with so many bytes together."""
+        self._done += files
+        self._bytes += size
+        self._begin()
+        self._tick()
+
     def close(self) -> None:
         """Nothing is left behind."""
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun, self._last = True, self._monotonic()
+            self._write("Fetching …")
 
     def _tick(self) -> None:
         if not self._begun:
@@ -109,6 +119,13 @@ class BarMeter:
             case _:
                 pass
 
+    def count(self, files: int, size: int) -> None:
+        """So many small files came, with so many bytes together."""
+        self._open()
+        self._sum_received += size
+        self._sum_sizes += size
+        self._move_total()
+
     def close(self) -> None:
         """Take the bars away; a cut run leaves the terminal clean."""
         if self._progress is not None:
@@ -147,5 +164,8 @@ class BarMeter:
         if size is not None:
             self._sum_sizes += size - self._sizes.get(key, 0)
             self._sizes[key] = size
+        self._move_total()
+
+    def _move_total(self) -> None:
         if self._progress is not None and self._total is not None:
             self._progress.update(self._total, completed=self._sum_received, total=self._sum_sizes or None)

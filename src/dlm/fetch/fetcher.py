@@ -20,6 +20,7 @@ from dlm.model.transfer import Arrived, Carried, Lost
 if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.fetch.mate import Mate
+    from dlm.model.artifact import Blob
     from dlm.model.settings import Settings
     from dlm.model.transfer import Answered, Order, Outcome, Page
     from dlm.ports import Backend, Clock, Credentials, Orders, Reporter, Store, Wire
@@ -102,30 +103,34 @@ class HttpFetcher:
         An iteration that is given up, or interrupted, leaves what has arrived so far for a later run.
         """
         waiting = iter(orders)
-        for outcome in self._carry_out(lambda: next(waiting, None), store, None):
-            assert not isinstance(outcome, Carried), "there is no mate"
+        for outcome in self._carry_out(lambda: next(waiting, None), store):
+            assert not isinstance(outcome, Carried), "only a round has numbers"
             yield outcome
 
     def fetch_round(self, orders: Orders, store: Store) -> Generator[Outcome | Carried]:
         """As :meth:`fetch`, for many orders of which nobody needs to know how they were fulfilled.
 
-        Those that a second process has fulfilled are told by their numbers.
+        Those of bare orders that came the short way, or that a second process has fulfilled, are told by their numbers.
         """
         worth = None
         if self._mates is not None:
             worth = self._mates(self._bench.clock, min(self._bench.limits.jobs, self._bench.limits.jobs_per_host))
         try:
-            yield from self._carry_out(
-                orders.next, store, None if worth is None else _Sharing(orders, worth, self._backend)
-            )
+            sharing = None if worth is None else _Sharing(orders, worth, self._backend)
+            yield from self._carry_out(orders.next, store, sharing, numbered=True)
         finally:
             orders.close()
 
     def _carry_out(
-        self, following: Callable[[], Order | None], store: Store, sharing: _Sharing | None
+        self,
+        following: Callable[[], Order | None],
+        store: Store,
+        sharing: _Sharing | None = None,
+        *,
+        numbered: bool = False,
     ) -> Generator[Outcome | Carried]:
         wire = self._borrow()
-        run = _Run(self._bench, wire, self._loop(wire), store, following=following, sharing=sharing)
+        run = _Run(self._bench, wire, self._loop(wire), store, following=following, sharing=sharing, numbered=numbered)
         try:
             yield from run.outcomes()
         except BaseException:
@@ -215,8 +220,10 @@ class _Run:
         *,
         following: Callable[[], Order | None],
         sharing: _Sharing | None,
+        numbered: bool,
     ) -> None:
         self._bench = bench
+        self._numbered = numbered
         self._loop = loop
         self._following = following
         self._store = store
@@ -225,7 +232,7 @@ class _Run:
         self._flights: dict[str, Flight | Parcel] = {}
         self._followers: dict[str, list[Order]] = {}
         self._settled: dict[str, Outcome] = {}
-        self._ready: deque[Outcome] = deque()
+        self._ready: deque[Outcome | Carried] = deque()
         # Flights may wait, for a server's patience or for another process, and keep no place on the wire meanwhile.
         self._most = max(4, STREAMS) * bench.limits.jobs
         self._sharing = None if tray is None else sharing
@@ -249,6 +256,7 @@ class _Run:
             while self._ready:
                 self._fetched += 1
                 yield self._ready.popleft()
+            self._bench.tell_sum()
             if self._mate is not None:
                 yield from self._mate.collect(wait=not (more or self._flights))
                 if self._mate.over:
@@ -261,6 +269,7 @@ class _Run:
                 if self._turns == _AHEAD:
                     # The first requests are on their way, and it is a while until answers come.
                     self._store.prepare()
+        self._bench.tell_sum()
 
     def _consider(self, sharing: _Sharing) -> None:
         """Let a second process take part, if that is worth it."""
@@ -319,12 +328,21 @@ class _Run:
                 return
         depot = self._depot
         flight = (
-            Parcel(depot, order, self._done)
+            Parcel(depot, order, self._done, self._carried if self._numbered and order.bare else None)
             if depot is not None and depot.accepts(order)
             else Flight(self._bench, self._loop, self._store, order, self._done)
         )
         self._flights[key] = flight
         flight.launch()
+
+    def _carried(self, order: Order, blob: Blob, seconds: float) -> None:
+        artifact = order.artifact
+        self._bench.tell(artifact.resource, artifact.filename, blob.size, order.sources[0].shown, seconds)
+        key = order.key
+        del self._flights[key]
+        self._ready.append(Carried(number=order.number, blob=blob, transferred=blob.size))
+        for follower in self._followers.pop(key, []):
+            self._take(follower)
 
     def _done(self, outcome: Outcome) -> None:
         key = outcome.order.key

@@ -21,6 +21,7 @@ from dlm.model.transfer import Arrived
 
 if TYPE_CHECKING:
     from dlm.fetch.workbench import Workbench
+    from dlm.model.artifact import Blob
     from dlm.model.events import Event
     from dlm.model.transfer import Order, Outcome
     from dlm.ports import Backend, Orders, Store
@@ -57,7 +58,7 @@ class Hand:
         self._parent = os.getppid()
         self._most = max(4, STREAMS) * bench.limits.jobs
         self._looks: dict[str, tuple[int, int, int, int]] = {}
-        self._under_way: dict[str, tuple[int, Parcel | Flight]] = {}
+        self._under_way: dict[str, Parcel | Flight] = {}
         self._told: list[tuple[object, ...]] = []
         self._done: list[tuple[object, ...]] = []
         self._odd = 0
@@ -76,7 +77,7 @@ class Hand:
                     break
                 loop.turn()
         # Nobody is there to take back what is under way, if anything is.
-        for _, one in self._under_way.values():
+        for one in self._under_way.values():
             one.abandon()
         self._report()
         os.close(self._reporting)
@@ -93,21 +94,20 @@ class Hand:
     def _begin(self, depot: Depot) -> bool:
         """Begin what finds room; whether there may be more."""
         while self._more and depot.loop.room and len(self._under_way) < self._most:
-            found = self._orders.numbered()
-            if found is None:
+            order = self._orders.next()
+            if order is None:
                 self._more = False
                 break
-            number, order = found
             key = order.artifact.digests.sha256 or ""
             if key in self._under_way:
                 continue
             if depot.accepts(order):
-                one: Parcel | Flight = Parcel(depot, order, self._arrived)
+                one: Parcel | Flight = Parcel(depot, order, self._never, self._arrived)
             elif depot.ordinary(order):
                 one = self._flight(depot, order)
             else:
                 continue
-            self._under_way[key] = (number, one)
+            self._under_way[key] = one
             one.launch()
         return self._more
 
@@ -120,16 +120,15 @@ class Hand:
     def _stored(self, sha256: str, look: tuple[int, int, int, int]) -> None:
         self._looks[sha256] = look
 
-    def _arrived(self, outcome: Outcome) -> None:
+    def _arrived(self, order: Order, blob: Blob, seconds: float) -> None:
         """A small file is there."""
-        assert isinstance(outcome, Arrived), "what fails is given back"
-        self._note(outcome, outcome.receipt.source)
+        self._note(order, blob, blob.size, (order.sources[0].shown, seconds))
 
     def _landed(self, story: _Story, outcome: Outcome) -> None:
         """A larger file is there, or is left to the parent, who knows more sources and more patience."""
         order = outcome.order
         if isinstance(outcome, Arrived) and order.artifact.digests.sha256 in self._looks:
-            self._note(outcome, None)
+            self._note(order, outcome.blob, outcome.receipt.transferred, None)
             self.tell(story.kept)
             self._report()
             return
@@ -137,23 +136,26 @@ class Hand:
         if not isinstance(outcome, Arrived):
             self._more = False
 
-    def _note(self, outcome: Arrived, shown: str | None) -> None:
-        artifact, blob = outcome.order.artifact, outcome.blob
+    def _note(self, order: Order, blob: Blob, transferred: int, told: tuple[str, float] | None) -> None:
+        """Remember what to report; ``told``: the source and the seconds, where the parent is to tell of it."""
+        artifact = order.artifact
         sha256 = artifact.digests.sha256 or ""
-        number, _ = self._under_way.pop(sha256)
+        del self._under_way[sha256]
         self._done.append(
             (
-                number,
+                order.number,
                 sha256,
                 tuple(self._looks.pop(sha256)),
                 None if blob.spare is None else (blob.spare.path, blob.spare.permissions),
                 artifact.filename,
                 artifact.resource,
-                outcome.receipt.transferred,
-                shown,
-                outcome.receipt.seconds,
+                transferred,
+                told,
             )
         )
+
+    def _never(self, outcome: Outcome) -> None:
+        raise AssertionError("what fails is given back")
 
     def _give_back(self, order: Order, status: int) -> None:
         """What is not reported is the parent's to do; and all the rest, where the server has enough or little is as

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 from dlm.fetch.hand import Hand
 from dlm.model import events
 from dlm.model.artifact import Spare
-from dlm.model.events import Fetched, Fetching
 from dlm.model.transfer import Carried
 
 if TYPE_CHECKING:
@@ -139,11 +138,10 @@ class Mate:
             blobs = self._store.adopt(
                 [(sha256, look, name, spare and Spare(*spare)) for _, sha256, look, spare, name, *_ in done]
             )
-            for blob, (number, _, _, _, name, resource, transferred, shown, seconds) in zip(blobs, done, strict=True):
+            for blob, (number, _, _, _, name, resource, transferred, told_of) in zip(blobs, done, strict=True):
                 self._done.add(number)
-                if shown is not None:
-                    emit(Fetching(resource, name, shown, blob.size))
-                    emit(Fetched(resource, name, blob.size, seconds, blob.size, shown))
+                if told_of is not None:
+                    self._bench.tell(resource, name, blob.size, *told_of)
                 yield Carried(number=number, blob=blob, transferred=transferred)
 
 

@@ -69,15 +69,10 @@ class Round:
         first, self._first = self._first, None
         if first is not None:
             return first
-        found = self.numbered()
-        return None if found is None else found[1]
-
-    def numbered(self) -> tuple[int, Order] | None:
-        """As :meth:`next`, with its number; for a child."""
         while (number := self._number()) is not None:
             order = self._make(number)
             if order is not None:
-                return number, order
+                return order
         return None
 
     def share(self) -> None:

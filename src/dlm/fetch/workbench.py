@@ -6,6 +6,7 @@ The rules of :mod:`dlm.fetch.download` are loaded with the first order that need
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from dlm.fetch.proxies import proxy_for
 from dlm.fetch.retry import RetryPolicy
 from dlm.fetch.sent import sent_headers
 from dlm.fetch.trust import client_for
+from dlm.model.events import Fetched, Fetching
 from dlm.model.frozen import replace
 from dlm.model.wire import Request
 
@@ -61,6 +63,9 @@ class Workbench:
         self.credentials = credentials
         self.clock = clock
         self.reporter = reporter
+        # Thousands of small files are told one by one to whoever wants that alone.
+        self._tally: Callable[[int, int], None] | None = getattr(reporter, "tally", None)
+        self._count = self._volume = 0
         self.limits = Limits.of(settings)
         #: What the user allows an artifact to weigh.
         self.size_limit = None if settings.max_size is None else _limit(settings.max_size)
@@ -78,6 +83,7 @@ class Workbench:
         bench = copy.copy(self)
         bench.limits = limits
         bench.reporter = reporter or _Silence()
+        bench._tally = None
         bench._policy = replace(self._policy, retries=0)
         return bench
 
@@ -85,6 +91,22 @@ class Workbench:
         """Load the rules, for two processes at once."""
         for name in ("download", "split", "transfer"):
             importlib.import_module(f"dlm.fetch.{name}")
+
+    def tell(self, resource: str, filename: str, size: int, shown: str, seconds: float) -> None:
+        """A small file came from the source that is ``shown`` so, all of it at once."""
+        if self._tally is not None:
+            self._count += 1
+            self._volume += size
+            return
+        emit = self.reporter.emit
+        emit(Fetching(resource, filename, shown, size))
+        emit(Fetched(resource, filename, size, seconds, size, shown))
+
+    def tell_sum(self) -> None:
+        """Tell of what was only counted so far."""
+        if self._count and self._tally is not None:
+            self._tally(self._count, self._volume)
+            self._count = self._volume = 0
 
     @cached_property
     def split(self) -> SplitPolicy:

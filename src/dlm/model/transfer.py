@@ -78,6 +78,7 @@ class Order:
         bare: whether nobody will read the headers of the answer.
         spare: permissions of a second file that is wanted of a large body, None for none; as in ``Store.writer``.
         variant: sets apart what is asked for with other values at one address, in the key.
+        number: its place in a round.
     """
 
     artifact: Artifact
@@ -89,6 +90,7 @@ class Order:
     bare: bool = False
     spare: int | None = None
     variant: str = ""
+    number: int = 0
 
     @property
     def key(self) -> str:
@@ -124,7 +126,7 @@ Outcome = Arrived | Lost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """The artifact of an order is in the store, by the doing of another process.
+    """The artifact of an order is in the store, and nobody asks how it came there.
 
     Attributes:
         number: of the order in its round.

@@ -99,6 +99,8 @@ class _State:
     connection: sqlite3.Connection | None = None
     pid: int = 0
     writable: bool = True
+    #: Rows of blobs that came a moment ago, and that hardly anybody asks for before they are written.
+    young: dict[str, tuple[Signature, str, float]] = field(default_factory=dict)
     pending: dict[str, BlobRow] = field(default_factory=dict)
     checked: dict[str, BlobRow] = field(default_factory=dict)
 
@@ -121,7 +123,7 @@ class Index:
     def blob(self, sha256: str) -> BlobRow | None:
         """What was recorded for a blob, or None."""
         with self._lock:
-            row = self._state.checked.get(sha256) or self._state.pending.get(sha256)
+            row = self._state.checked.get(sha256) or self._state.pending.get(sha256) or self._grown(sha256)
             if row is not None:
                 return row
             row = self._try(lambda connection: _read_blob(connection, sha256), write=False)
@@ -133,7 +135,8 @@ class Index:
         """Read what is recorded for many blobs together; :meth:`blob` has it then."""
         with self._lock:
             state = self._state
-            unknown = [name for name in names if name not in state.checked and name not in state.pending]
+            known = (state.checked, state.pending, state.young)
+            unknown = [name for name in names if not any(name in rows for rows in known)]
             for first in range(0, len(unknown), _AT_ONCE):
                 rows = self._try(partial(_read_some, names=unknown[first : first + _AT_ONCE]), write=False)
                 state.checked.update({row.sha256: row for row in rows or ()})
@@ -149,13 +152,19 @@ class Index:
         with self._lock:
             self._note(row if row.used else replace(row, used=self._clock.time()))
 
+    def set_new(self, sha256: str, signature: Signature, name: str) -> None:
+        """As :meth:`set_blob`, for one of many blobs that came just now, of which no other digest is known."""
+        with self._lock:
+            self._state.young[sha256] = (signature, name, self._clock.time())
+
     def write_blob(self, row: BlobRow) -> None:
         """Write the row of a blob that is on the disk already."""
         with self._lock:
             row = replace(row, used=self._clock.time())
             self._state.checked[row.sha256] = row
             self._state.pending.pop(row.sha256, None)
-            self._insert([row])
+            self._state.young.pop(row.sha256, None)
+            self._insert([_blob_values(row)])
 
     def prepare(self) -> None:
         """Open the file, or make it: rows will come."""
@@ -174,6 +183,7 @@ class Index:
         with self._lock:
             self._state.checked.pop(sha256, None)
             self._state.pending.pop(sha256, None)
+            self._state.young.pop(sha256, None)
             if os.path.lexists(self._path):
                 self._try(lambda connection: _write(connection, "DELETE FROM blobs WHERE sha256 = ?", [(sha256,)]))
 
@@ -187,20 +197,30 @@ class Index:
     def rows(self) -> Mapping[str, BlobRow]:
         """All blobs that the index knows, by sha256."""
         with self._lock:
+            for sha256 in tuple(self._state.young):
+                self._grown(sha256)
             stored = self._try(lambda connection: list(_read_blobs(connection)), write=False) or []
             return {row.sha256: row for row in stored} | self._state.pending
 
     def waiting(self) -> tuple[str, ...]:
         """The sha256 of each row that waits to be written."""
         with self._lock:
-            return tuple(self._state.pending)
+            return (*self._state.pending, *self._state.young)
 
     def flush(self, only: Iterable[str]) -> None:
         """Write the rows of these blobs, as far as they wait."""
         with self._lock:
-            pending = self._state.pending
-            rows = [row for row in (pending.pop(sha256, None) for sha256 in only) if row is not None]
-            if rows and self._insert(rows):
+            pending, young = self._state.pending, self._state.young
+            values: list[tuple[object, ...]] = []
+            rows: list[BlobRow] = []
+            for sha256 in only:
+                new, row = young.pop(sha256, None), pending.pop(sha256, None)
+                if new is not None:
+                    values.append(_values(sha256, new[0], f"sha256:{sha256}", new[1], new[2]))
+                elif row is not None:
+                    rows.append(row)
+                    values.append(_blob_values(row))
+            if values and self._insert(values):
                 # Read again by whoever asks, which hardly anybody does of what he has just fetched.
                 for row in rows:
                     self._state.checked.pop(row.sha256, None)
@@ -210,15 +230,25 @@ class Index:
         with self._lock:
             self._drop()
 
-    def _insert(self, rows: Iterable[BlobRow]) -> bool:
+    def _grown(self, sha256: str) -> BlobRow | None:
+        """The row of a blob that came a moment ago, as that of any other from now on."""
+        new = self._state.young.pop(sha256, None)
+        if new is None:
+            return None
+        row = BlobRow(digests=Digests.of_sha256(sha256), signature=new[0], name=new[1], used=new[2])
+        self._note(row)
+        return row
+
+    def _insert(self, values: list[tuple[object, ...]]) -> bool:
         """Whether the rows are written."""
         # In the order of the table: neighbours are written together, and a large table is gone through once.
-        values = sorted(map(_blob_values, rows))
+        values.sort()
         statement = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         return bool(self._try(lambda connection: _write(connection, statement, values)))
 
     def _note(self, row: BlobRow) -> None:
         sha256 = row.sha256
+        self._state.young.pop(sha256, None)
         self._state.pending[sha256] = self._state.checked[sha256] = row
 
     def _try(self, work: Callable[[sqlite3.Connection], T], *, write: bool = True) -> T | None:
@@ -347,9 +377,13 @@ def _seal(fields: tuple[object, ...]) -> str:
 
 
 def _blob_values(row: BlobRow) -> tuple[object, ...]:
-    size, mtime_ns, ctime_ns, inode = row.signature
+    return _values(row.sha256, row.signature, _packed(row.digests), row.name, row.used)
+
+
+def _values(sha256: str, signature: Signature, digests: str, name: str, used: float) -> tuple[object, ...]:
+    size, mtime_ns, ctime_ns, inode = signature
     # An inode of 64 bits without a sign does not fit sqlite's integers.
-    values = (row.sha256, size, mtime_ns, ctime_ns, str(inode), _packed(row.digests), row.name, row.used)
+    values = (sha256, size, mtime_ns, ctime_ns, str(inode), digests, name, used)
     return (*values, _seal(values))
 
 

@@ -75,6 +75,8 @@ _TAG = (
     "# This folder is a cache of dlm: everything in it can be fetched again.\n"
     "# What this file means: https://bford.info/cachedir/\n"
 )
+#: A name that shows as it is, as most do.
+_PLAIN = re.compile(r"[\w.+-]{1,255}\Z", re.ASCII)
 _TEMPORARY = re.compile(r"[0-9a-f]{32}\Z")
 #: A transfer that was cut so long ago is not taken up again by anybody.
 _STALE_PARTIAL = 14 * 86_400.0
@@ -649,8 +651,14 @@ class LocalStore:
 
     def _note_new(self, path: str, digests: Digests, signature: Signature, name: str) -> None:
         """Note a blob that has its name since a moment ago, where nothing stood when it was claimed."""
-        row = BlobRow(digests=digests, signature=signature, name=_shown(name), used=self._clock.time())
-        self._note(row, path, new=True)
+        if flushes_at_once(signature.size):
+            row = BlobRow(digests=digests, signature=signature, name=_shown(name), used=self._clock.time())
+            self._note(row, path, new=True)
+        else:
+            sha256 = digests.sha256 or ""
+            assert len(digests.items) == 1, "who says more goes the ordinary way"
+            self._index.set_new(sha256, signature, _shown(name))
+            self._unsettled(sha256, path)
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
         """Note a good blob, at once where it is on the disk."""
@@ -663,9 +671,12 @@ class LocalStore:
             self._index.write_blob(row)
         else:
             self._index.set_blob(row)
-            self._settling.add(row.sha256, path, ours=True)
-            if len(self._settling) >= _MOST_UNSETTLED:
-                self.settle()
+            self._unsettled(row.sha256, path)
+
+    def _unsettled(self, sha256: str, path: str) -> None:
+        self._settling.add(sha256, path, ours=True)
+        if len(self._settling) >= _MOST_UNSETTLED:
+            self.settle()
 
     def _rename(self, private: str, path: str) -> None:
         try:
@@ -846,6 +857,8 @@ def _give_group(path: str | int, mode: int) -> None:
 
 def _shown(name: str) -> str:
     """A name for people: the last segment, without anything that could be a query."""
+    if _PLAIN.match(name):
+        return name
     last = name.split("?", 1)[0].split("#", 1)[0].replace("\\", "/").rstrip("/").rsplit("/", 1)[-1][:255]
     return last if last.isprintable() else ""
 

@@ -96,7 +96,6 @@ def gather(
                 hint=f"run `dlm fetch {artifact.resource}` once with the network",
             )
         return haul
-    where: dict[int, int] = {}
 
     def order(index: int) -> Order | None:
         # Made when there is room for it, so that many artifacts do not all stand in memory as orders.
@@ -109,18 +108,18 @@ def gather(
                 lenient=lenient,
                 bare=bare,
                 spare=spares.get(artifact.digests.sha256 or "") if spares else None,
+                number=index,
             )
         except DlmError as error:
             error.resource = error.resource or artifact.resource
             haul.errors[index] = error
             return None
-        where[id(made)] = index
         return made
 
     first = next(filter(None, map(order, range(len(artifacts)))), None)
     if first is None:
         return haul
-    behind = where[id(first)] + 1
+    behind = first.number + 1
     outcomes: Iterable[Outcome | Carried]
     if bare:
         round_ = Round(len(artifacts), order, first, behind, sizes=[one.size or 0 for one in artifacts])
@@ -133,7 +132,7 @@ def gather(
             haul.transferred += outcome.transferred
             haul.bare.append(outcome.blob)
             continue
-        index = where.pop(id(outcome.order))
+        index = outcome.order.number
         if isinstance(outcome, Arrived):
             arrived = run.store.arrived(outcome)
             haul.transferred += arrived.receipt.transferred
@@ -163,9 +162,17 @@ def _replaced(run: Run, artifact: Artifact) -> bool:
     return site != DEFAULT_PYTHON_ORG and artifact.url.startswith(DEFAULT_PYTHON_ORG)
 
 
-def _order(run: Run, artifact: Artifact, most: int | None, *, lenient: bool, bare: bool, spare: int | None) -> Order:
+def _order(
+    run: Run, artifact: Artifact, most: int | None, *, lenient: bool, bare: bool, spare: int | None, number: int
+) -> Order:
     order = Order(
-        artifact=artifact, sources=sources_of(run, artifact), most=most, lenient=lenient, bare=bare, spare=spare
+        artifact=artifact,
+        sources=sources_of(run, artifact),
+        most=most,
+        lenient=lenient,
+        bare=bare,
+        spare=spare,
+        number=number,
     )
     if artifact.digests:
         return order
