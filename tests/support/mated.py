@@ -19,12 +19,8 @@ from dlm.model.events import Event, Fetched, Fetching, Warned
 from dlm.model.settings import Settings
 from dlm.model.transfer import Carried, Lost, Order, Source
 from dlm.model.url import Url
-from dlm.ports import Clock, Orders
+from dlm.ports import Orders
 from dlm.store.local import LocalStore
-
-AFTER = 20
-"""So many files are fetched before the second process begins."""
-
 
 LARGE = 1_500_000
 """Bytes of a large file, more or less."""
@@ -54,14 +50,9 @@ def an_order(base: str, number: int, *, large: bool = False) -> Order:
     )
 
 
-class Eager:
-    """Takes a second process as soon as there is something to share."""
-
-    def __init__(self, clock: Clock, jobs: int) -> None:
-        self._possible = jobs > 1
-
-    def decide(self, fetched: int, orders: Orders) -> bool:
-        return self._possible and (fetched >= AFTER or orders.large[0] > 0) and orders.left > 0
+def eager(orders: Orders, jobs: int) -> bool:
+    """Takes a second process wherever there is something to share."""
+    return jobs > 1 and orders.left > 0
 
 
 class Ear:
@@ -97,7 +88,7 @@ def main() -> None:
     settings = Settings(retries=given.retries, retry_backoff=0.01, jobs=given.jobs, jobs_per_host=given.jobs)
     clock = SystemClock()
     store = LocalStore(given.cache, clock, ear, own_process=not given.alone)
-    fetcher = HttpFetcher(settings, clock, ear, version="0", mates=None if given.alone else Eager)
+    fetcher = HttpFetcher(settings, clock, ear, version="0", mates=None if given.alone else eager)
     made: set[int] = set()
 
     def make(number: int) -> Order:

@@ -137,7 +137,7 @@ def build_run(
     @cache
     def one_fetcher() -> Fetcher:
         from dlm.fetch.fetcher import HttpFetcher, choose_backend
-        from dlm.fetch.worth import Worth
+        from dlm.fetch.worth import is_worth_it
 
         return HttpFetcher(
             settings,
@@ -146,7 +146,7 @@ def build_run(
             choose_backend(settings),
             version=version,
             credentials=credentials,
-            mates=Worth if own_process else None,
+            mates=is_worth_it if own_process else None,
         )
 
     @cache

@@ -6,7 +6,7 @@ import importlib.util
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
 from dlm.fetch.flight import Flight
@@ -25,19 +25,11 @@ if TYPE_CHECKING:
     from dlm.model.transfer import Answered, Order, Outcome, Page
     from dlm.ports import Backend, Clock, Credentials, Orders, Reporter, Store, Wire
 
-__all__ = ["HttpFetcher", "Judge", "choose_backend"]
+__all__ = ["HttpFetcher", "choose_backend"]
 
 
 #: Turns until all is sent that needs no answer: a connection is begun, and stands at once if the server is near.
 _AHEAD = 3
-
-
-class Judge(Protocol):
-    """Says when a second process shall begin to take part in a round; :class:`dlm.fetch.worth.Worth` is one."""
-
-    def decide(self, fetched: int, orders: Orders) -> bool:
-        """Whether to begin, after ``fetched`` files of ``orders``; asked before the first one, too."""
-        ...
 
 
 def choose_backend(settings: Settings) -> Backend:
@@ -76,7 +68,7 @@ class HttpFetcher:
         *,
         version: str,
         credentials: Credentials | None = None,
-        mates: Callable[[Clock, int], Judge] | None = None,
+        mates: Callable[[Orders, int], bool] | None = None,
     ) -> None:
         """Args:
         settings: caps, timeouts, retries, proxies.
@@ -85,8 +77,8 @@ class HttpFetcher:
         backend: speaks HTTP; by default the one that ``settings`` name.
         version: dlm's own, for the User-Agent.
         credentials: what the user's configuration sends with the request for a page; orders bring theirs.
-        mates: makes a judge of whether a second process helps with a round, for a program whose process is dlm's
-            own to fork; by default there is none.
+        mates: says of a round and of how much is allowed at once whether a second process shall take part, for a
+            program whose process is dlm's own to fork; see :func:`dlm.fetch.worth.is_worth_it`. None: never.
 
         Raises:
             SettingsError: as :func:`choose_backend` does.
@@ -112,11 +104,10 @@ class HttpFetcher:
 
         Those of bare orders that came the short way, or that a second process has fulfilled, are told by their numbers.
         """
-        worth = None
-        if self._mates is not None:
-            worth = self._mates(self._bench.clock, min(self._bench.limits.jobs, self._bench.limits.jobs_per_host))
+        jobs = min(self._bench.limits.jobs, self._bench.limits.jobs_per_host)
         try:
-            sharing = None if worth is None else _Sharing(orders, worth, self._backend)
+            worth = self._mates is not None and self._mates(orders, jobs)
+            sharing = _Sharing(orders, self._backend) if worth else None
             yield from self._carry_out(orders.next, store, sharing, numbered=True)
         finally:
             orders.close()
@@ -201,10 +192,9 @@ class HttpFetcher:
 
 @dataclass(frozen=True, slots=True)
 class _Sharing:
-    """What a second process may take part in, and who judges whether it shall."""
+    """What a second process takes part in."""
 
     orders: Orders
-    worth: Judge
     backend: Backend
 
 
@@ -235,17 +225,15 @@ class _Run:
         self._ready: deque[Outcome | Carried] = deque()
         # Flights may wait, for a server's patience or for another process, and keep no place on the wire meanwhile.
         self._most = max(4, STREAMS) * bench.limits.jobs
-        self._sharing = None if tray is None else sharing
+        self._sharing = sharing
         self._mate: Mate | None = None
-        self._narrowed = False
         self._turns = 0
-        self._fetched = 0
 
     def outcomes(self) -> Iterator[Outcome | Carried]:
         """All of them."""
         more = True
-        if self._sharing is not None:
-            self._consider(self._sharing)
+        if self._sharing is not None and self._depot is not None:
+            self._begin_mate(self._sharing.orders, self._sharing.backend)
         while more or self._flights or self._ready or self._mate is not None:
             while more and self._loop.room and len(self._flights) < self._most:
                 order = self._following()
@@ -254,15 +242,12 @@ class _Run:
                 else:
                     self._take(order)
             while self._ready:
-                self._fetched += 1
                 yield self._ready.popleft()
             self._bench.tell_sum()
             if self._mate is not None:
                 yield from self._mate.collect(wait=not (more or self._flights))
                 if self._mate.over:
                     more = self._dismiss(self._mate)
-            elif self._sharing is not None:
-                self._consider(self._sharing)
             if self._flights:
                 self._loop.turn(patient=self._turns >= _AHEAD)
                 self._turns += 1
@@ -271,35 +256,29 @@ class _Run:
                     self._store.prepare()
         self._bench.tell_sum()
 
-    def _consider(self, sharing: _Sharing) -> None:
-        """Let a second process take part, if that is worth it."""
-        own, other = self._bench.limits.halves()
-        if not self._narrowed:
-            if not sharing.worth.decide(self._fetched, sharing.orders):
-                return
-            self._narrowed = True
-            self._loop.narrow(own)
-        if not self._loop.within:
-            return  # until then both together would do more at once than is allowed
+    def _begin_mate(self, orders: Orders, backend: Backend) -> None:
+        """Let a second process take part, from the beginning."""
         from dlm.fetch.mate import Mate
 
-        self._sharing = None
+        own, other = self._bench.limits.halves()
+        # From here on the other processor has work of its own.
+        self._store.hash_beside(allowed=False)
+        self._loop.narrow(own)
         try:
-            # From here on the other processor has work of its own.
-            self._store.hash_beside(allowed=False)
-            self._mate = Mate(self._bench, other, sharing.backend, self._store, sharing.orders)
+            self._mate = Mate(self._bench, other, backend, self._store, orders)
         except OSError as error:
-            self._store.hash_beside(allowed=True)
             # One process does it all, as everywhere else.
             self._bench.reporter.emit(Note(f"no second process: {error.strerror}"))
-            self._loop.narrow(self._bench.limits)
-            return
+            self._alone()
+
+    def _alone(self) -> None:
+        self._store.hash_beside(allowed=True)
+        self._loop.narrow(self._bench.limits)
 
     def _dismiss(self, mate: Mate) -> bool:
         """Take over what the second process has left; whether there is anything."""
         self._mate = None
-        self._store.hash_beside(allowed=True)
-        self._loop.narrow(self._bench.limits)
+        self._alone()
         return mate.dismiss()
 
     def abandon(self) -> None:

@@ -191,12 +191,6 @@ class Loop:
         self._limits = limits
 
     @property
-    def within(self) -> bool:
-        """Whether what is under way keeps the limits, which may have been others when it began."""
-        most = self._limits.jobs_per_host * STREAMS
-        return self._load <= self._limits.jobs * STREAMS and all(load <= most for load in self._per_host.values())
-
-    @property
     def room(self) -> bool:
         """Whether one more exchange would find a free place."""
         least = 1 if self._wide(None) else STREAMS

@@ -1,59 +1,33 @@
-"""Whether a second process is worth what it costs: ``Worth``."""
+"""Whether a second process is worth what it costs: :func:`is_worth_it`."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dlm.ports import Clock, Orders
+    from dlm.ports import Orders
 
-__all__ = ["Worth"]
+__all__ = ["is_worth_it"]
 
-#: Files that have to be fetched before there is a judgement, and then twice as many each time.
-_FIRST = 200
-#: Files that have to be left.
+#: Files that have to be missing. A process costs what some fifty of them do; on a slow network, where one would do, a
+#: second one does no harm, and by the time that a fast one is known for one, much of what is missing has come.
 _ENOUGH = 400
-#: Large files, and bytes of these together, that are worth it from the beginning: on a slow network a second process
-#: does no harm, and when a fast one is known for one, much of them is here.
+#: Or large files, and bytes of these together.
 _LARGE, _VOLUME = 4, 64 * 1024 * 1024
-#: The share of the time that this process was at work itself.
-_BUSY = 0.7
 
 
-class Worth:
-    """Judges whether a mate is worth its cost.
+def is_worth_it(orders: Orders, jobs: int) -> bool:
+    """Whether a second process shall take part in a round from its beginning.
 
     Args:
-        jobs: exchanges that are allowed at once.
+        jobs: exchanges with one host that are allowed at once.
     """
-
-    def __init__(self, clock: Clock, jobs: int) -> None:
-        self._clock = clock
-        self._possible = (
-            jobs > 1
-            and sys.platform == "linux"
-            and len(os.sched_getaffinity(0)) > 1
-            # A child has this thread alone, and may wait for ever for what another one holds.
-            and threading.active_count() == 1
-        )
-        self._next = _FIRST
-        self._begun = clock.monotonic()
-        self._worked = time.process_time()
-
-    def decide(self, fetched: int, orders: Orders) -> bool:
-        """Whether to begin, after ``fetched`` files of ``orders``."""
-        if not self._possible or (fetched and fetched < self._next):
-            return False
-        large, volume = orders.large
-        if not fetched:
-            return large >= _LARGE and volume >= _VOLUME
-        left = orders.left
-        self._next *= 2
-        if left < _ENOUGH or threading.active_count() > 1:
-            return False
-        took = self._clock.monotonic() - self._begun
-        return time.process_time() - self._worked >= _BUSY * took
+    if jobs < 2 or sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        return False
+    if threading.active_count() > 1:
+        return False  # a child has this thread alone, and may wait for ever for what another one holds
+    large, volume = orders.large
+    return orders.left >= _ENOUGH or (large >= _LARGE and volume >= _VOLUME)
