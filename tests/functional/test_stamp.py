@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.archives import TarItem, tar_bytes
 from tests.support.cli import Desk, Ran, console_script
 from tests.support.origin import Static
 from tests.support.world import World
@@ -242,3 +243,48 @@ def test_every_way_of_placing_has_a_stamp(world: World, desk: Desk, link: str) -
     os.utime(next(path for path in (desk.cache / "cas").glob("*/*") if path.stat().st_size == len(A)))
     assert is_quick(sync(desk)) == (link == "copy")
     assert sync(desk).code == 0
+
+
+@pytest.fixture
+def unpacked(world: World, desk: Desk) -> Desk:
+    """A project in sync with a file, and with a folder that came out of an archive; with its stamp."""
+    tool = tar_bytes(
+        TarItem(name="tool/bin/run", body=b"#!/bin/sh\n", mode=0o755),
+        TarItem(name="tool/share/a/data", body=A),
+        TarItem(name="tool/README", body=B),
+    )
+    world.file("/tool.tar", tool)
+    world.file("/a.bin", A)
+    desk.manifest(
+        "version: 1\nresources:\n"
+        f"- {{url: '{world.url}/a.bin', dest: d/}}\n"
+        f"- {{url: '{world.url}/tool.tar', dest: tool/, extract: {{strip: 1}}}}\n"
+    )
+    desk.dlm("sync").ok()
+    assert is_quick(sync(desk)), "what an archive became is noted, too"
+    return desk
+
+
+TOUCHES: dict[str, Callable[[Path], object]] = {
+    "edited": lambda folder: _same_size(folder / "share" / "a" / "data"),
+    "added": lambda folder: (folder / "share" / "more").write_bytes(b"more"),
+    "added below": lambda folder: (folder / "share" / "a" / "more").mkdir(),
+    "removed": lambda folder: (folder / "README").unlink(),
+    "not to be run": lambda folder: (folder / "bin" / "run").chmod(0o644),
+    "gone": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
+def test_whatever_changes_in_an_unpacked_folder_is_noticed(unpacked: Desk, touch: Callable[[Path], object]) -> None:
+    touch(unpacked.root / "tool")
+    run = sync(unpacked)
+    assert "dlm.workflows.sync" in loaded(run)
+    unpacked.dlm("sync", "--force").ok()
+    assert (unpacked.root / "tool" / "README").read_bytes() == B
+    assert (unpacked.root / "tool" / "share" / "a" / "data").read_bytes() == A
+    assert not (unpacked.root / "tool" / "share" / "more").exists()
+    assert not (unpacked.root / "tool" / "share" / "a" / "more").exists()
+    assert os.access(unpacked.root / "tool" / "bin" / "run", os.X_OK)
+    unpacked.dlm("sync").ok()
+    assert is_quick(sync(unpacked))

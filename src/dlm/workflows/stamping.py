@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
+from dlm.errors import DlmError
 from dlm.model.frozen import dataclass, field
 from dlm.place.survey import same_file
 from dlm.state.stamp import TICK_NS, forget, signature, write
@@ -83,7 +85,7 @@ class Stamp:
         noted.append(locked)
         for want in wanted:
             dest = want.artifact.dest
-            placed = self._placed(dest, placements.get(dest), _now(clock) if dest in fresh else then)
+            placed = self._placed(dest, placements.get(dest), _now(clock) if dest in fresh else then, clock)
             if placed is None:
                 return
             noted.extend(placed)
@@ -110,7 +112,7 @@ class Stamp:
             return None
         return found if same and signature(path) == found else None
 
-    def _placed(self, dest: str, placement: Placement | None, certain: int) -> list[_Signature] | None:
+    def _placed(self, dest: str, placement: Placement | None, certain: int, clock: Clock) -> list[_Signature] | None:
         """The signatures of one placed path; None where it is not certain what it shows.
 
         Args:
@@ -119,6 +121,8 @@ class Stamp:
         if placement is None:
             return None
         path = os.path.join(self.root, *dest.split("/"))
+        if placement.signature:
+            return self._unpacked(path, dest, placement, certain, clock)
         try:
             seen = os.lstat(path)
         except OSError:
@@ -129,6 +133,38 @@ class Stamp:
         if placement.mode == "symlink":
             found.append(signature(os.path.realpath(path), ctime=False))
         return None if any(one is None for one in found) else [one for one in found if one is not None]
+
+    def _unpacked(
+        self, path: str, dest: str, placement: Placement, certain: int, clock: Clock
+    ) -> list[_Signature] | None:
+        """The signatures of a folder that an archive became, and of everything in it."""
+        from dlm.place.tree import Tree
+        from dlm.place.treedigest import signature_of
+
+        if placement.mtime_ns > certain - TICK_NS:
+            return None
+        try:
+            found = list(_everything(path))
+            if max(seen[2] for seen in found if stat.S_ISDIR(seen[5])) > _now(clock) - TICK_NS:
+                # Another name in such a folder might leave the mtime that it has.
+                clock.sleep(TICK_NS / 1e9)
+                found = list(_everything(path))
+            with Tree(self.root) as tree:
+                same = signature_of(tree.folder(dest)).value == placement.signature
+        except (OSError, ValueError, DlmError):
+            return None
+        return found if same else None
+
+
+def _everything(path: str) -> Iterator[_Signature]:
+    """The signature of a folder, and of all below it. Raises OSError."""
+    found = signature(path)
+    if found is None:
+        raise FileNotFoundError(path)
+    yield found
+    if stat.S_ISDIR(found[5]):
+        for name in os.listdir(path):
+            yield from _everything(os.path.join(path, name))
 
 
 def _now(clock: Clock) -> int:
