@@ -59,7 +59,7 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
         wanted, passed_over, refused = _wanted(run, settled, names, platform)
         held = blobs(run, wanted)
         missing = [artifact for artifact in wanted if artifact.digests.sha256 not in held]
-        haul = gather(run, missing, offline=modes.offline)
+        haul = gather(run, missing, offline=modes.offline, bare=True)
         failure = one_or_all([*settled.errors, *refused, *_grave(run, settled, missing, haul)])
         if failure is not None:
             raise failure
@@ -69,7 +69,7 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
             save(run, settled.lockfile, settled.read)
         return FetchReport(
             present=len(wanted) - len(missing),
-            fetched=settled.fetched + len(haul.arrived),
+            fetched=settled.fetched + haul.count,
             transferred=settled.transferred + haul.transferred,
             passed_over=passed_over,
             changes=settled.changes,
