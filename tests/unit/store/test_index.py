@@ -188,3 +188,59 @@ def test_an_index_that_cannot_be_written_is_read(path: Path) -> None:
         print(sorted(os.listdir(path.parent)))
     """
     assert run(code, path) == "['index.sqlite']\n"
+
+
+def test_a_row_that_is_young_is_a_row_like_any_other(path: Path) -> None:
+    """However it is asked for, and whenever: before it is written, and after."""
+    index = an_index(path)
+    sha256 = ROW.sha256
+    index.set_new(sha256, ROW.signature, "data.txt")
+    assert index.waiting() == (sha256,)
+    index.recall([sha256])
+    asked = index.blob(sha256)
+    assert asked == BlobRow(digests=DIGESTS, signature=ROW.signature, name="data.txt", used=StillClock().time())
+    assert index.waiting() == (sha256,)
+    assert index.rows() == {sha256: asked}
+    index.flush([sha256])
+    assert index.waiting() == ()
+    index.close()
+    assert an_index(path).blob(sha256) == asked
+
+
+def test_a_young_row_is_written_as_it_came(path: Path) -> None:
+    index = an_index(path)
+    young = Digests.sha256_of(b"young").sha256 or ""
+    index.set_new(young, OTHER.signature, "young.txt")
+    store(index)
+    assert index.waiting() == (young,)
+    index.flush([young, ROW.sha256])
+    index.close()
+    again = an_index(path)
+    found = again.blob(young)
+    assert found is not None
+    assert (found.signature, found.name, found.digests.sha256) == (OTHER.signature, "young.txt", young)
+    assert set(again.rows()) == {young, ROW.sha256}
+
+
+def test_a_young_row_gives_way_to_what_is_known_later(path: Path) -> None:
+    index = an_index(path)
+    index.set_new(ROW.sha256, OTHER.signature, "")
+    index.name(ROW.sha256, "named")
+    named = index.blob(ROW.sha256)
+    assert named is not None
+    assert named.name == "named"
+    index.set_new(ROW.sha256, OTHER.signature, "")
+    store(index)
+    index.close()
+    found = an_index(path).blob(ROW.sha256)
+    assert found is not None
+    assert found.signature == ROW.signature
+    index = an_index(path)
+    index.set_new(OTHER.sha256, OTHER.signature, "")
+    index.forget(OTHER.sha256)
+    assert index.blob(OTHER.sha256) is None
+    assert index.waiting() == ()
+    index.set_new(OTHER.sha256, OTHER.signature, "")
+    index.write_blob(ROW)
+    index.flush(index.waiting())
+    assert set(index.rows()) == {ROW.sha256, OTHER.sha256}
