@@ -21,6 +21,12 @@ a variable beats the user's file, and that beats the system's; what stands under
 all of them. The manifest sets none: it comes with a repository that may not be yours. `dlm doctor` shows each value
 and where it comes from.
 
+The flags are `--cache-dir` for every command, `--link` for `sync`, and for every command that may use the network
+`--backend`, `--jobs`, `--jobs-per-host`, `--retries`, `--connect-timeout`, `--stall-timeout`, `--split` and
+`--max-size`: what may differ from one run to the next. What holds for a machine, such as certificates and mirrors, has
+a variable. `hosts`, `rewrite`, `policy` and `python_identities` stand in files alone: they are mappings and lists, for
+which a flag and a variable have no room, and a credential on a command line would be in every list of processes.
+
 - The user's file is `config.yaml` in the platform's configuration folder (`~/.config/dlm` on Linux), or what
   `DLM_CONFIG_FILE` names. `DLM_NO_CONFIG=1` reads none.
 - The system's file is `/etc/dlm/config.yaml` on Linux, `/Library/Application Support/dlm/config.yaml` on macOS,
