@@ -32,6 +32,9 @@ which a flag and a variable have no room, and a credential on a command line wou
 - The system's file is `/etc/dlm/config.yaml` on Linux, `/Library/Application Support/dlm/config.yaml` on macOS,
   `%PROGRAMDATA%\\dlm\\config.yaml` on Windows, or what `DLM_SYSTEM_CONFIG_FILE` names.
 
+A relative path in a file begins at the folder of that file (so does a helper that is written as a path; a bare name is
+looked up in `PATH`), one in a flag or a variable at the working directory. `~` is the user's home.
+
 A dotted key is a mapping: `cache.dir` is written as
 
 ```yaml

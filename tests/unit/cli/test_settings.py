@@ -260,6 +260,62 @@ def test_a_hostile_project_sets_nothing(world: World, monkeypatch: pytest.Monkey
     )
 
 
+RELATIVE = """
+cache: {dir: c, read_only: [lower, ../share, /abs]}
+state_dir: ./s
+ca_file: ca.pem
+netrc: secrets/netrc
+allow_outside: [out]
+openpgp_keys: [keys/a.asc]
+sigstore_trusted_root: root.json
+hosts:
+  example.org: {client_cert: me.pem, client_key: ~/me.key, helper: ./tool --ask ./this}
+  example.net: {client_cert: /abs.pem, helper: tool ./this}
+  example.com: {helper: [~/bin/tool]}
+"""
+
+
+@pytest.mark.parametrize("written", ["user", "system", "enforced", "named"])
+def test_relative_paths_in_a_file_begin_at_its_folder(
+    world: World, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = world.folder / "elsewhere"
+    elsewhere.mkdir()
+    if written == "enforced":
+        world.write_system("enforce:" + RELATIVE.replace("\n", "\n  "))
+    elif written == "system":
+        world.write_system(RELATIVE)
+    else:
+        world.write_user(RELATIVE)
+    if written == "named":
+        world.environment["DLM_CONFIG_FILE"] = "../user.yaml"
+    monkeypatch.chdir(elsewhere)
+    found, at = world.load(), str(world.folder)
+    assert (found.cache_dir, found.state_dir, found.ca_file) == (f"{at}/c", f"{at}/s", f"{at}/ca.pem")
+    assert found.cache_read_only == (f"{at}/lower", f"{os.path.dirname(at)}/share", "/abs")
+    assert (found.netrc, found.allow_outside) == (f"{at}/secrets/netrc", (f"{at}/out",))
+    assert (found.openpgp_keys, found.sigstore_trusted_root) == ((f"{at}/keys/a.asc",), f"{at}/root.json")
+    hosts, home = found.hosts, os.path.expanduser("~")
+    assert [one.client and (one.client.certificate, one.client.key) for one in hosts.values()] == [
+        (f"{at}/me.pem", f"{home}/me.key"), ("/abs.pem", None), None,
+    ]  # fmt: skip
+    assert hosts["example.org"].helper == (f"{at}/./tool", "--ask", "./this")
+    assert hosts["example.net"].helper == ("tool", "./this")
+    assert hosts["example.com"].helper == (f"{home}/bin/tool",)
+
+
+def test_relative_paths_elsewhere_begin_at_the_working_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write_user("cache: {dir: c, read_only: [lower]}")
+    elsewhere = world.folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert world.load(DLM_CACHE_DIR="mine").cache_dir == str(elsewhere / "mine")
+    assert world.load(DLM_CACHE_READ_ONLY="a:/b").cache_read_only == (str(elsewhere / "a"), "/b")
+    assert world.load({"cache_dir": "mine"}).cache_dir == str(elsewhere / "mine")
+    assert world.load(SSL_CERT_FILE="ca.pem").ca_file == str(elsewhere / "ca.pem")
+    assert world.load(DLM_CACHE_DIR="~/c").cache_dir == os.path.expanduser("~/c")
+
+
 def test_the_table_speaks_of_every_setting_once() -> None:
     fields = [one.field for one in TABLE]
     assert sorted(fields) == sorted(set(fields))
