@@ -2,6 +2,9 @@
 
 A flag beats a variable, a variable beats the user's file, that beats the system's; ``enforce:`` in the system's file
 beats all. The manifest sets none: it comes with a repository that may be hostile.
+
+``DLM_SYSTEM_CONFIG_FILE`` puts another file in the place of the system's, for an image or a test; but an environment is
+whoever starts dlm, so what the machine's own file enforces, and the policy that it demands, count in any case and last.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from dlm.cli.places import platform_folder, system_config, user_config
+from dlm.cli.places import machine_config, platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
 from dlm.model.frozen import dataclass, replace
 from dlm.model.policy import EvidencePolicy
@@ -427,27 +430,29 @@ TABLE: tuple[Setting, ...] = (
 _BY_KEY = {setting.key: setting for setting in TABLE}
 
 
-def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[Settings, tuple[Value, ...]]:
+def load_settings(
+    environment: Environment, flags: Mapping[str, Any], *, machine: str | None = None
+) -> tuple[Settings, tuple[Value, ...]]:
     """All settings with their sources.
 
     Args:
         environment: the process's environment.
         flags: values from the command line by field, None where a flag was not given.
+        machine: the machine's own file; None for the one in the platform's place.
 
     Raises:
         SettingsError: a value cannot be, or a file holds an unknown key.
     """
-    system = _read_file(system_config(environment), "system configuration")
-    user = _read_file(_user_file(environment), "user configuration")
+    system = _system_files(environment, machine or machine_config())
+    user_file = _user_file(environment)
+    user = _read_file(user_file, "user configuration")
     values: dict[str, Value] = {}
-    enforced = system.pop("enforce", {})
-    if not isinstance(enforced, dict):
-        raise SettingsError("enforce in the system configuration is no mapping")
     if "enforce" in user:
-        raise SettingsError("enforce counts in the system configuration alone", hint=f"edit {user_config(environment)}")
-    for document, path in ((system, system_config(environment)), (user, user_config(environment))):
-        if path is not None:
-            _take_document(document, path, values)
+        raise SettingsError("enforce counts in the system configuration alone", hint=f"edit {user_file}")
+    for one in system:
+        _take_document(one.defaults, one.path, values)
+    if user_file is not None:
+        _take_document(user, user_file, values)
     for setting in TABLE:
         text = environment.get(setting.variable, "") if setting.variable else ""
         if text:
@@ -458,7 +463,8 @@ def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[S
         given = flags.get(setting.field)
         if given is not None:
             values[setting.field] = _value(setting, given, f"--{setting.field.replace('_', '-')}")
-    _take_document(enforced, system_config(environment), values, remark=" (enforced)")
+    for one in system:
+        _take_document(one.enforced, one.path, values, remark=" (enforced)")
     for field, folder in (("cache_dir", "cache"), ("state_dir", "state")):
         if field not in values:
             setting = next(one for one in TABLE if one.field == field)
@@ -471,6 +477,34 @@ def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[S
         values.get(setting.field, Value(setting, getattr(settings, setting.field), "default")) for setting in TABLE
     )
     return settings, listed
+
+
+@dataclass(frozen=True, slots=True)
+class _SystemFile:
+    """What one of the system's files says: what anybody may set otherwise, and what nobody may."""
+
+    path: str
+    defaults: Mapping[str, Any]
+    enforced: Mapping[str, Any]
+
+
+def _system_files(environment: Environment, machine: str) -> list[_SystemFile]:
+    """The system's file; behind one that a variable names, what the machine's own has to say all the same."""
+    named = system_config(environment, machine)
+    own = _system_file(machine)
+    if os.path.abspath(named) == os.path.abspath(machine):
+        return [own]
+    # Policies add up, since nobody lowers what another demands; that is as good as enforced.
+    kept = {key: value for key, value in own.defaults.items() if key == "policy"}
+    return [_system_file(named), replace(own, defaults=kept)]
+
+
+def _system_file(path: str) -> _SystemFile:
+    document = _read_file(path, "system configuration")
+    enforced = document.pop("enforce", {})
+    if not isinstance(enforced, dict):
+        raise SettingsError("enforce in the system configuration is no mapping", hint=f"edit {path}")
+    return _SystemFile(path, document, enforced)
 
 
 def _take_document(document: Mapping[str, Any], path: str, values: dict[str, Value], *, remark: str = "") -> None:
