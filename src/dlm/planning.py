@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
     from dlm.model.plan import Found, Owned, Survey, Wanted
 
-__all__ = ["make_plan", "shows"]
+__all__ = ["bytes_wanted", "make_plan", "shows"]
 
 
 def make_plan(
@@ -29,7 +29,8 @@ def make_plan(
     lockfile tell (promise 5). Everything else is a conflict unless ``force`` is given.
 
     Args:
-        wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256.
+        wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256, but for those of a
+            dry run that would be locked first.
         survey: what is here.
         asked: every path that the whole manifest asks for on this platform, however narrow the run.
         pinned: for each path where something stands, the sha256 and tree digests that old and new lockfile know for it.
@@ -48,7 +49,7 @@ def make_plan(
         sha256 = want.artifact.digests.sha256 or ""
         if found.kind == "absent" and found.problem is None:
             if sha256 not in survey.blobs:
-                fetch.setdefault(sha256, want.artifact)
+                fetch.setdefault(sha256 or bytes_wanted(want.artifact), want.artifact)
             place.append(want)
             continue
         if shows(found, want):
@@ -58,7 +59,7 @@ def make_plan(
             grown.append(want)
             continue
         if sha256 not in survey.blobs:
-            fetch.setdefault(sha256, want.artifact)
+            fetch.setdefault(sha256 or bytes_wanted(want.artifact), want.artifact)
         ours = _ours(dest, survey.owned, pinned)
         conflict = _in_the_way(found, ours, want, placed=dest in survey.owned, force=force)
         if conflict is not None:
@@ -76,6 +77,11 @@ def make_plan(
         left=tuple(left),
         conflicts=tuple(conflicts),
     )
+
+
+def bytes_wanted(artifact: Artifact) -> str:
+    """What is the same for artifacts that are fetched once together: the bytes, else where they are asked for."""
+    return artifact.digests.sha256 or f"{artifact.ask.key()} {artifact.url}"
 
 
 def shows(found: Found, want: Wanted) -> bool:

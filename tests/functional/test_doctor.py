@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dlm.cli.settings import TABLE
-from tests.support.cli import Desk, Ran
+from tests.support.cli import Desk, Ran, console_script
+from tests.support.machine import administered
 
 
 def settings(ran: Ran) -> dict[str, tuple[Any, str]]:
@@ -47,6 +48,20 @@ def test_shows_each_setting_with_its_source(plain: Desk) -> None:
     text = plain.dlm("doctor").ok().out
     assert all(f"  {setting.key} " in text for setting in TABLE)
     assert ran.document["result"]["versions"]["libcurl"] is not None
+
+
+def test_the_machine_enforces_whatever_the_environment_says(plain: Desk) -> None:
+    configured(plain, "jobs: 7\nenforce: {retries: 7}\n", "jobs_per_host: 8\n")
+    machine = plain.home / "machine.yaml"
+    machine.write_text("connect_timeout: 9\nenforce: {retries: 9, jobs_per_host: 9}\n")
+    run = plain.dlm("doctor", "--format", "json", program=administered(machine, [console_script()]))
+    found = settings(run)
+    assert (found["jobs"][0], found["connect_timeout"]) == (7, (10.0, "default"))
+    assert found["retries"] == found["jobs_per_host"] == (9, "/etc/dlm/config.yaml (enforced)")
+    assert "/etc/dlm/config.yaml enforces counts, too" in check(run, "system configuration")["message"]
+    plain.variables["DLM_SYSTEM_CONFIG_FILE"] = ""
+    found = settings(plain.dlm("doctor", "--format", "json", program=administered(machine, [console_script()])))
+    assert found["connect_timeout"] == (9.0, "/etc/dlm/config.yaml")
 
 
 def test_who_beats_whom(plain: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,18 @@ def test_an_unchanged_run_finds_it_in_sync(locked: Desk) -> None:
     before = {path: path.stat() for path in (locked.root / "d").iterdir()}
     assert "In sync" in locked.dlm("sync", "--frozen").ok().err
     assert {path: path.stat().st_ino for path in before} == {path: seen.st_ino for path, seen in before.items()}
+
+
+@pytest.mark.parametrize("command", [("lock",), ("sync",), ("fetch",), ("fetch", "{url}")], ids=" ".join)
+def test_a_flag_says_over_how_many_connections(world: World, tmp_path: Path, command: tuple[str, ...]) -> None:
+    body = A * 4
+    url = world.file("/big.bin", body)
+    for said, variable, spans in (("3", "off", True), ("off", "3", False)):
+        desk = world.desk(tmp_path / said, "requests")
+        desk.variables["DLM_SPLIT"] = variable
+        desk.manifest(f"version: 1\nresources: ['{url}']\n")
+        before = world.count
+        desk.dlm(*(word.format(url=url) for word in command), "--split", said).ok()
+        assert any(one.range is not None for one in world.origin.requests[before:]) is spans, said
+        wrong = desk.dlm(*(word.format(url=url) for word in command), "--split", "many")
+        assert (wrong.code, "expected auto, off or a number of connections" in wrong.err) == (2, True)

@@ -139,7 +139,7 @@ def files_below(folder: Path) -> dict[str, int]:
         ["sync", "--format", "json"], ["sync", "--frozen=1"], ["sync", "-C", "."], ["sync", "--help"], ["sync", "-qv"],
         ["sync", "--group"], ["sync", "--group", "--frozen"], ["sync", "--group=few"], ["sync", "--froze"],
         ["sync", "--nonsense"], ["sync", "--"], ["sync", "few"], ["sync", "-j", "2"], ["fetch"], ["--frozen", "sync"],
-        ["sync", ""], [""], [],
+        ["sync", "--split", "4"], ["sync", ""], [""], [],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.archives import TarItem, tar_bytes
 from tests.support.cli import Desk, Ran, console_script
+from tests.support.machine import administered
 from tests.support.origin import Static
 from tests.support.world import World
 
@@ -198,6 +199,19 @@ def test_a_configuration_of_the_system_that_appears_is_noticed(synced: Desk) -> 
     Path(synced.environment()["DLM_SYSTEM_CONFIG_FILE"]).write_text("enforce: {link: copy}\n")
     assert "dlm.workflows.sync" in loaded(sync(synced))
     assert is_quick(sync(synced))
+
+
+def test_what_the_machine_enforces_is_noticed_whatever_the_environment_says(synced: Desk) -> None:
+    file = synced.home / "machine.yaml"
+    file.write_text("enforce: {link: symlink}\n")
+    program = administered(file, [sys.executable, "-X", "importtime", console_script()])
+    run = synced.dlm("sync", program=program).ok()
+    assert "dlm.workflows.sync" in loaded(run)
+    (synced.root / "d" / "a.bin").unlink()
+    synced.dlm("sync", "--link", "copy", program=program).ok()
+    assert (synced.root / "d" / "a.bin").is_symlink()
+    # Gone again, it is noticed too.
+    assert "dlm.workflows.sync" in loaded(sync(synced))
 
 
 @pytest.mark.parametrize("which", ["downloads.yaml", "d/a.bin"])

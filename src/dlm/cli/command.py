@@ -36,9 +36,12 @@ _NETWORK = (
     click.option("--retries", metavar="N", help="Further attempts per source. [DLM_RETRIES]"),
     click.option("--connect-timeout", metavar="SECONDS", help="Time to reach a server. [DLM_CONNECT_TIMEOUT]"),
     click.option("--stall-timeout", metavar="SECONDS", help="Time without progress. [DLM_STALL_TIMEOUT]"),
+    click.option("--split", metavar="auto|off|N", help="Connections for one large file. [DLM_SPLIT]"),
     click.option("--max-size", metavar="SIZE", help="Most bytes of one artifact. [DLM_MAX_SIZE]"),
 )
-_NETWORK_FIELDS = ("backend", "jobs", "jobs_per_host", "retries", "connect_timeout", "stall_timeout", "max_size")
+_NETWORK_FIELDS = (
+    "backend", "jobs", "jobs_per_host", "retries", "connect_timeout", "stall_timeout", "split", "max_size",
+)  # fmt: skip
 
 
 def network_options(function: _Function) -> _Function:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from dlm import __version__
 from dlm.cli.command import Border, Result, command
-from dlm.cli.places import system_config, user_config
+from dlm.cli.places import machine_config, system_config, user_config
 from dlm.cli.settings import Value
 from dlm.errors import DlmError, SettingsError
 from dlm.model.frozen import dataclass
@@ -169,13 +169,16 @@ def _versions() -> dict[str, str | None]:
 
 
 def _configuration(environment: Mapping[str, str]) -> Iterator[_Check]:
-    for name, path in (("user configuration", user_config(environment)),
-                       ("system configuration", system_config(environment))):  # fmt: skip
+    system, machine = system_config(environment), machine_config()
+    for name, path in (("user configuration", user_config(environment)), ("system configuration", system)):
         if path is None:
             yield _Check(name=name, state="ok", message="not read: DLM_NO_CONFIG is set")
         else:
             found = "" if os.path.exists(path) else " does not exist, which is fine"
-            yield _Check(name=name, state="ok", message=f"{path}{found}")
+            also = ""
+            if path == system != machine and os.path.exists(machine):
+                also = f"; what {machine} enforces counts, too"
+            yield _Check(name=name, state="ok", message=f"{path}{found}{also}")
 
 
 def _backend(settings: Settings) -> Iterator[_Check]:

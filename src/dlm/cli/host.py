@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlm.cli.clock import SystemClock
-from dlm.cli.places import LOCKFILE, MANIFESTS, system_config, user_config
+from dlm.cli.places import LOCKFILE, MANIFESTS, configurations
 from dlm.cli.plugins import ResolverPlugins
 from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
@@ -51,13 +51,12 @@ def _stamp(files: DocumentFiles, environment: Mapping[str, str], version: str) -
         return None
     if os.path.basename(files.manifest_path) not in MANIFESTS:
         return None
-    user = user_config(environment)
     return Stamp(
         path=stamp_of(files.root, environment),
         version=version,
         root=files.root,
         documents=(files.manifest_path, files.lockfile_path),
-        configuration=(system_config(environment), *((user,) if user is not None else ())),
+        configuration=configurations(environment),
         environment=environment,
     )
 

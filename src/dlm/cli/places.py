@@ -8,12 +8,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOCKFILE", "MANIFESTS", "platform_folder", "system_config", "upwards", "user_config"]
+__all__ = [
+    "LOCKFILE",
+    "MANIFESTS",
+    "configurations",
+    "machine_config",
+    "platform_folder",
+    "system_config",
+    "upwards",
+    "user_config",
+]
 
 MANIFESTS = ("downloads.yaml", "downloads.yml")
 LOCKFILE = "downloads.lock"
 
 _REPOSITORY = (".git", ".hg", ".svn", ".jj")
+_SHELL_FOLDERS = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Explorer\Shell Folders"
 _XDG = {
     "cache": ("XDG_CACHE_HOME", ".cache"),
     "state": ("XDG_STATE_HOME", ".local/state"),
@@ -28,17 +38,26 @@ def user_config(environment: "Mapping[str, str]") -> "str | None":
     return environment.get("DLM_CONFIG_FILE") or os.path.join(platform_folder("config", environment), "config.yaml")
 
 
-def system_config(environment: "Mapping[str, str]") -> str:
-    """The system's file, which an administrator keeps."""
-    named = environment.get("DLM_SYSTEM_CONFIG_FILE")
-    if named:
-        return named
+def system_config(environment: "Mapping[str, str]", machine: "str | None" = None) -> str:
+    """The system's file, from which its defaults come: what ``DLM_SYSTEM_CONFIG_FILE`` names, else the machine's."""
+    return environment.get("DLM_SYSTEM_CONFIG_FILE") or machine or machine_config()
+
+
+def machine_config() -> str:
+    """The file in the platform's own place, which an administrator keeps and no variable moves."""
     system: str = sys.platform
     if system == "win32":
-        return os.path.join(environment.get("PROGRAMDATA", r"C:\ProgramData"), "dlm", "config.yaml")
+        return os.path.join(_program_data(), "dlm", "config.yaml")
     if system == "darwin":
         return "/Library/Application Support/dlm/config.yaml"
     return "/etc/dlm/config.yaml"
+
+
+def configurations(environment: "Mapping[str, str]") -> "tuple[str, ...]":
+    """Every file that settings may come from."""
+    user = user_config(environment)
+    files = (machine_config(), system_config(environment), *((user,) if user is not None else ()))
+    return tuple(dict.fromkeys(files))
 
 
 def platform_folder(kind: str, environment: "Mapping[str, str]") -> str:
@@ -59,6 +78,20 @@ def platform_folder(kind: str, environment: "Mapping[str, str]") -> str:
         "config": platformdirs.user_config_dir,
     }[kind]
     return folder("dlm", appauthor=False)
+
+
+def _program_data() -> str:
+    """Windows' folder for all users, by the registry, which only an administrator writes; PROGRAMDATA is anybody's."""
+    folder = r"C:\ProgramData"
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _SHELL_FOLDERS) as key:
+                folder = str(winreg.QueryValueEx(key, "Common AppData")[0])
+        except OSError:
+            pass  # a Windows without that entry has the folder where it always is
+    return folder
 
 
 def upwards(directory: str) -> "list[str]":

@@ -21,10 +21,26 @@ a variable beats the user's file, and that beats the system's; what stands under
 all of them. The manifest sets none: it comes with a repository that may not be yours. `dlm doctor` shows each value
 and where it comes from.
 
+The flags are `--cache-dir` for every command, `--link` for `sync`, and for every command that may use the network
+`--backend`, `--jobs`, `--jobs-per-host`, `--retries`, `--connect-timeout`, `--stall-timeout`, `--split` and
+`--max-size`: what may differ from one run to the next. What holds for a machine, such as certificates and mirrors, has
+a variable. `hosts`, `rewrite`, `policy` and `python_identities` stand in files alone: they are mappings and lists, for
+which a flag and a variable have no room, and a credential on a command line would be in every list of processes.
+
 - The user's file is `config.yaml` in the platform's configuration folder (`~/.config/dlm` on Linux), or what
   `DLM_CONFIG_FILE` names. `DLM_NO_CONFIG=1` reads none.
 - The system's file is `/etc/dlm/config.yaml` on Linux, `/Library/Application Support/dlm/config.yaml` on macOS,
-  `%PROGRAMDATA%\\dlm\\config.yaml` on Windows, or what `DLM_SYSTEM_CONFIG_FILE` names.
+  `C:\\ProgramData\\dlm\\config.yaml` on Windows (wherever the registry has that folder), or what
+  `DLM_SYSTEM_CONFIG_FILE` names.
+
+`DLM_SYSTEM_CONFIG_FILE` puts a file with other defaults in the place of the system's: for an image, a job of CI, or a
+test. It takes nothing away: `enforce:` and `policy` of the file in the platform's own place count beside it, and what
+that file enforces counts last. An environment belongs to whoever starts dlm, as flags and the user's file do; a rule
+that a variable could lift would be a request. If that file is there and cannot be read, dlm ends with code 2 and does
+nothing. What is enforced binds this program: who may write to the disk may run another one.
+
+A relative path in a file begins at the folder of that file (so does a helper that is written as a path; a bare name is
+looked up in `PATH`), one in a flag or a variable at the working directory. `~` is the user's home.
 
 A dotted key is a mapping: `cache.dir` is written as
 

@@ -2,6 +2,9 @@
 
 A flag beats a variable, a variable beats the user's file, that beats the system's; ``enforce:`` in the system's file
 beats all. The manifest sets none: it comes with a repository that may be hostile.
+
+``DLM_SYSTEM_CONFIG_FILE`` puts another file in the place of the system's, for an image or a test; but an environment is
+whoever starts dlm, so what the machine's own file enforces, and the policy that it demands, count in any case and last.
 """
 
 from __future__ import annotations
@@ -11,9 +14,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from dlm.cli.places import platform_folder, system_config, user_config
+from dlm.cli.places import machine_config, platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, replace
 from dlm.model.policy import EvidencePolicy
 from dlm.model.settings import Settings
 from dlm.model.suggest import suggest
@@ -38,6 +41,7 @@ class Setting:
         variable: its environment variable.
         parse: text or a plain value in, the value out; ValueError where it cannot be.
         doc: what it does, for help and the reference page.
+        seen_from: for a value with paths, the same with the relative ones taken from a folder.
     """
 
     field: str
@@ -45,6 +49,7 @@ class Setting:
     variable: str
     parse: Callable[[Any], Any]
     doc: str
+    seen_from: Callable[[Any, str], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ def _choice(*names: str) -> Callable[[Any], str]:
 def _path(value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("expected a path")
-    return os.path.abspath(os.path.expanduser(value))
+    return os.path.expanduser(value)
 
 
 def _paths(value: Any) -> tuple[str, ...]:
@@ -153,6 +158,30 @@ def _paths(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError("expected a list of paths")
     return tuple(_path(part) for part in value)
+
+
+def _path_from(value: str | None, folder: str) -> str | None:
+    """A path that is taken from ``folder``; from the working directory where that is empty."""
+    return None if value is None else os.path.abspath(os.path.join(folder, value))
+
+
+def _paths_from(values: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    return tuple(os.path.abspath(os.path.join(folder, value)) for value in values)
+
+
+def _hosts_from(hosts: Mapping[str, HostSettings], folder: str) -> Mapping[str, HostSettings]:
+    """Client certificates, and helpers that are written as a path: a bare name is looked up in PATH."""
+    return {host: _host_from(entry, folder) for host, entry in hosts.items()}
+
+
+def _host_from(entry: HostSettings, folder: str) -> HostSettings:
+    client, helper = entry.client, entry.helper
+    if client is not None:
+        files = (_path_from(client.certificate, folder) or "", _path_from(client.key, folder))
+        client = replace(client, certificate=files[0], key=files[1])
+    if helper and os.path.dirname(helper[0]):
+        helper = (os.path.join(folder, os.path.expanduser(helper[0])), *helper[1:])
+    return replace(entry, client=client, helper=helper)
 
 
 def _text(value: Any) -> str:
@@ -360,37 +389,40 @@ TABLE: tuple[Setting, ...] = (
             "Connections for one large file: auto (several where a server limits each), off, or how many."),
     Setting("max_size", "max_size", "DLM_MAX_SIZE", _size, "Most bytes that one artifact may have."),
     Setting("ca_file", "ca_file", "DLM_CA_FILE", _path,
-            "Certificates to trust instead of the system's (PEM); SSL_CERT_FILE is taken too."),
+            "Certificates to trust instead of the system's (PEM); SSL_CERT_FILE is taken too.", _path_from),
     Setting("proxy", "proxy", "DLM_PROXY", _text,
             "A proxy for all requests; without it HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY count."),
-    Setting("netrc", "netrc", "DLM_NETRC", _netrc, "A netrc file to take credentials from; off unless set."),
+    Setting("netrc", "netrc", "DLM_NETRC", _netrc, "A netrc file to take credentials from; off unless set.",
+            _path_from),
     Setting("python_org_url", "python_org_url", "DLM_PYTHON_ORG_URL", _site,
             "Where python.org's tree is read, for instance a mirror."),
     Setting("listing_ttl", "listing_ttl", "DLM_LISTING_TTL", _seconds(0),
             "Seconds for which python.org's root listing is taken as it was read."),
-    Setting("cache_dir", "cache.dir", "DLM_CACHE_DIR", _path, "The folder of the shared cache."),
+    Setting("cache_dir", "cache.dir", "DLM_CACHE_DIR", _path, "The folder of the shared cache.", _path_from),
     Setting("cache_read_only", "cache.read_only", "DLM_CACHE_READ_ONLY", _paths,
-            "Folders of further caches, looked into first and never written: baked into an image, or on a share."),
+            "Folders of further caches, looked into first and never written: baked into an image, or on a share.",
+            _paths_from),
     Setting("cache_shared", "cache.shared", "DLM_CACHE_SHARED", _shared,
             "group: every user of the cache folder's group may write to it."),
     Setting("cache_format", "cache.format", "DLM_CACHE_FORMAT", _choice("dlm", "cachedir"),
             "cachedir: the layout of the package cachedir 0.1, for a cache folder shared with programs that use it."),
-    Setting("state_dir", "state_dir", "DLM_STATE_DIR", _path, "The folder that says which paths dlm placed."),
+    Setting("state_dir", "state_dir", "DLM_STATE_DIR", _path, "The folder that says which paths dlm placed.",
+            _path_from),
     Setting("link", "link", "DLM_LINK", _choice("auto", "reflink", "hardlink", "symlink", "copy"),
             "How the cache's files get into projects: auto is reflink, else copy."),
     Setting("allow_outside", "allow_outside", "DLM_ALLOW_OUTSIDE", _paths,
-            "Folders outside a project that a link in its tree may lead to."),
+            "Folders outside a project that a link in its tree may lead to.", _paths_from),
     Setting("policy", "policy", "", _policy,
             "evidence: {HOST: STEP}, the least that has to vouch for what comes from a host; a manifest may raise it."),
     Setting("openpgp_keys", "openpgp_keys", "DLM_OPENPGP_KEYS", _paths,
-            "Files of public keys that OpenPGP signatures are checked by."),
+            "Files of public keys that OpenPGP signatures are checked by.", _paths_from),
     Setting("sigstore_trusted_root", "sigstore_trusted_root", "DLM_SIGSTORE_TRUSTED_ROOT", _path,
-            "A file with another root of trust for Sigstore."),
+            "A file with another root of trust for Sigstore.", _path_from),
     Setting("python_identities", "python_identities", "", _identities,
             "Who signs which release line of CPython, beyond what dlm knows: LINE: {identity: …, issuer: …}."),
     Setting("hosts", "hosts", "", _hosts,
             "Per host: user and password or token, headers, client_cert and client_key, helper (a command), variables"
-            " (names beyond DLM_AUTH_* that a manifest may use)."),
+            " (names beyond DLM_AUTH_* that a manifest may use).", _hosts_from),
     Setting("rewrite", "rewrite", "", _rewrite,
             "Where to go instead: [{match: PATTERN, to: [ADDRESS, …], origin: allow | last | block}, …]."),
 )  # fmt: skip
@@ -398,26 +430,29 @@ TABLE: tuple[Setting, ...] = (
 _BY_KEY = {setting.key: setting for setting in TABLE}
 
 
-def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[Settings, tuple[Value, ...]]:
+def load_settings(
+    environment: Environment, flags: Mapping[str, Any], *, machine: str | None = None
+) -> tuple[Settings, tuple[Value, ...]]:
     """All settings with their sources.
 
     Args:
         environment: the process's environment.
         flags: values from the command line by field, None where a flag was not given.
+        machine: the machine's own file; None for the one in the platform's place.
 
     Raises:
         SettingsError: a value cannot be, or a file holds an unknown key.
     """
-    system = _read_file(system_config(environment), "system configuration")
-    user = _read_file(_user_file(environment), "user configuration")
+    system = _system_files(environment, machine or machine_config())
+    user_file = _user_file(environment)
+    user = _read_file(user_file, "user configuration")
     values: dict[str, Value] = {}
-    enforced = system.pop("enforce", {})
-    if not isinstance(enforced, dict):
-        raise SettingsError("enforce in the system configuration is no mapping")
     if "enforce" in user:
-        raise SettingsError("enforce counts in the system configuration alone", hint=f"edit {user_config(environment)}")
-    for document, source in ((system, system_config(environment)), (user, user_config(environment))):
-        _take_document(document, str(source), values)
+        raise SettingsError("enforce counts in the system configuration alone", hint=f"edit {user_file}")
+    for one in system:
+        _take_document(one.defaults, one.path, values)
+    if user_file is not None:
+        _take_document(user, user_file, values)
     for setting in TABLE:
         text = environment.get(setting.variable, "") if setting.variable else ""
         if text:
@@ -428,7 +463,8 @@ def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[S
         given = flags.get(setting.field)
         if given is not None:
             values[setting.field] = _value(setting, given, f"--{setting.field.replace('_', '-')}")
-    _take_document(enforced, f"{system_config(environment)} (enforced)", values)
+    for one in system:
+        _take_document(one.enforced, one.path, values, remark=" (enforced)")
     for field, folder in (("cache_dir", "cache"), ("state_dir", "state")):
         if field not in values:
             setting = next(one for one in TABLE if one.field == field)
@@ -443,12 +479,43 @@ def load_settings(environment: Environment, flags: Mapping[str, Any]) -> tuple[S
     return settings, listed
 
 
-def _take_document(document: Mapping[str, Any], source: str, values: dict[str, Value]) -> None:
+@dataclass(frozen=True, slots=True)
+class _SystemFile:
+    """What one of the system's files says: what anybody may set otherwise, and what nobody may."""
+
+    path: str
+    defaults: Mapping[str, Any]
+    enforced: Mapping[str, Any]
+
+
+def _system_files(environment: Environment, machine: str) -> list[_SystemFile]:
+    """The system's file; behind one that a variable names, what the machine's own has to say all the same."""
+    named = system_config(environment, machine)
+    own = _system_file(machine)
+    if os.path.abspath(named) == os.path.abspath(machine):
+        return [own]
+    # Policies add up, since nobody lowers what another demands; that is as good as enforced.
+    kept = {key: value for key, value in own.defaults.items() if key == "policy"}
+    return [_system_file(named), replace(own, defaults=kept)]
+
+
+def _system_file(path: str) -> _SystemFile:
+    document = _read_file(path, "system configuration")
+    enforced = document.pop("enforce", {})
+    if not isinstance(enforced, dict):
+        raise SettingsError("enforce in the system configuration is no mapping", hint=f"edit {path}")
+    return _SystemFile(path, document, enforced)
+
+
+def _take_document(document: Mapping[str, Any], path: str, values: dict[str, Value], *, remark: str = "") -> None:
+    """What a file says. Its relative paths are taken from its own folder, wherever a run begins: the working directory
+    may be anybody's repository."""
+    source, folder = f"{path}{remark}", os.path.dirname(os.path.abspath(path))
     for key, given in _flat(document):
         setting = _BY_KEY.get(key)
         if setting is None:
             raise SettingsError(f"{source}: unknown key {key!r}{suggest(key, _BY_KEY)}", hint=f"edit {source}")
-        values[setting.field] = _joined(values.get(setting.field), _value(setting, given, source))
+        values[setting.field] = _joined(values.get(setting.field), _value(setting, given, source, folder))
 
 
 def _joined(before: Value | None, value: Value) -> Value:
@@ -473,9 +540,15 @@ def _flat(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return found
 
 
-def _value(setting: Setting, given: Any, source: str) -> Value:
+def _value(setting: Setting, given: Any, source: str, folder: str = "") -> Value:
+    """A setting as a source has it.
+
+    Args:
+        folder: where its relative paths begin; empty for the working directory.
+    """
     try:
-        return Value(setting, setting.parse(given), source)
+        value = setting.parse(given)
+        return Value(setting, value if setting.seen_from is None else setting.seen_from(value, folder), source)
     except ValueError as error:
         # An address may hold a password, and what is wrong with it may be just that.
         shown = "" if setting.field in {"proxy", "python_org_url", "hosts", "rewrite"} else f" {str(given)[:60]!r}"

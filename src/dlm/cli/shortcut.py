@@ -2,7 +2,7 @@
 
 import os
 
-from dlm.cli.places import MANIFESTS, platform_folder, system_config, upwards, user_config
+from dlm.cli.places import MANIFESTS, configurations, platform_folder, upwards
 from dlm.state.stamp import compare, stamp_path
 
 # Named so that type checkers take the branch; importing typing would cost more than a whole no-op.
@@ -44,13 +44,12 @@ def in_sync(arguments: "Sequence[str]", environment: "Mapping[str, str]", versio
         if len(found) > 1:
             return None
         if found:
-            configuration = (system_config(environment), user_config(environment))
             return compare(
                 stamp_of(folder, environment),
                 version=version,
                 root=folder,
                 environment=environment,
-                absent=[one for one in configuration if one is not None],
+                absent=configurations(environment),
             )
     return None
 

@@ -27,7 +27,9 @@ __all__ = ["sync"]
 @click.option("--inexact", is_flag=True, envvar="DLM_INEXACT", help="Remove nothing.")
 @click.option("--force", is_flag=True, help="Overwrite and remove files that dlm did not place or that were edited.")
 @click.option("--check", is_flag=True, help="Only say whether the tree is in sync. Exit code 7 if not, 3 if stale.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; do nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Look up what is not locked and say what would be done; fetch and write nothing."
+)
 @click.option("--keep-going", is_flag=True, envvar="DLM_KEEP_GOING", help="Place what could be had, though not all.")
 @click.option("--link", metavar="MODE", help="auto, reflink, hardlink, symlink or copy. [DLM_LINK]")
 @network_options

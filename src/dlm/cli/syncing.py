@@ -15,6 +15,7 @@ from dlm.workflows.sync import SyncReport, SyncWish
 from dlm.workflows.sync import sync as sync_workflow
 
 if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact
     from dlm.workflows.lock import Change
 
 __all__ = ["modes_in_force", "sync"]
@@ -76,17 +77,15 @@ def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     if report.changes:
         console.say(f"{'Would lock' if dry else 'Locked'}: {_counted(report.changes)}.")
         say_changes(console, report.changes)
-        if dry and any(change.action in {"added", "updated"} for change in report.changes):
-            console.say("What these would place shows once they are locked: run `dlm lock`.")
     if dry and report.missing:
-        size = sum(one.size or 0 for one in report.missing)
-        console.say(f"Would fetch {_files(len(report.missing))} ({human_size(size)}).")
+        console.say(f"Would fetch {_files(len(report.missing))} ({_size(report.missing)}).")
     verb = ("Would place", "would remove") if dry else ("Placed", "removed")
     console.say(f"{verb[0]} {_files(len(report.placed))}, {verb[1]} {len(report.removed)}, kept {report.kept}.")
     lines = [f" {'~' if one.replaced else '+'} {one.dest}" for one in report.placed]
     lines += [f" - {dest}" for dest in report.removed]
-    if not report.errors:
-        lines += [f" ! {one.dest}: {one.reason}{_edits(one)}" for one in report.differs]
+    said = {error.message for error in report.errors}
+    differs = (one for one in report.differs if f"{one.dest}: {one.reason}" not in said)
+    lines += [f" ! {one.dest}: {one.reason}{_edits(one)}" for one in differs]
     for line in lines[:_SHOWN]:
         console.say(line)
     if len(lines) > _SHOWN:
@@ -102,6 +101,15 @@ def _counted(changes: tuple[Change, ...]) -> str:
     words = {"added": "added", "updated": "updated", "moved": "changed", "removed": "removed"}
     counts = {word: sum(change.action == action for change in changes) for action, word in words.items()}
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def _size(artifacts: tuple[Artifact, ...]) -> str:
+    """``1.2 MiB``, and how many have a size that nobody knows yet."""
+    sizes = [one.size for one in artifacts if one.size is not None]
+    unknown = len(artifacts) - len(sizes)
+    if not sizes:
+        return "of unknown size"
+    return human_size(sum(sizes)) + (f" and {unknown} of unknown size" if unknown else "")
 
 
 def _files(count: int) -> str:

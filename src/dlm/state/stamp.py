@@ -24,10 +24,12 @@ __all__ = ["TICK_NS", "compare", "forget", "signature", "stamp_path", "write"]
 
 _FORMAT = "dlm-stamp-1"
 _SUM = 8
+#: How many files stand before the placed ones at most: three of configuration, the manifest, the lockfile.
+_DOCUMENTS = 5
 #: Two changes closer than this may leave one mtime: a tick of the clocks that file systems take their time from.
 TICK_NS = 20_000_000
 
-_PLACES = ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA", "PROGRAMDATA", "SSL_CERT_FILE")
+_PLACES = ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA", "SSL_CERT_FILE")
 
 
 def stamp_path(state_dir: str, root: str) -> str:
@@ -53,7 +55,6 @@ def compare(
         if (form, by, where) != (_FORMAT, _maker(version), root) or variables != _variables(environment):
             return None
         lstat = os.lstat
-        known = set()
         for name, size, mtime, ctime, inode, mode in noted:
             seen = lstat(name)
             if (
@@ -64,7 +65,7 @@ def compare(
                 or (ctime and seen.st_ctime_ns != ctime)
             ):
                 return None
-        known = {one[0] for one in noted[:4]}
+        known = {one[0] for one in noted[:_DOCUMENTS]}
         if any(name not in known and os.path.lexists(name) for name in absent):
             return None
     except (OSError, ValueError, EOFError, TypeError):

@@ -60,7 +60,7 @@ class LockWish:
         allow_downgrade: a selector may come back to an older version than the one locked.
         allow_weaker: an artifact may be vouched for by less than the one whose place it takes.
         offline: the flag or variable that forbids the network, or None.
-        dry_run: resolve, and fetch and write nothing.
+        dry_run: resolve, and fetch and write nothing; what forbids fetching is an error all the same.
         refresh: read listings anew whatever their age.
     """
 
@@ -106,13 +106,21 @@ class LockReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relocked:
-    """A new lockfile and how it came about; ``errors`` says why some entries are not in it."""
+    """A new lockfile and how it came about; ``errors`` says why some entries are not in it.
+
+    Attributes:
+        pending: of a dry run, by name, the artifacts of entries that are not in it because something would have to be
+            fetched for them first, each with what is known of it.
+        unfetched: those among them that would be.
+    """
 
     lockfile: Lockfile
     changes: tuple[Change, ...]
     errors: tuple[DlmError, ...]
     fetched: int = 0
     transferred: int = 0
+    pending: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
+    unfetched: tuple[Artifact, ...] = ()
 
 
 def lock(run: Run, wish: LockWish, *, check: bool = False) -> LockReport:
@@ -221,6 +229,7 @@ class _Work:
         self._todo: list[Resource] = []
         self._pending: list[_Pending] = []
         self._errors: list[DlmError] = []
+        self._failed: set[str] = set()
         self._fetched = 0
         self._transferred = 0
         self._policy = policy_of(run, manifest)
@@ -275,13 +284,12 @@ class _Work:
                 if settled is None:
                     open_places.append((pending, index))
                     cases.append(Case(resource=pending.resource, artifact=wanted, stated=bool(artifact.digests)))
-        if self._wish.dry_run:
-            return
+        if self._wish.dry_run and self._wish.offline is None:
+            return  # without the network nothing would be fetched, and what fails for that is known already
         inquiry = Inquiry(self._run, self._policy, cases)
         haul = inquiry.gather(offline=self._wish.offline)
-        failed: set[str] = set()
         for number, place in enumerate(open_places):
-            self._take(haul, inquiry, number, place, failed=failed)
+            self._take(haul, inquiry, number, place)
         inquiry.say_unchecked()
 
     def result(self) -> Relocked:
@@ -294,13 +302,25 @@ class _Work:
         self._check_destinations()
         self._check_folders()
         lockfile = replace(self._old, entries=dict(sorted(self._entries.items())))
+        waiting = self._waiting() if self._wish.dry_run else []
         return Relocked(
             lockfile=lockfile,
             changes=self._changes(),
             errors=tuple(self._errors),
             fetched=self._fetched,
             transferred=self._transferred,
+            pending={one.resource.name: tuple(one.artifacts) for one in waiting},
+            unfetched=tuple(
+                artifact
+                for one in waiting
+                for artifact, settled in zip(one.artifacts, one.done, strict=True)
+                if settled is None
+            ),
         )
+
+    def _waiting(self) -> list[_Pending]:
+        """What only its bytes are missing for."""
+        return [one for one in self._pending if None in one.done and one.resource.name not in self._failed]
 
     def _move(self, resource: Resource, entry: LockEntry) -> None:
         moved = _moved(resource, entry)
@@ -449,14 +469,11 @@ class _Work:
         locked = _locked(artifact, blob.digests, blob.size, headers, final_url=known.final_url if known else None)
         return locked if pin is None else replace(locked, evidence=pin.evidence)
 
-    def _take(
-        self, haul: Haul, inquiry: Inquiry, number: int, place: tuple[_Pending, int], *, failed: set[str]
-    ) -> None:
+    def _take(self, haul: Haul, inquiry: Inquiry, number: int, place: tuple[_Pending, int]) -> None:
         pending, index = place
         error = haul.errors.get(number)
         if error is not None:
-            self._fail(pending.resource, error, repeated=pending.resource.name in failed)
-            failed.add(pending.resource.name)
+            self._fail(pending.resource, error)
             return
         arrived = haul.arrived[number]
         receipt: Receipt = arrived.receipt
@@ -466,8 +483,7 @@ class _Work:
         try:
             provenance = inquiry.provenance(number, arrived)
         except DlmError as failure:
-            self._fail(pending.resource, failure, repeated=pending.resource.name in failed)
-            failed.add(pending.resource.name)
+            self._fail(pending.resource, failure)
             return
         locked = _locked(
             pending.artifacts[index],
@@ -478,7 +494,9 @@ class _Work:
         )
         pending.done[index] = replace(locked, evidence=provenance.as_documents())
 
-    def _fail(self, resource: Resource, error: DlmError, *, repeated: bool = False) -> None:
+    def _fail(self, resource: Resource, error: DlmError) -> None:
+        repeated = resource.name in self._failed
+        self._failed.add(resource.name)
         error.resource = error.resource or resource.name
         if isinstance(error, IntegrityError) and not isinstance(error, EvidenceError) and _pinned_by_hand(resource):
             error.hint = f"if the new bytes are right, correct the digest or size in {self._run.files.manifest_name}"
@@ -616,10 +634,8 @@ class _Work:
         return tuple(sorted(changes, key=lambda change: change.name))
 
     def _would_change(self) -> Iterable[Change]:
-        for pending in self._pending:
+        for pending in self._waiting():
             name = pending.resource.name
-            if name in self._entries:
-                continue
             names = tuple(f"{one.filename} would be fetched" for one in pending.artifacts)
             yield Change(name=name, action="updated" if name in self._old.entries else "added", details=names)
 

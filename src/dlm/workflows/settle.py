@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dlm.errors import LockfileError, StaleError, UsageError
 from dlm.model.events import Note, Waiting, Warned
@@ -16,6 +16,7 @@ from dlm.store.guard import hold
 if TYPE_CHECKING:
     from dlm.documents.lockfile_json import ReadLockfile
     from dlm.errors import DlmError
+    from dlm.model.artifact import Artifact
     from dlm.model.manifest import Manifest
     from dlm.workflows.lock import Change
     from dlm.workflows.run import Run
@@ -48,6 +49,8 @@ class Settled:
         read: the lockfile as it stood before, None where there was none.
         writable: whether this run may write the lockfile.
         changes, errors, fetched, transferred: what bringing it up to date did.
+        resources: what is asked for, by name.
+        pending, unfetched: of a dry run, what would be locked once it is fetched; see ``Relocked``.
     """
 
     manifest: Manifest | None
@@ -59,6 +62,8 @@ class Settled:
     fetched: int = 0
     transferred: int = 0
     resources: Mapping[str, Resource] = field(default_factory=dict)
+    pending: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
+    unfetched: tuple[Artifact, ...] = ()
 
     @property
     def before(self) -> Lockfile:
@@ -89,7 +94,7 @@ def settle(run: Run, modes: Modes, *, dry: bool = False) -> Settled:
     """Read the documents; lock what is missing or stale where that is allowed, never a newer release.
 
     Args:
-        dry: change nothing; what is stale is reported as a change that would be made.
+        dry: resolve, and fetch and write nothing; what is stale is reported as a change that would be made.
 
     Raises:
         StaleError: the lockfile is missing or does not match, and the mode forbids to change it.
@@ -97,7 +102,7 @@ def settle(run: Run, modes: Modes, *, dry: bool = False) -> Settled:
     """
     if modes.frozen is not None:
         return _frozen(run, modes.frozen)
-    from dlm.workflows.lock import Change, LockWish, refuse_stale, relock
+    from dlm.workflows.lock import LockWish, refuse_stale, relock
 
     manifest = run.manifest()
     read = run.lockfile(manifest)
@@ -107,25 +112,19 @@ def settle(run: Run, modes: Modes, *, dry: bool = False) -> Settled:
         lockfile = read.lockfile if read is not None else Lockfile()
         return Settled(manifest=manifest, lockfile=lockfile, read=read, writable=False, resources=resources)
     old = read.lockfile if read is not None else Lockfile()
-    if dry:
-        from dlm.staleness import stale_entries
-
-        changes = tuple(
-            Change(name=one.name, action=_ACTIONS[one.kind], details=one.details)
-            for one in stale_entries(manifest, old)
-        )
-        return Settled(manifest=manifest, lockfile=old, read=read, writable=False, changes=changes, resources=resources)
-    new = relock(run, manifest, old, LockWish(offline=modes.offline))
+    new = relock(run, manifest, old, LockWish(offline=modes.offline, dry_run=dry))
     return Settled(
         manifest=manifest,
         lockfile=new.lockfile,
         read=read,
-        writable=True,
+        writable=not dry,
         changes=new.changes,
         errors=new.errors,
         fetched=new.fetched,
         transferred=new.transferred,
         resources=resources,
+        pending=new.pending,
+        unfetched=new.unfetched,
     )
 
 
@@ -140,15 +139,6 @@ def refuse_unknown_groups(settled: Settled, groups: Iterable[str]) -> None:
                 f"no resource is in the group {group!r}{suggest(group, known) if known else ''}",
                 hint="run `dlm list --format json` to see each resource's groups",
             )
-
-
-_ACTIONS: Mapping[str, Literal["added", "moved", "removed", "updated"]] = {
-    "missing": "added",
-    "extra": "removed",
-    "identity": "updated",
-    "pins": "updated",
-    "placement": "moved",
-}
 
 
 def _frozen(run: Run, because: str) -> Settled:

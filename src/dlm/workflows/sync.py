@@ -14,9 +14,10 @@ from dlm.model.events import Note, Warned
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import Lockfile
 from dlm.model.plan import Placing, Survey, Wanted
+from dlm.model.platforms import matches
 from dlm.place.place import Done, carry_out
 from dlm.place.survey import missing_folders
-from dlm.planning import make_plan, shows
+from dlm.planning import bytes_wanted, make_plan, shows
 from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
 from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather
 from dlm.workflows.policy import meets, policy_of, refusals
@@ -49,7 +50,7 @@ class SyncWish:
         inexact: remove nothing.
         force: change paths that are not dlm's, too.
         check: only look; the report's ``drift`` says whether anything differs.
-        dry_run: only plan.
+        dry_run: only resolve and plan.
         keep_going: place what could be had though other things could not.
         only: the paths that may be placed, None for all of them.
     """
@@ -79,12 +80,12 @@ class SyncReport:
 
     Attributes:
         kept: how many paths were right already.
-        missing: what would have to be fetched; empty after a run.
+        missing: what would have to be fetched, to place it or to lock it; empty after a run.
         left: paths that stay though nothing asks for them, since they were edited.
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
-        differs: paths that show something else and that a sync would not change unasked.
+        differs: paths that show something else, or may do so, and that a sync would not change unasked.
         drift: whether the tree differs from what was asked for.
         errors: what could not be done under ``keep_going``.
     """
@@ -148,7 +149,12 @@ def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
     refuse_unknown_groups(settled, wish.groups)
     wants = _wants(run, settled, wish.groups)
     plan, found, wants = _plan(run, settled, wants, wish, Inspector())
-    conflicts = tuple(_conflict_error(conflict) for conflict in plan.conflicts)
+    plan, unsure = _unsure(plan, wants)
+    missing = _missing(run, plan, settled)
+    errors = [*settled.errors, *wants.refused]
+    if wish.dry_run:
+        errors += map(_conflict_error, plan.conflicts)
+        errors += _forbidden(run, settled, plan, modes.offline)
     shown = tuple(
         Shown(
             resource=want.artifact.resource,
@@ -162,14 +168,50 @@ def _only_look(run: Run, modes: Modes, wish: SyncWish) -> SyncReport:
         placed=shown,
         removed=tuple(one.dest for one in plan.remove),
         kept=len(plan.keep),
-        missing=plan.fetch,
+        missing=missing,
         left=plan.left,
         passed_over=wants.passed_over,
         changes=settled.changes,
-        differs=plan.conflicts,
+        differs=(*plan.conflicts, *unsure),
         drift=plan.changes or bool(settled.changes) or bool(plan.conflicts),
-        errors=(*wants.refused, *(conflicts if wish.dry_run else ())),
+        errors=tuple(errors),
     )
+
+
+def _unsure(plan: Plan, wants: _Wants) -> tuple[Plan, tuple[Conflict, ...]]:
+    """The plan without conflicts that may turn out to be none, and those: nobody knows the new bytes yet, and who put
+    a file there may have put the same."""
+    artifacts = (want.artifact for want in wants.wanted)
+    unknown = {one.dest for one in artifacts if one.digests.sha256 is None and one.extract is None}
+    unsure = tuple(
+        replace(one, reason=f"{one.reason}, and a sync stops there unless it is what would be fetched")
+        for one in plan.conflicts
+        if one.dest in unknown and one.forcible
+    )
+    if not unsure:
+        return plan, ()
+    dests = {one.dest for one in unsure}
+    return replace(plan, conflicts=tuple(one for one in plan.conflicts if one.dest not in dests)), unsure
+
+
+def _missing(run: Run, plan: Plan, settled: Settled) -> tuple[Artifact, ...]:
+    """What would be fetched: to place it, and to lock it, for whatever platform it is."""
+    if not settled.unfetched:
+        return plan.fetch
+    found = {bytes_wanted(one): one for one in plan.fetch}
+    for one in settled.unfetched:
+        if not one.digests or run.store.get(one.digests) is None:
+            found.setdefault(bytes_wanted(one), one)
+    return tuple(found.values())
+
+
+def _forbidden(run: Run, settled: Settled, plan: Plan, offline: str | None) -> Iterator[DlmError]:
+    """Under ``--offline``, an error for each artifact that a sync would have to fetch."""
+    if offline is None:
+        return
+    for index, error in gather(run, plan.fetch, offline=offline).errors.items():
+        if not settled.resources[plan.fetch[index].resource].optional:
+            yield error
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +244,30 @@ def _wants(run: Run, settled: Settled, groups: tuple[str, ...], only: frozenset[
         met = artifacts_of(resource, [one for one in chosen if meets(policy, one)] if policy else chosen)
         wanted.extend(Wanted(artifact=artifact, link=link) for artifact in met)
         refused.extend(refusals(policy, ((entry, one) for one in chosen), run.files.lockfile_name))
+    for name, artifacts in settled.pending.items():
+        resource = settled.resources[name]
+        meant = [one for one in artifacts if one.platform is None or matches(one.platform, run.platform)]
+        asked.update(one.dest for one in meant)
+        if groups and not set(groups) & set(resource.groups):
+            continue
+        if not meant:
+            passed_over.append(name)
+        link = "copy" if resource.extract is not None else resource.link or run.settings.link
+        wanted.extend(Wanted(artifact=_as_known(run, one), link=link) for one in meant)
+    if settled.pending:
+        wanted.sort(key=lambda want: want.artifact.resource)
     for entry in settled.before.entries.values():
         # What the manifest still asks for and could not be locked this time stays where it is.
-        if entry.name in settled.resources and entry.name not in settled.lockfile.entries:
+        names = (settled.lockfile.entries, settled.pending)
+        if entry.name in settled.resources and not any(entry.name in one for one in names):
             asked.update(one.dest for one in for_platform(entry, run.platform))
     return _Wants(tuple(wanted), frozenset(asked), tuple(passed_over), tuple(refused), settled.resources)
+
+
+def _as_known(run: Run, artifact: Artifact) -> Artifact:
+    """With the digests of its blob, where the store has it by those that the manifest gives."""
+    blob = run.store.get(artifact.digests) if artifact.digests and artifact.digests.sha256 is None else None
+    return artifact if blob is None else replace(artifact, digests=artifact.digests.joined(blob.digests))
 
 
 def _plan(

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dlm.cli.places import platform_folder, system_config, user_config
-from dlm.cli.settings import TABLE, load_settings
+from dlm.cli.places import configurations, machine_config, platform_folder, system_config, user_config
+from dlm.cli.settings import TABLE, Value, load_settings
 from dlm.errors import SettingsError
 from dlm.model.settings import Settings
 
@@ -22,6 +22,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.system = folder / "system.yaml"
+        self.machine = folder / "machine.yaml"
         self.environment = {
             "DLM_SYSTEM_CONFIG_FILE": str(self.system),
             "XDG_CONFIG_HOME": str(folder / "config"),
@@ -38,11 +39,16 @@ class World:
         self.environment["DLM_CONFIG_FILE"] = str(path)
         return str(path)
 
+    def settings(
+        self, flags: Mapping[str, Any] | None = None, /, **variables: str
+    ) -> tuple[Settings, tuple[Value, ...]]:
+        return load_settings({**self.environment, **variables}, flags or {}, machine=str(self.machine))
+
     def load(self, flags: Mapping[str, Any] | None = None, /, **variables: str) -> Settings:
-        return load_settings({**self.environment, **variables}, flags or {})[0]
+        return self.settings(flags, **variables)[0]
 
     def source(self, field: str, flags: Mapping[str, Any] | None = None, /, **variables: str) -> str:
-        listed = load_settings({**self.environment, **variables}, flags or {})[1]
+        listed = self.settings(flags, **variables)[1]
         return next(one.source for one in listed if one.setting.field == field)
 
     def refusal(self, flags: Mapping[str, Any] | None = None, /, **variables: str) -> SettingsError:
@@ -62,7 +68,7 @@ def test_without_anything_the_defaults_hold(world: World) -> None:
     assert settings == Settings(
         cache_dir=str(world.folder / "cache" / "dlm"), state_dir=str(world.folder / "state" / "dlm")
     )
-    _, listed = load_settings(world.environment, {})
+    _, listed = world.settings()
     assert {one.source for one in listed} == {"default"}
     assert [one.setting.field for one in listed] == [one.field for one in TABLE]
 
@@ -92,6 +98,55 @@ def test_only_the_system_enforces(world: World) -> None:
     world.write_user("{}")
     world.write_system("enforce: yes please")
     assert world.refusal().message == "enforce in the system configuration is no mapping"
+
+
+def test_no_variable_takes_the_machines_enforcement_away(world: World) -> None:
+    world.machine.write_text(
+        "jobs: 2\nretries: 2\nenforce: {jobs: 3, link: copy}\npolicy: {evidence: {a.example: checksums}}\n",
+        encoding="utf-8",
+    )
+    world.write_user("jobs: 4")
+    flags = {"jobs": "5"}
+    for text in (None, "{}", "jobs: 6", "retries: 7\nenforce: {jobs: 8, link: symlink, retries: 9}\npolicy: {}"):
+        if text is not None:
+            world.write_system(text)
+        found = world.load(flags, DLM_JOBS="9", DLM_LINK="hardlink", DLM_NO_CONFIG="1")
+        assert (found.jobs, found.link) == (3, "copy")
+        assert world.source("jobs", flags) == f"{world.machine} (enforced)"
+        assert found.policy.demanded("a.example") > Settings().policy.demanded("a.example")
+    # What the named file has to say counts as ever, where the machine's own enforces nothing; its defaults do not.
+    assert world.load().retries == 9
+    world.write_system("{}")
+    assert world.load().retries == Settings().retries
+    # Without the variable, or where it names that very file, the machine's file is the system's.
+    for named in ("", str(world.machine)):
+        assert world.load(DLM_SYSTEM_CONFIG_FILE=named).retries == 2
+        assert world.load(DLM_SYSTEM_CONFIG_FILE=named).jobs == 3
+
+
+@pytest.mark.parametrize("text", ["enforce: [jobs]", "enforce: {jobs: none}", "enforce: {jbos: 1}", "{", "[]"])
+def test_enforcement_that_cannot_be_read_lets_nobody_through(world: World, text: str) -> None:
+    world.machine.write_text(text, encoding="utf-8")
+    error = world.refusal()
+    assert str(world.machine) in f"{error.message} {error.hint}"
+
+
+def test_no_variable_moves_the_machines_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = machine_config()
+    assert os.path.isabs(place)
+    for name in (
+        "PROGRAMDATA",
+        "XDG_CONFIG_DIRS",
+        "XDG_CONFIG_HOME",
+        "HOME",
+        "DLM_SYSTEM_CONFIG_FILE",
+        "DLM_CONFIG_FILE",
+    ):
+        monkeypatch.setenv(name, str(world.folder))
+    assert machine_config() == place
+    named = {"DLM_SYSTEM_CONFIG_FILE": "/s", "DLM_CONFIG_FILE": "/u"}
+    assert configurations(named) == (place, "/s", "/u")
+    assert configurations({"DLM_NO_CONFIG": "1"}) == (place,)
 
 
 def test_nested_keys(world: World) -> None:
@@ -258,6 +313,62 @@ def test_a_hostile_project_sets_nothing(world: World, monkeypatch: pytest.Monkey
     assert world.load() == Settings(
         cache_dir=str(world.folder / "cache" / "dlm"), state_dir=str(world.folder / "state" / "dlm")
     )
+
+
+RELATIVE = """
+cache: {dir: c, read_only: [lower, ../share, /abs]}
+state_dir: ./s
+ca_file: ca.pem
+netrc: secrets/netrc
+allow_outside: [out]
+openpgp_keys: [keys/a.asc]
+sigstore_trusted_root: root.json
+hosts:
+  example.org: {client_cert: me.pem, client_key: ~/me.key, helper: ./tool --ask ./this}
+  example.net: {client_cert: /abs.pem, helper: tool ./this}
+  example.com: {helper: [~/bin/tool]}
+"""
+
+
+@pytest.mark.parametrize("written", ["user", "system", "enforced", "named"])
+def test_relative_paths_in_a_file_begin_at_its_folder(
+    world: World, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = world.folder / "elsewhere"
+    elsewhere.mkdir()
+    if written == "enforced":
+        world.write_system("enforce:" + RELATIVE.replace("\n", "\n  "))
+    elif written == "system":
+        world.write_system(RELATIVE)
+    else:
+        world.write_user(RELATIVE)
+    if written == "named":
+        world.environment["DLM_CONFIG_FILE"] = "../user.yaml"
+    monkeypatch.chdir(elsewhere)
+    found, at = world.load(), str(world.folder)
+    assert (found.cache_dir, found.state_dir, found.ca_file) == (f"{at}/c", f"{at}/s", f"{at}/ca.pem")
+    assert found.cache_read_only == (f"{at}/lower", f"{os.path.dirname(at)}/share", "/abs")
+    assert (found.netrc, found.allow_outside) == (f"{at}/secrets/netrc", (f"{at}/out",))
+    assert (found.openpgp_keys, found.sigstore_trusted_root) == ((f"{at}/keys/a.asc",), f"{at}/root.json")
+    hosts, home = found.hosts, os.path.expanduser("~")
+    assert [one.client and (one.client.certificate, one.client.key) for one in hosts.values()] == [
+        (f"{at}/me.pem", f"{home}/me.key"), ("/abs.pem", None), None,
+    ]  # fmt: skip
+    assert hosts["example.org"].helper == (f"{at}/./tool", "--ask", "./this")
+    assert hosts["example.net"].helper == ("tool", "./this")
+    assert hosts["example.com"].helper == (f"{home}/bin/tool",)
+
+
+def test_relative_paths_elsewhere_begin_at_the_working_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write_user("cache: {dir: c, read_only: [lower]}")
+    elsewhere = world.folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert world.load(DLM_CACHE_DIR="mine").cache_dir == str(elsewhere / "mine")
+    assert world.load(DLM_CACHE_READ_ONLY="a:/b").cache_read_only == (str(elsewhere / "a"), "/b")
+    assert world.load({"cache_dir": "mine"}).cache_dir == str(elsewhere / "mine")
+    assert world.load(SSL_CERT_FILE="ca.pem").ca_file == str(elsewhere / "ca.pem")
+    assert world.load(DLM_CACHE_DIR="~/c").cache_dir == os.path.expanduser("~/c")
 
 
 def test_the_table_speaks_of_every_setting_once() -> None:
