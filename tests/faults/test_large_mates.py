@@ -176,6 +176,51 @@ def test_the_end_of_the_parent_is_the_end_of_both(
     check_store(tmp_path, ALL)
 
 
+def test_what_the_child_had_of_a_file_outlives_an_interrupt(origin: Origin, tmp_path: Path) -> None:
+    """As of what its parent had, nothing of it comes twice."""
+    gate = origin.gate()
+    for number in ALL:
+        data = body(number, large=True)
+        origin.route(f"/{number}", Response(headers=(("ETag", '"v"'),), body=(data[:1_300_000], Hold(gate), b"?")))
+    process = run(origin, tmp_path)
+    origin.wait_for(16)
+    began = {int(request.path[1:]) for request in origin.requests}
+    partial = tmp_path / "partial"
+    while sum(one.suffix != ".json" for one in partial.iterdir()) < len(began):
+        os.sched_yield()
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    gate.set()
+    first = len(origin.requests)
+    for number in ALL:
+        origin.route(f"/{number}", right)
+    assert ended(run(origin, tmp_path))["lost"] == {}
+    ranges = {int(request.path[1:]): request.get("range") for request in origin.requests[first:]}
+    assert {number for number, span in ranges.items() if span is not None} == began
+    check_store(tmp_path, ALL)
+
+
+def test_an_interrupt_that_waited_for_the_fork_ends_both(origin: Origin, tmp_path: Path) -> None:
+    gate = origin.gate()
+    origin.otherwise(lambda request: Response(body=(Hold(gate), large(request))))
+    process = run(origin, tmp_path, "--interrupted")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    gate.set()
+    origin.otherwise(right)
+    assert ended(run(origin, tmp_path))["lost"] == {}
+    check_store(tmp_path, ALL)
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_backend_with_threads_hashes_in_one_process_too(origin: Origin, tmp_path: Path, turn: int) -> None:
+    found = ended(run(origin, tmp_path, "--backend", "requests"))
+    assert found["lost"] == {}
+    assert sorted(found["own"]) == ALL
+    check_store(tmp_path, ALL)
+
+
 def test_two_such_runs_fetch_everything_once(origin: Origin, tmp_path: Path) -> None:
     one, other = run(origin, tmp_path), run(origin, tmp_path)
     for process in (one, other):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -66,6 +68,19 @@ class Ear:
             self.heard.setdefault(type(event).__name__, []).append(event.resource or "")
 
 
+def interrupt_behind_forks() -> None:
+    """Interrupt this process while it forks, and holds interrupts back."""
+    fork = os.fork
+
+    def interrupted() -> int:
+        pid = fork()
+        if pid:
+            os.kill(os.getpid(), signal.SIGINT)
+        return pid
+
+    os.fork = interrupted
+
+
 def is_spare(blob: Blob) -> bool:
     """Whether a blob has a spare, with the same bytes."""
     if blob.spare is None:
@@ -83,12 +98,18 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=16)
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--interrupted", action="store_true", help="by a signal that waits until the fork is over")
     given = parser.parse_args()
     ear = Ear()
-    settings = Settings(retries=given.retries, retry_backoff=0.01, jobs=given.jobs, jobs_per_host=given.jobs)
+    settings = Settings(
+        retries=given.retries, retry_backoff=0.01, backend=given.backend, jobs=given.jobs, jobs_per_host=given.jobs
+    )
     clock = SystemClock()
     store = LocalStore(given.cache, clock, ear, own_process=not given.alone)
     fetcher = HttpFetcher(settings, clock, ear, version="0", mates=None if given.alone else eager)
+    if given.interrupted:
+        interrupt_behind_forks()
     made: set[int] = set()
 
     def make(number: int) -> Order:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel
-from dlm.model.events import Fetching, Progress
+from dlm.model.events import Fetching, Progress, Waiting
 from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived
 
@@ -77,10 +77,14 @@ class Hand:
                     break
                 loop.turn()
         # Nobody is there to take back what is under way, if anything is.
-        for one in self._under_way.values():
-            one.abandon()
+        self.drop()
         self._report()
         os.close(self._reporting)
+
+    def drop(self) -> None:
+        """Stop what is under way, and keep what has come of larger files for a later run."""
+        for one in self._under_way.values():
+            one.abandon()
 
     def leave(self) -> None:
         """Nothing is used here any more."""
@@ -176,7 +180,8 @@ class Hand:
 
 
 class _Story:
-    """What there is to tell of one larger file: how far it is at once, all else when it is there."""
+    """What there is to tell of one larger file: how far it is, and whom it waits for, at once; all else when it is
+    there."""
 
     def __init__(self, hand: Hand) -> None:
         self._hand = hand
@@ -184,7 +189,7 @@ class _Story:
 
     def emit(self, event: Event) -> None:
         """Something happened."""
-        if isinstance(event, Fetching | Progress):
+        if isinstance(event, Fetching | Progress | Waiting):
             self._hand.tell((event,))
         else:
             self.kept.append(event)

@@ -13,6 +13,7 @@ user to the parent; it holds on to what it uses in the cache until the parent ha
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import marshal
 import os
@@ -83,8 +84,17 @@ class Mate:
         finally:
             os.close(reporting)
             os.close(leaving)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            self._unmask(before)
         os.set_blocking(self._reports, False)
+
+    def _unmask(self, before: Iterable[int]) -> None:
+        """Let interrupts come again. One that waited comes now, and then nobody will have heard of the child."""
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        except BaseException:
+            if self._pid:
+                self.abandon()
+            raise
 
     def collect(self, *, wait: bool) -> Iterator[Carried]:
         """What the child has stored since; ``over`` is true when it will bring no more.
@@ -115,15 +125,17 @@ class Mate:
         return self._orders.reclaim(self._done) > 0
 
     def abandon(self) -> None:
-        """End the child at once."""
-        os.kill(self._pid, signal.SIGKILL)
+        """End the child; it keeps what has come of larger files for a later run."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
         self._end()
 
     def _end(self) -> None:
         self.over = True
         for descriptor in (self._reports, self._leave):
             os.close(descriptor)
-        os.waitpid(self._pid, 0)
+        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is left to wait for
+            os.waitpid(self._pid, 0)
 
     def _read(self) -> Iterator[Carried]:
         while len(self._unread) >= _LENGTH:
@@ -145,14 +157,27 @@ class Mate:
                 yield Carried(number=number, blob=blob, transferred=transferred)
 
 
+class _DismissedError(BaseException):
+    """The parent has no use for its child any more."""
+
+
+def _dismiss(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _DismissedError
+
+
 def _be_the_child(hand: Hand, leaving: int, signals: Iterable[int]) -> None:
     """Work until nothing is left, and leave without touching the parent's business. Does not return."""
     # A terminal sends its interrupt to both. The parent decides what becomes of it, and of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _dismiss)
     signal.pthread_sigmask(signal.SIG_SETMASK, signals)
     gc.disable()
-    hand.work()
+    try:
+        hand.work()
+    except _DismissedError:
+        hand.drop()
+        os._exit(1)
     os.read(leaving, 1)  # the parent has said that it uses what was stored here, or is gone
     hand.leave()
     os._exit(0)

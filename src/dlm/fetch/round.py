@@ -81,12 +81,26 @@ class Round:
         # Large files one by one: who has more of them at the end works alone.
         self._batch = max(1 if self._large else _BATCH, -(-count * _NUMBER // _PIPE))
         self._mine = bytearray(count)
-        self._pipe, writing = os.pipe()
+        while not self._offer():
+            self._batch *= 2
+
+    def _offer(self) -> bool:
+        """Put the first number of each batch into a pipe; whether there was room for all."""
+        starts = b"".join(start.to_bytes(_NUMBER, "little") for start in range(self._at, self._count, self._batch))
+        reading, writing = os.pipe()
         try:
-            starts = range(self._at, self._count, self._batch)
-            os.write(writing, b"".join(start.to_bytes(_NUMBER, "little") for start in starts))
+            os.set_blocking(writing, False)
+            # Whoever has many pipes gets small ones (pipe(7), "pipe-user-pages-soft").
+            done = not starts or os.write(writing, starts) == len(starts)
+        except BlockingIOError:
+            done = False
         finally:
             os.close(writing)
+        if done:
+            self._pipe = reading
+        else:
+            os.close(reading)
+        return done
 
     def reclaim(self, done: Container[int]) -> int:
         """The child is gone: this process gets all that it did not get yet and that is not ``done``.

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["Workbench"]
 
 
+#: Bytes of a file that is told of by itself.
+_WORTH_A_WORD = 1024 * 1024
+
+
 def _limit(size: int) -> Limit:
     from dlm.fetch.download import Limit
 
@@ -94,7 +98,7 @@ class Workbench:
 
     def tell(self, resource: str, filename: str, size: int, shown: str, seconds: float) -> None:
         """A small file came from the source that is ``shown`` so, all of it at once."""
-        if self._tally is not None:
+        if self._tally is not None and size < _WORTH_A_WORD:
             self._count += 1
             self._volume += size
             return

@@ -19,7 +19,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from dlm.model.digest import new_hash
@@ -33,7 +33,8 @@ __all__ = ["HashProcess", "ProcessFollower", "can_fork"]
 
 _MESSAGE = 4096
 _DESCRIPTOR = 4
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+#: A terminal or a service manager sends these to both; the parent decides what becomes of it, and of its child.
+_PARENTS_BUSINESS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _Order = Literal["follow", "advance", "stop"]
 
 
@@ -56,11 +57,12 @@ class HashProcess:
         self.gone = False
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         # No interrupt shall find a child that takes itself for its parent.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENTS_BUSINESS)
         try:
             pid = os.fork()
             if pid == 0:
                 try:
+                    ours.close()  # or it would keep its own end from coming
                     _be_the_child(theirs, before)
                 finally:
                     os._exit(1)  # whatever it is, the parent sees that nothing comes any more, and does the work
@@ -72,6 +74,8 @@ class HashProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._pid = pid
         self._socket = ours
+        # Bodies may come on several threads, and a report is for whichever asks. Who waits for one holds the lock.
+        self._listening = threading.Lock()
 
     def follow(self, descriptor: int, algorithms: Sequence[str], spare: SpareFile | None) -> ProcessFollower | None:
         """Have an open file hashed from its first byte on; None where this process serves nobody any more."""
@@ -93,12 +97,22 @@ class HashProcess:
         except OSError:
             self._lose()
 
-    def receive(self, *, wait: bool) -> None:
-        """Take note of what the child has said.
+    def glance(self) -> None:
+        """Take note of what the child has said, unless another thread does so at this moment."""
+        if self._listening.acquire(blocking=False):
+            try:
+                self._receive(wait=False)
+            finally:
+                self._listening.release()
 
-        Args:
-            wait: until there is something.
-        """
+    def wait_for(self, enough: Callable[[], bool]) -> None:
+        """Take note of what the child says until there is ``enough``, which raises where that will never be."""
+        with self._listening:
+            self._receive(wait=False)
+            while not enough():
+                self._receive(wait=True)
+
+    def _receive(self, *, wait: bool) -> None:
         while not self.gone:
             try:
                 data = self._socket.recv(_MESSAGE, 0 if wait else _socket.MSG_DONTWAIT)
@@ -125,7 +139,8 @@ class HashProcess:
         self._lose()
         pid, self._pid = self._pid, 0
         if pid:
-            os.waitpid(pid, 0)
+            with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is left to wait for
+                os.waitpid(pid, 0)
 
     def _lose(self) -> None:
         self.gone = True
@@ -146,7 +161,7 @@ class ProcessFollower:
     @property
     def mark(self) -> tuple[int, str]:
         """How many bytes are hashed, and their sha256."""
-        self._process.receive(wait=False)
+        self._process.glance()
         return self._done, self._digests["sha256"]
 
     @property
@@ -161,7 +176,7 @@ class ProcessFollower:
         Raises:
             GoneError: nobody hashes it.
         """
-        self._process.receive(wait=False)
+        self._process.glance()
         self._need()
         return self._done < self._goal
 
@@ -176,9 +191,16 @@ class ProcessFollower:
         Raises:
             GoneError: nobody hashes it.
         """
-        while self._done < self._goal - within:
-            self._need()
-            self._process.receive(wait=True)
+        # Said once more: an interrupt may have come between the goal and its message, or behind an answer.
+        self.advance(self._goal)
+        goal = self._goal - within
+
+        def enough() -> bool:
+            if self._done < goal:
+                self._need()
+            return self._done >= goal
+
+        self._process.wait_for(enough)
 
     def stop(self) -> None:
         """Be told no more."""
@@ -288,6 +310,8 @@ class _Child:
             file = self._files[number]
             if file.done >= 0:
                 file.goal = told
+            if file.done >= told or file.done < 0:
+                self._unsaid[number] = None
         elif order == "stop" and number in self._files:
             self._files.pop(number).close()
             self._unsaid.pop(number, None)
@@ -309,9 +333,8 @@ def _descriptors(rights: bytes) -> list[int]:
 
 def _be_the_child(theirs: _socket.socket, signals: Iterable[int]) -> None:
     """Work until the parent is gone. Does not return."""
-    # A terminal sends its interrupt to both: the parent decides what becomes of it, and of this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in _PARENTS_BUSINESS:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, signals)
     gc.disable()
     _keep_only(theirs.fileno())
@@ -321,8 +344,13 @@ def _be_the_child(theirs: _socket.socket, signals: Iterable[int]) -> None:
 
 def _keep_only(descriptor: int) -> None:
     """Close all else: the parent's connections, locks and pipes are over when it says so."""
+    # What the interpreter might have to say at its end shall go nowhere, and least of all into a file.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        if standard != descriptor:
+            os.dup2(nowhere, standard)
     with contextlib.suppress(FileNotFoundError):  # where there is no /proc
         for name in os.listdir("/proc/self/fd"):
-            if int(name) != descriptor:
+            if int(name) > 2 and int(name) != descriptor:
                 with contextlib.suppress(OSError):  # the one that the list was read from
                     os.close(int(name))

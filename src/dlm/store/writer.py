@@ -415,12 +415,11 @@ class FileWriter:
         follower = self._follower
         if follower is None:
             return
-        try:
-            self._wait_for(follower, 0)
-            assert self._follower is not None, "who waits for a follower has one"
-            self._hashed = self._follower.digests
-        finally:
-            self._unfollow()
+        # An interrupt leaves the follower in its place, for whoever keeps what is at hand.
+        self._wait_for(follower, 0)
+        assert self._follower is not None, "who waits for a follower has one"
+        self._hashed = self._follower.digests
+        self._unfollow()
 
     def _follow(self, descriptor: int) -> Follows:
         """Who hashes the file from here on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
 from dlm.store import hash_process
-from dlm.store.hash_process import HashProcess
+from dlm.store.hash_process import HashProcess, ProcessFollower
 from dlm.store.local import LocalStore
 from dlm.store.writer import FileWriter
 from tests.support.stores import a_store, hashing_by
@@ -73,8 +74,8 @@ def test_it_hashes_and_goes_with_the_store(tmp_path: Path) -> None:
     fill(writer, 0, 2_000_000)
     [child] = set(children()) - set(before)
     descriptors = os.listdir(f"/proc/{child}/fd")
-    # Its end of the pair, the body, the spare: nothing of what its parent has open.
-    assert len(descriptors) <= 4
+    # The standard ones, its end of the pair, the body, the spare: nothing of what its parent has open.
+    assert len(descriptors) <= 6
     check(finish(writer, 2_000_000), spare=True)
     store.close()
     assert children() == before
@@ -231,7 +232,8 @@ def test_an_interrupt_is_its_parents_business(tmp_path: Path) -> None:
     writer = begun(store)
     fill(writer, 0, 2_000_000)
     [child] = set(children()) - set(before)
-    os.kill(child, signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(child, number)
     check(finish(writer, 2_000_000), spare=True)
     store.close()
 
@@ -264,3 +266,111 @@ def test_with_one_processor_or_threads_there_is_none(monkeypatch: pytest.MonkeyP
 
 
 REAL = hash_process.can_fork
+
+
+def test_bodies_on_several_threads_have_their_own_digests(tmp_path: Path) -> None:
+    """One process serves them all, and a report may be read by any of them."""
+    store = a_store(tmp_path)
+    wrong: list[str] = []
+
+    def bring(number: int) -> None:
+        for turn in range(6):
+            body = bytes([number, turn]) * 900_000
+            writer = store.writer(f"{number} {turn}", Digests(), len(body))
+            writer.begin(Validators(), len(body))
+            for at in range(0, len(body), 100_000):
+                writer.write(body[at : at + 100_000], at)
+            if writer.commit(Digests(), len(body)).digests != Digests.sha256_of(body):
+                wrong.append(f"{number} {turn}")
+
+    assert store._hashing is not None
+    begun(store, key="first").discard()  # the process is there before the threads are
+    threads = [threading.Thread(target=bring, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    store.close()
+
+
+@pytest.mark.promise(3)
+def test_an_interrupt_while_the_end_is_waited_for_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_store(tmp_path)
+    writer = begun(store)
+    fill(writer, 0, len(BODY))
+
+    def interrupted(follower: ProcessFollower, within: int = 0) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProcessFollower, "catch_up", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.commit(PIN, len(BODY))
+    writer.suspend()
+    again = begun_again(store)
+    assert again.offset == len(BODY)
+    check(again.commit(PIN, len(BODY)), spare=False)
+    store.close()
+
+
+def test_a_message_that_an_interrupt_swallowed_is_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = HashProcess()
+    block = os.urandom(4096)
+    with (tmp_path / "data").open("wb+") as file:
+        file.write(block)
+        file.flush()
+        follower = process.follow(file.fileno(), ("sha256",), None)
+        assert follower is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(HashProcess, "send", lambda *_: None)
+            follower.advance(4096)
+        follower.catch_up()
+        assert follower.mark == (4096, Digests.sha256_of(block).sha256)
+        file.write(block)
+        file.flush()
+        follower.advance(8192)
+        select.select([process._socket], [], [])
+        assert process._socket.recv(4096), "an answer that nobody took note of"
+        follower.catch_up()
+        assert follower.mark == (8192, Digests.sha256_of(block * 2).sha256)
+    process.close()
+
+
+def test_it_ends_where_there_is_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = os.listdir
+
+    def nothing(path: str) -> list[str]:
+        if path.startswith("/proc"):
+            raise FileNotFoundError(path)
+        return listed(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", nothing)
+        process = HashProcess()
+    process.close()  # waits for it
+
+
+def test_it_has_nothing_to_say_to_anybody(tmp_path: Path) -> None:
+    before = children()
+    process = HashProcess()
+    [child] = set(children()) - set(before)
+    with (tmp_path / "data").open("wb+") as file:
+        file.write(b"data")
+        file.flush()
+        follower = process.follow(file.fileno(), ("sha256",), None)
+        assert follower is not None
+        follower.advance(4)
+        follower.catch_up()
+    assert {os.readlink(f"/proc/{child}/fd/{number}") for number in range(3)} == {os.devnull}
+    process.close()
+
+
+def test_where_ended_children_are_ignored_it_ends_all_the_same() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        HashProcess().close()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
