@@ -181,7 +181,9 @@ def test_what_the_child_had_of_a_file_outlives_an_interrupt(origin: Origin, tmp_
     gate = origin.gate()
     for number in ALL:
         data = body(number, large=True)
-        origin.route(f"/{number}", Response(headers=(("ETag", '"v"'),), body=(data[:1_300_000], Hold(gate), b"?")))
+        origin.route(
+            f"/{number}", Response(headers=(("ETag", '"v"'),), body=(data[:1_300_000], Hold(gate), data[1_300_000:]))
+        )
     process = run(origin, tmp_path)
     origin.wait_for(16)
     began = {int(request.path[1:]) for request in origin.requests}

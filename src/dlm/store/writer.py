@@ -137,6 +137,8 @@ class FileWriter:
         self._hashes: dict[str, Hash] = {}
         #: The digests of all that is at hand, where somebody else has computed them.
         self._hashed: dict[str, str] | None = None
+        #: Whether the hashes may be ahead of what counts as written.
+        self._unsure = False
         self._limit = BLOCK
         self._forget()
         if rooms.partial is not None:
@@ -310,6 +312,8 @@ class FileWriter:
             return
         try:
             try:
+                if self._unsure:
+                    self._hash_again()
                 self._drain()
                 self._catch_up()
                 if self._descriptor is not None:
@@ -388,11 +392,13 @@ class FileWriter:
                     self._checkpoint(self._written, self._digests["sha256"])
                 self._follower = self._follow(self._descriptor)
         if self._follower is None:
+            self._unsure = True
             self._hash(pieces)
             if self._spare is not None:
                 self._spare.write_pieces(pieces, size, self._written)
         self._pieces, self._buffered = [], 0
         self._grow(self._written + size)
+        self._unsure = False
 
     def _grow(self, end: int) -> None:
         """The file has ``end`` bytes without a gap, and they are hashed, or will be."""
@@ -486,6 +492,14 @@ class FileWriter:
                 if self._follower is None:
                     self._read_in(end)
                 self._grow(end)
+
+    def _hash_again(self) -> None:
+        """Hash all that is on the disk anew: an interrupt came while some of it was hashed."""
+        self._drop_spare()
+        self._hashes = {name: new_hash(name) for name in self._algorithms}
+        end, self._written = self._written, 0
+        self._read_in(end)
+        self._unsure = False
 
     def _read_in(self, end: int) -> None:
         """Hash what the disk holds from where hashing stopped up to ``end``."""

@@ -17,6 +17,7 @@ from dlm.errors import IntegrityError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
 from dlm.store.local import LocalStore
+from dlm.store.writer import FileWriter
 from tests.support.stores import WAYS, a_store, hashing_by, put
 
 _CUTS = st.lists(st.integers(0, 3_000_000), max_size=6)
@@ -193,4 +194,37 @@ def test_of_bytes_that_come_twice_the_first_ones_stay(tmp_path: Path) -> None:
         Path(path).read_bytes()
         == body[:450_000] + bytes(50_000) + body[500_000:600_000] + bytes(50_000) + body[650_000:]
     )
+    store.close()
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("where", ["hash", "grow"])
+def test_an_interrupt_while_a_piece_is_hashed_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What was at hand before it is taken up again, and what comes of it is right."""
+    size = 3_000_000
+    body = random.Random(11).randbytes(size)
+    with hashing_by("itself"):
+        store = a_store(tmp_path)
+    writer = store.writer("key", Digests(), None)
+    writer.begin(Validators('"v"'), size)
+    writer.write(body[:1_100_000], 0)
+    before = writer.offset
+    name = f"_{where}"
+    real = getattr(FileWriter, name)
+
+    def interrupted(self: FileWriter, *given: object) -> None:
+        real(self, *given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileWriter, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.write(body[before : before + 1_050_000], before)
+    writer.suspend()
+    again = store.writer("key", Digests(), None)
+    assert again.offset >= before
+    again.write(body[again.offset :], again.offset)
+    assert again.commit(Digests(), size).digests == Digests.sha256_of(body)
     store.close()
