@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from dlm.model.transfer import Order, Outcome
     from dlm.ports import Backend, Orders, Store
 
-__all__ = ["Hand"]
+__all__ = ["LENGTH", "Hand"]
 
+LENGTH = 4
+"""Bytes that say how long a report is, before each."""
 #: Small files between two reports.
 _REPORT = 32
-#: Bytes that say how long a report is.
-_LENGTH = 4
 #: Files that the child gives back at most before it ends.
 _ODD = 8
 #: Too Many Requests and Service Unavailable (RFC 6585, RFC 9110): one process judges how long to wait.
@@ -174,7 +174,7 @@ class Hand:
             return
         data = marshal.dumps((self._told, self._done))
         self._told, self._done = [], []
-        rest = memoryview(len(data).to_bytes(_LENGTH, "little") + data)
+        rest = memoryview(len(data).to_bytes(LENGTH, "little") + data)
         while rest:
             rest = rest[os.write(self._reporting, rest) :]
 

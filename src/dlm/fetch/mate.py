@@ -21,7 +21,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from dlm.fetch.hand import Hand
+from dlm.fetch.hand import LENGTH, Hand
 from dlm.model import events
 from dlm.model.artifact import Spare
 from dlm.model.transfer import Carried
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Mate"]
 
-_LENGTH = 4
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -138,11 +137,11 @@ class Mate:
             os.waitpid(self._pid, 0)
 
     def _read(self) -> Iterator[Carried]:
-        while len(self._unread) >= _LENGTH:
-            end = _LENGTH + int.from_bytes(self._unread[:_LENGTH], "little")
+        while len(self._unread) >= LENGTH:
+            end = LENGTH + int.from_bytes(self._unread[:LENGTH], "little")
             if len(self._unread) < end:
                 return
-            told, done = marshal.loads(self._unread[_LENGTH:end])  # noqa: S302 - our own child wrote it
+            told, done = marshal.loads(self._unread[LENGTH:end])  # noqa: S302 - our own child wrote it
             self._unread = self._unread[end:]
             emit = self._bench.reporter.emit
             for kind, *values in told:
