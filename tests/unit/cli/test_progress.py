@@ -72,3 +72,12 @@ def test_who_takes_no_sums_is_told_each() -> None:
     bench.tell("some", "a.bin", 5, "http://127.0.0.1/a.bin", 0.1)
     bench.tell_sum()
     assert [type(event) for event in heard.events] == [Fetching, Fetched]
+
+
+def test_a_file_that_is_worth_a_line_is_in_no_sum() -> None:
+    err = io.StringIO()
+    told(
+        Console(meter=LineMeter(StillClock().monotonic, err), out=io.StringIO(), err=err),
+        [1024 * 1024 - 1, 1024 * 1024],
+    )
+    assert [line.split()[:3] for line in err.getvalue().splitlines()[1:]] == [["some", "1.0", "MiB"]]
