@@ -195,10 +195,13 @@ class Claims:
             slots = self._slots
             if slots is None or not (slots.current(self._path) if look else slots.own):
                 if self._finalizer is not None:
+                    self._slots = None
                     self._finalizer()
                 slots = self._slots = _slots_of(self._path)
                 self._finalizer = weakref.finalize(self, _give_back, slots)
-            return _lend(slots)
+            with _ALL_LOCK:
+                slots.users += 1
+            return slots
 
 
 class _Slots:
@@ -207,7 +210,7 @@ class _Slots:
     def __init__(self, identity: tuple[int, int], descriptor: int) -> None:
         self.identity = identity
         self.descriptors = [descriptor]
-        self.users = 0
+        self.users = 1
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._keys: set[bytes] = set()
@@ -292,28 +295,36 @@ if hasattr(os, "register_at_fork"):
 
 
 def _slots_of(path: str) -> _Slots:
+    """The slots of the file ``path``, with one user more."""
     with _ALL_LOCK:
         with contextlib.suppress(FileNotFoundError):
             # Looked up by name first: to open the file once more and close it would drop every lock on it.
             found = os.lstat(path)
             known = _ALL.get((found.st_dev, found.st_ino))
-            if known is not None:
-                return _lend(known)
+            if known is not None and _lend(known):
+                return known
         descriptor = _open_lock(path)
         opened = os.fstat(descriptor)
         identity = (opened.st_dev, opened.st_ino)
         slots = _ALL.get(identity)
-        if slots is None:
-            slots = _ALL[identity] = _Slots(identity, descriptor)
-        else:
+        if slots is not None and _lend(slots):
             slots.descriptors.append(descriptor)
-        return _lend(slots)
-
-
-def _lend(slots: _Slots) -> _Slots:
-    with _ALL_LOCK:
-        slots.users += 1
+        else:
+            slots = _ALL[identity] = _Slots(identity, descriptor)
         return slots
+
+
+def _lend(slots: _Slots) -> bool:
+    """Count one user more, under the lock; False if the last one left since the slots were found.
+
+    The lock does not keep that out: the last user may be a store that is collected in this very thread, at any
+    allocation between finding and counting.
+    """
+    slots.users += 1
+    if slots.descriptors:
+        return True
+    slots.users -= 1
+    return False
 
 
 def _give_back(slots: _Slots) -> None:
