@@ -459,6 +459,10 @@ class Wire(Protocol):
         """End an exchange at once; nothing of it is told any more."""
         ...
 
+    def foresee(self, count: int) -> None:
+        """So many exchanges more may soon begin all at once: whatever can be made ready for that is, now."""
+        ...
+
     def multiplexes(self, origin: str | None) -> bool:
         """Whether ``origin``, or for None any, was seen to answer many requests at once on one connection."""
         ...

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,6 +19,7 @@ from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digests
 from dlm.model.frozen import dataclass, replace
+from dlm.model.late import late
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import NAME
 from dlm.model.paths import check_filename, names_file
@@ -389,9 +389,9 @@ def _extracted(found: object) -> Extracted:
 
 
 # The escape of half a character, or of one that has two of them.
-_HALF = re.compile(r"\\u[dD]")
+_HALF = late(r"\\u[dD]")
 # Git's markers have seven signs; longer ones belong to a conflict inside the common ancestor.
-_MARK = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?:[ \r\n]|\Z)")
+_MARK = late(r"(<{7}|\|{7}|={7}|>{7})(?:[ \r\n]|\Z)")
 
 
 def _sides(text: str, reader: _Reader) -> tuple[str, str | None, str] | None:

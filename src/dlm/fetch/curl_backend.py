@@ -174,6 +174,12 @@ class _CurlWire:
         if exchange in line:
             line.remove(exchange)
 
+    def foresee(self, count: int) -> None:
+        """Make the handles."""
+        free = self._free.setdefault(None, [])
+        while len(free) < count:
+            free.append(self._new_slot(None))
+
     def multiplexes(self, origin: str | None) -> bool:
         """Whether ``origin``, or any for None, speaks HTTP/2."""
         return bool(self._multiplexed) if origin is None else origin in self._multiplexed

@@ -30,6 +30,10 @@ __all__ = ["HttpFetcher", "choose_backend"]
 
 #: Turns until all is sent that needs no answer: a connection is begun, and stands at once if the server is near.
 _AHEAD = 3
+#: Small files that are made ready, before the first answer comes, to be asked for at once where the server lets many
+#: share a connection; and how many of them between two looks whether it has said something.
+_EARLY = 256
+_FEW = 16
 
 
 def choose_backend(settings: Settings) -> Backend:
@@ -228,6 +232,7 @@ class _Run:
         self._sharing = sharing
         self._mate: Mate | None = None
         self._turns = 0
+        self._early = 0 if self._depot is None or sharing is not None else _EARLY
 
     def outcomes(self) -> Iterator[Outcome | Carried]:
         """All of them."""
@@ -242,6 +247,7 @@ class _Run:
                 else:
                     self._take(order)
             while self._ready:
+                self._early = 0
                 yield self._ready.popleft()
             self._bench.tell_sum()
             if self._mate is not None:
@@ -249,12 +255,35 @@ class _Run:
                 if self._mate.over:
                     more = self._dismiss(self._mate)
             if self._flights:
-                self._loop.turn(patient=self._turns >= _AHEAD)
+                if more and self._early > 0 and self._turns >= _AHEAD:
+                    more = self._take_early()
+                self._loop.turn(patient=self._turns >= _AHEAD and not (more and self._early > 0))
                 self._turns += 1
                 if self._turns == _AHEAD:
                     # The first requests are on their way, and it is a while until answers come.
                     self._store.prepare()
         self._bench.tell_sum()
+
+    def _take_early(self) -> bool:
+        """Make a few more small files ready, though there is no room for them yet; whether there may be more orders.
+
+        Until the first answer there is nothing else to do; behind it, each takes its time from those that arrive.
+        """
+        for _ in range(_FEW):
+            order = self._following()
+            if order is None:
+                return False
+            self._take(order)
+            self._early -= 1
+            if not self._shares(order):
+                self._early = 0
+                break
+        self._loop.foresee()
+        return True
+
+    def _shares(self, order: Order) -> bool:
+        """Whether an order may turn out to be one of many on one connection."""
+        return self._depot is not None and self._depot.accepts(order) and order.sources[0].url.scheme == "https"
 
     def _begin_mate(self, orders: Orders, backend: Backend) -> None:
         """Let a second process take part, from the beginning."""

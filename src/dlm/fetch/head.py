@@ -6,9 +6,9 @@ backends refuse the same answers. Rules: RFC 9112 4 (status line), 5 (fields), R
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from dlm.model.late import late
 from dlm.model.wire import Head
 
 __all__ = ["MAX_BYTES", "MAX_FIELDS", "HeadTooLarge", "MalformedHead", "check_size", "parse_head"]
@@ -18,8 +18,8 @@ MAX_FIELDS = 1000
 #: The most bytes of a whole head.
 MAX_BYTES = 256 * 1024
 
-_STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]|2|3)(?:\.0)? ([1-5][0-9]{2})(?: [^\x00\r\n]*)?\Z")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_STATUS_LINE = late(rb"HTTP/(1\.[0-9]|2|3)(?:\.0)? ([1-5][0-9]{2})(?: [^\x00\r\n]*)?\Z")
+_NAME = late(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
 class MalformedHead(ValueError):  # noqa: N818 - it says what came, not that an error happened here

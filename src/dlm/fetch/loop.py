@@ -214,6 +214,10 @@ class Loop:
         exchange.weight = self._weight(exchange)
         self._waiting += exchange.weight
 
+    def foresee(self) -> None:
+        """Let the wire make itself ready for what waits, as far as that may be under way at once."""
+        self._wire.foresee(min(self._queued, self._limits.jobs_per_host * STREAMS - len(self._active)))
+
     def cancel(self, exchange: Exchange) -> None:
         """End an exchange; nothing of it is told any more."""
         if exchange in self._active:
@@ -312,6 +316,10 @@ class Loop:
         for host in self._per_host:
             if host not in self._shared and self._wide(host):
                 self._shared.add(host)
+                for exchange in self._queues.get(host, ()):
+                    if exchange.light:
+                        self._waiting += 1 - exchange.weight
+                        exchange.weight = 1
                 for exchange in self._active:
                     if exchange.light and exchange.host == host:
                         self._load += 1 - exchange.weight

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError, SettingsError, UsageError
 from dlm.model.frozen import dataclass, replace
+from dlm.model.late import late
 from dlm.model.transfer import Source
 from dlm.model.url import REFERENCE, Url, secret_parameters
 
@@ -31,8 +32,8 @@ RESERVED_HEADERS = frozenset({
     "proxy-authorization", "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+_NAME = late(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_VALUE = late(r"[\t\x20-\x7e\x80-\xff]*\Z")
 
 
 def sources(

@@ -19,6 +19,7 @@ from dlm.errors import DlmError
 from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Exchange, Handler, Loop, Sink
 from dlm.model.artifact import KEPT_HEADERS, Receipt, kept_headers
+from dlm.model.late import late
 from dlm.model.transfer import Arrived, Lost, Order, Outcome
 from dlm.model.wire import Ending, Head
 
@@ -42,7 +43,7 @@ _ORDINARY = re.compile(
     rb"\r\n\Z"
 )
 _LENGTH = re.compile(rb"(?i)^content-length:[ \t]*([0-9]{1,10})[ \t]*\r$", re.MULTILINE)
-_KEPT = re.compile(
+_KEPT = late(
     rb"(?i)^(" + b"|".join(name.encode() for name in KEPT_HEADERS) + rb"):[ \t]*([^\r]*?)[ \t]*\r$", re.MULTILINE
 )
 _NOTHING: Mapping[str, str] = MappingProxyType({})

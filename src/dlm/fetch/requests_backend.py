@@ -105,6 +105,9 @@ class _RequestsWire:
         if job is not None:
             job.cancel()
 
+    def foresee(self, count: int) -> None:
+        """There is nothing to make ready."""
+
     def multiplexes(self, origin: str | None) -> bool:
         """Never."""
         return False

@@ -7,7 +7,7 @@ uses few.
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any, AnyStr, cast
 
 __all__ = ["late"]
 
@@ -15,7 +15,7 @@ __all__ = ["late"]
 class _Late:
     """Stands for a compiled expression; each of its methods is looked up once, and then as quick as ever."""
 
-    def __init__(self, pattern: str, flags: int) -> None:
+    def __init__(self, pattern: Any, flags: int) -> None:
         self._make = (pattern, flags)
 
     def __getattr__(self, name: str) -> Any:
@@ -24,6 +24,6 @@ class _Late:
         return found
 
 
-def late(pattern: str, flags: int = 0) -> re.Pattern[str]:
+def late(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """As ``re.compile``, but that a mistake in the pattern is found at its first use."""
-    return cast("re.Pattern[str]", _Late(pattern, flags))
+    return cast("re.Pattern[AnyStr]", _Late(pattern, flags))

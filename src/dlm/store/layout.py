@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
 from dlm.model.digest import STRENGTH
+from dlm.model.late import late
 from dlm.store.writer import disk_error
 
 if TYPE_CHECKING:
@@ -22,21 +22,21 @@ __all__ = ["LAYOUT", "Layout", "key_name", "pin_name"]
 LAYOUT = 1
 
 _FILES = ("CACHEDIR.TAG", "VERSION", ".gitignore", "index.sqlite", "index.sqlite-journal", "sizes")
-_HEX = re.compile(r"[0-9a-f]{64}\Z")
-_PAIR = re.compile(r"[0-9a-f]{2}\Z")
-_TEMPORARY = re.compile(r"[0-9a-f]{32}\Z")
+_HEX = late(r"[0-9a-f]{64}\Z")
+_PAIR = late(r"[0-9a-f]{2}\Z")
+_TEMPORARY = late(r"[0-9a-f]{32}\Z")
 #: Each folder of the layout with the names that dlm gives in it; those of _SPREAD have folders of two digits first.
 _FOLDERS = {
     "cas": _HEX,
-    "alias": re.compile(r"[0-9a-f]{96,128}\Z"),
+    "alias": late(r"[0-9a-f]{96,128}\Z"),
     "origins": _HEX,
-    "partial": re.compile(r"[0-9a-f]{64}(?:\.json)?\Z"),
+    "partial": late(r"[0-9a-f]{64}(?:\.json)?\Z"),
     "tmp": _TEMPORARY,
     "using": _TEMPORARY,
-    "quarantine": re.compile(r"[0-9a-f]{64}\.[0-9a-f]{1,64}\Z"),
+    "quarantine": late(r"[0-9a-f]{64}\.[0-9a-f]{1,64}\Z"),
     "notes": _HEX,
-    "layers": re.compile(r"[0-9a-f]{32}\.sqlite(?:-journal)?\Z"),
-    "locks": re.compile(r"claims\Z"),
+    "layers": late(r"[0-9a-f]{32}\.sqlite(?:-journal)?\Z"),
+    "locks": late(r"claims\Z"),
 }
 _SPREAD = ("cas", "origins")
 

@@ -45,6 +45,7 @@ from dlm.model.artifact import Blob, kept_headers
 from dlm.model.digest import Digests
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import replace
+from dlm.model.late import late
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.hashing import Hashing
@@ -77,7 +78,7 @@ _TAG = (
 )
 #: A name that shows as it is, as most do.
 _PLAIN = re.compile(r"[\w.+-]{1,255}\Z", re.ASCII)
-_TEMPORARY = re.compile(r"[0-9a-f]{32}\Z")
+_TEMPORARY = late(r"[0-9a-f]{32}\Z")
 #: A transfer that was cut so long ago is not taken up again by anybody.
 _STALE_PARTIAL = 14 * 86_400.0
 #: So many blobs may wait for their flush; then it comes at once, to bound what is kept in memory.

@@ -24,11 +24,15 @@ class ScriptedWire:
         self.running: list[PortExchange] = []
         self.cancelled: list[PortExchange] = []
         self.turns: list[float] = []
+        self.foreseen: list[int] = []
         self.during: Callable[[], None] = lambda: None
         self._clock = clock
 
     def start(self, exchange: PortExchange) -> None:
         self.running.append(exchange)
+
+    def foresee(self, count: int) -> None:
+        self.foreseen.append(count)
 
     def multiplexes(self, origin: str | None) -> bool:
         return bool(self.streaming) if origin is None else origin in self.streaming
