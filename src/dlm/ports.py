@@ -422,6 +422,15 @@ class Exchange(Protocol):
         """Whether the answer may be kept back until it is complete, to be offered to :meth:`whole` then."""
         ...
 
+    @property
+    def light(self) -> bool:
+        """Whether the answer is expected to be so small that it can be kept when it is complete."""
+        ...
+
+    def arrived(self) -> None:
+        """The answer is complete, and will be offered to :meth:`whole` soon: its place is free for another."""
+        ...
+
     def whole(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
         """The complete answer: the raw lines of its head or heads, and its body.
 

@@ -253,13 +253,16 @@ class TestDowngrade:
 class _Probe:
     """An exchange that only remembers."""
 
-    patient = False
+    patient = light = False
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.host = request.url.origin
         self.heads: list[Head] = []
         self.endings: list[Ending] = []
+
+    def arrived(self) -> None:
+        raise AssertionError("kept for one who does not wait")
 
     def whole(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
         raise AssertionError(f"offered to one who does not wait: {lines!r} {len(pieces)}")

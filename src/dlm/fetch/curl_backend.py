@@ -11,6 +11,7 @@ import itertools
 import re
 import select
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlm.fetch.answers import is_public
@@ -38,8 +39,11 @@ _NAP = 0.005
 #: CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says to CONNECT is no answer.
 _SUPPRESS_CONNECT_HEADERS = 265
 
-#: Exchanges that may end in one round.
+#: Exchanges that may end in one round, or be taken.
 _ENDINGS = 16
+#: Small answers, and their bytes, that may wait to be taken while others are asked for.
+_WAITING = 64
+_WAITING_BYTES = 4 * 1024 * 1024
 #: What libcurl says once TLS has chosen HTTP/2 (RFC 7301, RFC 9113 3.2), in any of its versions.
 _AGREED = re.compile(rb"ALPN[:,] server accepted (?:to use )?h2\b")
 #: Bytes of a body that are kept back at most.
@@ -82,8 +86,8 @@ class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
     __slots__ = (
-        "answered", "chunks", "client", "exchange", "handle", "head_size", "lines", "loud", "seen", "shape", "waits",
-        "words",
+        "answered", "chunks", "client", "exchange", "handle", "head_size", "kept", "lines", "loud", "seen", "shape",
+        "waits", "words",
     )  # fmt: skip
 
     def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
@@ -117,6 +121,8 @@ class _Slot:
         self.chunks.clear()
         self.exchange = None
         self.answered = False
+        #: Bytes of a complete body that waits to be taken.
+        self.kept = 0
         self.seen = 0
         self.head_size = 0
 
@@ -138,6 +144,10 @@ class _CurlWire:
         self._free: dict[ClientCertificate | None, list[_Slot]] = {}
         self._running: dict[Any, _Slot] = {}
         self._slots: dict[Exchange, _Slot] = {}
+        # Small answers that are complete. The next requests go out before these are taken, since taking one costs
+        # time of the processor, and asking costs time of the network.
+        self._whole: deque[_Slot] = deque()
+        self._whole_bytes = 0
         # Whether an origin speaks HTTP/2 shows when the first connection to it stands: one exchange goes ahead, and
         # the others wait for that, so that they become streams where they can. libcurl's own way of waiting (PIPEWAIT)
         # is of use only where HTTP/2 is certain; elsewhere it waits for the end of the other exchange.
@@ -230,7 +240,7 @@ class _CurlWire:
 
     def close(self) -> None:
         """Close handles and connections."""
-        for slot in list(self._running.values()):
+        for slot in [*self._running.values(), *self._whole]:
             self._take_off(slot)
         for slot in itertools.chain.from_iterable(self._free.values()):
             slot.handle.close()
@@ -258,12 +268,20 @@ class _CurlWire:
         if self._scouts:
             moved = self._follow_scouts()
         # A few at a time: others may begin in their places before the disk has taken all that came at once.
-        _, done, failed = self._multi.info_read(_ENDINGS)
-        for handle in done:
-            self._finish(handle, 0, "")
-        for handle, code, text in failed:
-            self._finish(handle, code, text)
-        moved = moved or bool(done or failed)
+        ended = False
+        if len(self._whole) < _WAITING and self._whole_bytes < _WAITING_BYTES:
+            _, done, failed = self._multi.info_read(_ENDINGS)
+            for handle in done:
+                self._finish(handle, 0, "")
+            for handle, code, text in failed:
+                self._finish(handle, code, text)
+            ended = bool(done or failed)
+        if not ended and self._whole:
+            ended = True
+            for slot in list(itertools.islice(self._whole, _ENDINGS)):
+                if slot in self._whole:  # what came of another may have cancelled it
+                    self._offer(slot)
+        moved = moved or ended
         for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
             # Handing over may cancel other exchanges, so each is looked at anew.
             exchange = slot.exchange
@@ -283,9 +301,29 @@ class _CurlWire:
         if code == 0 and exchange is not None and exchange.patient:
             if slot.lines and slot.lines[0].startswith(b"HTTP/2 "):
                 self._multiplexed.add(exchange.host)
+            if exchange.light:
+                self._multi.remove_handle(handle)
+                del self._running[handle]
+                self._whole.append(slot)
+                slot.kept = sum(map(len, slot.chunks))
+                self._whole_bytes += slot.kept
+                exchange.arrived()
+                return
             if exchange.whole(slot.lines, slot.chunks):
                 self._take_off(slot)
                 return
+        self._end(slot, code, text)
+
+    def _offer(self, slot: _Slot) -> None:
+        """Have a complete answer taken, or tell it as any other."""
+        exchange = slot.exchange
+        if exchange is not None and exchange.whole(slot.lines, slot.chunks):
+            self._take_off(slot)
+        else:
+            self._end(slot, 0, "")
+
+    def _end(self, slot: _Slot, code: int, text: str) -> None:
+        """Tell what there is to tell of an exchange that is over."""
         self._hand_over(slot)
         exchange = slot.exchange
         if exchange is None:
@@ -361,8 +399,12 @@ class _CurlWire:
 
     def _take_off(self, slot: _Slot) -> None:
         exchange = slot.exchange
-        self._multi.remove_handle(slot.handle)
-        del self._running[slot.handle]
+        if slot.handle in self._running:
+            self._multi.remove_handle(slot.handle)
+            del self._running[slot.handle]
+        else:
+            self._whole.remove(slot)
+            self._whole_bytes -= slot.kept
         if exchange is not None:
             del self._slots[exchange]
         if slot.loud:

@@ -129,6 +129,9 @@ class Exchange:
     def patient(self) -> bool:
         return self._taker is not None
 
+    def arrived(self) -> None:
+        self._loop.arrived(self)
+
     def whole(self, lines: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
         taker, self._taker = self._taker, None
         if taker is None or not taker(lines, pieces):
@@ -177,6 +180,8 @@ class Loop:
         self._next = ""
         self._waiting = 0
         self._active: dict[Exchange, None] = {}
+        #: Those with complete answers that wait to be taken.
+        self._arrived: set[Exchange] = set()
         #: The origins whose connections are known to be shared.
         self._shared: set[str] = set()
         self._per_host: dict[str, int] = {}
@@ -199,7 +204,7 @@ class Loop:
     @property
     def busy(self) -> bool:
         """Whether an exchange is under way or waits for its turn."""
-        return bool(self._active or self._queued)
+        return bool(self._active or self._arrived or self._queued)
 
     def idle(self, host: str) -> bool:
         """Whether a further connection to ``host`` (an origin) would take no place from anybody who waits for one."""
@@ -220,7 +225,7 @@ class Loop:
 
     def cancel(self, exchange: Exchange) -> None:
         """End an exchange; nothing of it is told any more."""
-        if exchange in self._active:
+        if exchange in self._active or exchange in self._arrived:
             self._wire.cancel(exchange)
             self.release(exchange)
             return
@@ -249,7 +254,7 @@ class Loop:
         self._excuse(now - self._left)
         self._launch(now)
         wait = max(0.0, min(self._due() - now, _LONGEST_TURN)) if patient else 0.0
-        if self._active:
+        if self._active or self._arrived:
             self._wire.turn(wait)
         elif self._timers or self._held:
             self._clock.sleep(max(0.0, self._due() - now) if patient else 0.0)
@@ -266,8 +271,14 @@ class Loop:
         exchange.mark = exchange.received
         self._set_deadline(exchange, self._clock.monotonic() + self._limits.stall_timeout)
 
+    def arrived(self, exchange: Exchange) -> None:
+        """The answer to an exchange is complete: the next one shall not wait until it is taken."""
+        self.release(exchange)
+        self._arrived.add(exchange)
+
     def release(self, exchange: Exchange) -> None:
         """An exchange is over: its place is free."""
+        self._arrived.discard(exchange)
         if exchange in self._active:
             del self._active[exchange]
             self._per_host[exchange.host] -= exchange.weight
