@@ -367,8 +367,14 @@ class Fetcher(Pages, Protocol):
         """The outcome of each order, as they come. Orders with the same key are fetched once."""
         ...
 
-    def fetch_round(self, orders: Orders, store: Store) -> Iterator[Outcome | Carried]:
-        """As :meth:`fetch`, where nobody asks what the wire did for an order; a second process may help."""
+    def fetch_round(
+        self, orders: Orders, store: Store, meanwhile: Callable[[], None] | None = None
+    ) -> Iterator[Outcome | Carried]:
+        """As :meth:`fetch`, where nobody asks what the wire did for an order; a second process may help.
+
+        Args:
+            meanwhile: called, if there is a while to wait for the first answer.
+        """
         ...
 
     def ask(self, orders: Sequence[Order]) -> list[Answered]:

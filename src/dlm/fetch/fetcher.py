@@ -103,16 +103,21 @@ class HttpFetcher:
             assert not isinstance(outcome, Carried), "only a round has numbers"
             yield outcome
 
-    def fetch_round(self, orders: Orders, store: Store) -> Generator[Outcome | Carried]:
+    def fetch_round(
+        self, orders: Orders, store: Store, meanwhile: Callable[[], None] | None = None
+    ) -> Generator[Outcome | Carried]:
         """As :meth:`fetch`, for many orders of which nobody needs to know how they were fulfilled.
 
         Those of bare orders that came the short way, or that a second process has fulfilled, are told by their numbers.
+
+        Args:
+            meanwhile: called when the first requests are on their way.
         """
         jobs = min(self._bench.limits.jobs, self._bench.limits.jobs_per_host)
         try:
             worth = self._mates is not None and self._mates(orders, jobs)
             sharing = _Sharing(orders, self._backend) if worth else None
-            yield from self._carry_out(orders.next, store, sharing, numbered=True)
+            yield from self._carry_out(orders.next, store, sharing, meanwhile, numbered=True)
         finally:
             orders.close()
 
@@ -121,11 +126,21 @@ class HttpFetcher:
         following: Callable[[], Order | None],
         store: Store,
         sharing: _Sharing | None = None,
+        meanwhile: Callable[[], None] | None = None,
         *,
         numbered: bool = False,
     ) -> Generator[Outcome | Carried]:
         wire = self._borrow()
-        run = _Run(self._bench, wire, self._loop(wire), store, following=following, sharing=sharing, numbered=numbered)
+        run = _Run(
+            self._bench,
+            wire,
+            self._loop(wire),
+            store,
+            following=following,
+            sharing=sharing,
+            meanwhile=meanwhile,
+            numbered=numbered,
+        )
         try:
             yield from run.outcomes()
         except BaseException:
@@ -214,10 +229,12 @@ class _Run:
         *,
         following: Callable[[], Order | None],
         sharing: _Sharing | None,
+        meanwhile: Callable[[], None] | None,
         numbered: bool,
     ) -> None:
         self._bench = bench
         self._numbered = numbered
+        self._meanwhile = meanwhile
         self._loop = loop
         self._following = following
         self._store = store
@@ -262,6 +279,8 @@ class _Run:
                 if self._turns == _AHEAD:
                     # The first requests are on their way, and it is a while until answers come.
                     self._store.prepare()
+                    if self._meanwhile is not None:
+                        self._meanwhile()
         self._bench.tell_sum()
 
     def _take_early(self) -> bool:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dlm.place.tree import Folder
 
-__all__ = ["Flush"]
+__all__ = ["FEW", "Flush"]
 
-_FEW = 16
+FEW = 16
+"""Files up to which each is flushed by itself."""
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS}
 
 
@@ -28,7 +29,7 @@ class Flush:
     """
 
     def __init__(self, count: int) -> None:
-        self._together = count > _FEW and sys.platform == "linux"
+        self._together = count > FEW and sys.platform == "linux"
         self._systems: dict[int, int] = {}
 
     def file(self, descriptor: int, device: int | None = None) -> None:

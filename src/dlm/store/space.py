@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from dlm.errors import LocalError
 
-__all__ = ["require_space"]
+__all__ = ["free_space", "require_space"]
 
 #: Bodies up to this size are not looked at: writing one tells as soon.
 _SMALL = 1024 * 1024
@@ -21,10 +23,8 @@ def require_space(folder: str, size: int) -> None:
     """
     if size <= _SMALL:
         return
-    import shutil
-
     try:
-        free = shutil.disk_usage(folder).free
+        free = free_space(folder)
     except OSError:
         return  # a file system that does not say; writing will show
     if size + _MARGIN > free:
@@ -32,6 +32,16 @@ def require_space(folder: str, size: int) -> None:
             f"the disk of {folder} has too little room: {_shown(size)} are needed, {_shown(free)} are free",
             hint="make room (`dlm cache clean` empties the cache), or set DLM_CACHE_DIR to a folder on another disk",
         )
+
+
+def free_space(folder: str) -> int:
+    """Bytes that this user may still write to the file system of ``folder``. Raises OSError."""
+    if hasattr(os, "statvfs"):
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize
+    import shutil  # which knows how to ask Windows, and costs time to import
+
+    return shutil.disk_usage(folder).free
 
 
 def _shown(size: int) -> str:

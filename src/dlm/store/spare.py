@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Sequence
 
 from dlm.model.artifact import Spare
+from dlm.store.space import free_space
 from dlm.store.writer import write_pieces
 
 __all__ = ["SpareFile"]
@@ -40,7 +40,7 @@ class SpareFile:
         self.descriptor: int | None = None
         with contextlib.suppress(OSError):
             # The body itself comes first: a spare takes only room that is left by it.
-            if shutil.disk_usage(os.path.dirname(path)).free > 3 * size:
+            if free_space(os.path.dirname(path)) > 3 * size:
                 self.descriptor = os.open(path, _NEW, mode)
 
     def write(self, data: memoryview, at: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,7 @@ def gather(
     lenient: bool = False,
     bare: bool = False,
     spares: Mapping[str, int] = _NO_SPARES,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Haul:
     """Fetch every artifact that the store does not hold.
 
@@ -86,6 +87,7 @@ def gather(
         offline: the flag or variable that forbids the network, or None.
         lenient, bare: as in ``Order``.
         spares: by sha256, as ``Order.spare``.
+        meanwhile: called while the first answer is waited for, if the artifacts are ``bare``.
     """
     haul = Haul()
     if offline is not None:
@@ -123,7 +125,7 @@ def gather(
     outcomes: Iterable[Outcome | Carried]
     if bare:
         round_ = Round(len(artifacts), order, first, behind, sizes=[one.size or 0 for one in artifacts])
-        outcomes = run.fetcher().fetch_round(round_, run.store)
+        outcomes = run.fetcher().fetch_round(round_, run.store, meanwhile)
     else:
         waiting = filter(None, map(order, range(behind, len(artifacts))))
         outcomes = run.fetcher().fetch(itertools.chain((first,), waiting), run.store)

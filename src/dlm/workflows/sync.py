@@ -7,6 +7,7 @@ when all that this run needs is fetched and verified.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LocalError, PolicyError
@@ -15,7 +16,6 @@ from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import Lockfile
 from dlm.model.plan import Placing, Survey, Wanted
 from dlm.model.platforms import matches
-from dlm.place.place import Done, carry_out
 from dlm.place.survey import missing_folders
 from dlm.planning import bytes_wanted, make_plan, shows
 from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
     from dlm.model.plan import Conflict, Found, Plan, Removal
+    from dlm.place.place import Done
     from dlm.workflows.lock import Change
     from dlm.workflows.orders import Haul
     from dlm.workflows.run import Run
@@ -396,7 +397,14 @@ class _Sync:
         else:
             self.wanted = asked.wanted
         settled = self._settled
-        haul = gather(run, plan.fetch, offline=self._modes.offline, bare=told, spares=self._spares(plan))
+        haul = gather(
+            run,
+            plan.fetch,
+            offline=self._modes.offline,
+            bare=told,
+            spares=self._spares(plan),
+            meanwhile=partial(_load_placing, len(plan.place)),
+        )
         self._sort_errors(plan, haul)
         _stop_at(self._errors, self._wish)
         held = dict(survey.blobs)
@@ -477,6 +485,8 @@ class _Sync:
         known: Sequence[Placement],
         gone: Sequence[str],
     ) -> Done:
+        from dlm.place.place import Done, carry_out
+
         run = self._run
         if not placings and not remove:
             run.state.finish(known, gone)
@@ -519,6 +529,14 @@ class _Sync:
 
         self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
+
+
+def _load_placing(count: int) -> None:
+    """Load what placing so many files needs, in time that nothing else has a use for."""
+    import dlm.place.place
+
+    if count > dlm.place.flush.FEW:
+        import ctypes  # noqa: F401 - for asking whole file systems to flush
 
 
 def _is_copy(want: Wanted) -> bool:
