@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
-from dlm.fetch.flight import Flight
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel
 from dlm.fetch.workbench import Workbench
@@ -19,6 +18,7 @@ from dlm.model.transfer import Arrived, Carried, Lost
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
+    from dlm.fetch.flight import Flight
     from dlm.fetch.mate import Mate
     from dlm.model.artifact import Blob
     from dlm.model.settings import Settings
@@ -354,11 +354,13 @@ class _Run:
                 self._ready.append(outcome)
                 return
         depot = self._depot
-        flight = (
-            Parcel(depot, order, self._done, self._carried if self._numbered and order.bare else None)
-            if depot is not None and depot.accepts(order)
-            else Flight(self._bench, self._loop, self._store, order, self._done)
-        )
+        flight: Flight | Parcel
+        if depot is not None and depot.accepts(order):
+            flight = Parcel(depot, order, self._done, self._carried if self._numbered and order.bare else None)
+        else:
+            from dlm.fetch.flight import Flight
+
+            flight = Flight(self._bench, self._loop, self._store, order, self._done)
         self._flights[key] = flight
         flight.launch()
 

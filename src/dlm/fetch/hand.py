@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dlm.fetch.flight import Flight
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel
 from dlm.model.events import Fetching, Progress, Waiting
@@ -20,6 +19,7 @@ from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived
 
 if TYPE_CHECKING:
+    from dlm.fetch.flight import Flight
     from dlm.fetch.workbench import Workbench
     from dlm.model.artifact import Blob
     from dlm.model.events import Event
@@ -116,6 +116,8 @@ class Hand:
         return self._more
 
     def _flight(self, depot: Depot, order: Order) -> Flight:
+        from dlm.fetch.flight import Flight
+
         story = _Story(self)
         alone = replace(order, sources=order.sources[:1])
         bench = self._bench.quiet(self._bench.limits, story)

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError
-from dlm.fetch.flight import Flight
 from dlm.fetch.loop import Exchange, Handler, Loop, Sink
 from dlm.model.artifact import KEPT_HEADERS, Receipt, kept_headers
 from dlm.model.late import late
@@ -24,6 +23,7 @@ from dlm.model.transfer import Arrived, Lost, Order, Outcome
 from dlm.model.wire import Ending, Head
 
 if TYPE_CHECKING:
+    from dlm.fetch.flight import Flight
     from dlm.fetch.workbench import Workbench
     from dlm.model.artifact import Blob
     from dlm.ports import Claim, Store, Tray
@@ -219,6 +219,8 @@ class Parcel:
         return self._fly().carry_on(claim, exchange, self._begun)
 
     def _fly(self) -> Flight:
+        from dlm.fetch.flight import Flight
+
         depot = self._depot
         self._flight = Flight(depot.bench, depot.loop, depot.store, self._order, self._done)
         return self._flight

@@ -15,7 +15,7 @@ from typing import Any
 from dlm.model.artifact import Blob
 from dlm.model.download import READY, Ask, Kept
 from dlm.store.cachedir import Cachedir, CachedirEntry, cachedir_key
-from dlm.store.writer import disk_error
+from dlm.store.disk import disk_error
 
 __all__ = ["CachedirDownloads"]
 

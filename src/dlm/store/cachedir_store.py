@@ -19,9 +19,9 @@ from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived, Known
 from dlm.ports import Claim, Clock, Reporter, Writer
 from dlm.store.cachedir import Cachedir, CachedirEntry, Value, local_stamp
+from dlm.store.disk import disk_error
 from dlm.store.local import LocalStore
 from dlm.store.reading import Contents, read_contents
-from dlm.store.writer import disk_error
 
 __all__ = ["CachedirStore"]
 

@@ -25,10 +25,10 @@ from dlm.model.digest import Digest, Digests
 from dlm.model.download import FAILED, READY, Ask, Kept
 from dlm.model.frozen import dataclass, replace
 from dlm.ports import Clock, Store
+from dlm.store.disk import disk_error
 from dlm.store.flush import flush_files
 from dlm.store.index import Signature
 from dlm.store.reading import Contents, read_contents
-from dlm.store.writer import disk_error
 
 __all__ = ["Downloads"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dlm.errors import LocalError
 from dlm.model.digest import STRENGTH
 from dlm.model.late import late
-from dlm.store.writer import disk_error
+from dlm.store.disk import disk_error
 
 if TYPE_CHECKING:
     from dlm.model.digest import Digest

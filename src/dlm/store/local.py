@@ -46,26 +46,22 @@ from dlm.model.digest import Digests
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import replace
 from dlm.model.late import late
+from dlm.store.disk import disk_error
 from dlm.store.flush import flushes_at_once
 from dlm.store.guard import Claims
 from dlm.store.hashing import Hashing
 from dlm.store.index import BlobRow, Index, Signature
-from dlm.store.layers import Layer
 from dlm.store.layout import LAYOUT, Layout, key_name
-from dlm.store.notes import read_note, write_note
-from dlm.store.origins import read_origin, write_origin
-from dlm.store.reading import Contents, read_alias, read_contents
 from dlm.store.settling import Settling
-from dlm.store.sizes import total_size
 from dlm.store.tray import LocalTray, can_carry
 from dlm.store.using import Uses, in_use
-from dlm.store.writer import FileWriter, Rooms, disk_error
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Spare
     from dlm.model.digest import Digest
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
+    from dlm.store.layers import Layer
     from dlm.store.prune import Pruned, StoredBlob
     from dlm.store.spare import SpareFile
 
@@ -119,7 +115,11 @@ class LocalStore:
         self._uses = Uses(self._layout.at("using"), self._claims)
         notes = self._layout.at("layers")
         lower = dict.fromkeys(os.path.abspath(layer) for layer in layers)
-        self._layers = [Layer(one, notes, clock, partial(_warn, reporter)) for one in lower if one != self.root]
+        self._layers: list[Layer] = []
+        if lower:
+            from dlm.store.layers import Layer
+
+            self._layers += [Layer(one, notes, clock, partial(_warn, reporter)) for one in lower if one != self.root]
         self._settling = Settling(self._index, [layer.index for layer in self._layers])
         self._lock = threading.Lock()
         self._read_version = False
@@ -246,6 +246,8 @@ class LocalStore:
             spare: permissions of a second file that is made of a large body as it comes, where :meth:`spares` names
                 a folder; the blob tells its path, and whoever gets it may move that file away. It goes with the store.
         """
+        from dlm.store.writer import FileWriter, Rooms
+
         self._make()
         name = key_name(key)
         # Without locks another process may write the same partial file at this moment: keep to private names.
@@ -330,6 +332,8 @@ class LocalStore:
 
     def known(self, key: str) -> Known | None:
         """What was recorded for ``key``, as long as the blob it speaks of is there. The blob itself is not checked."""
+        from dlm.store.origins import read_origin
+
         self._check_version()
         origin = read_origin(self._layout.origin(key))
         if origin is None or origin[0].digests.sha256 is None:
@@ -346,6 +350,8 @@ class LocalStore:
 
     def record(self, key: str, known: Known, name: str) -> None:
         """Remember an origin's answer; of its headers the kept ones, of its final address only one without a secret."""
+        from dlm.store.origins import write_origin
+
         self._make()
         final_url = known.final_url
         if final_url is not None and ("?" in final_url or "@" in final_url or "#" in final_url):
@@ -371,6 +377,8 @@ class LocalStore:
 
     def read(self, key: str) -> tuple[str, float] | None:
         """The text noted under ``key`` and when, in seconds since the epoch; None where there is none."""
+        from dlm.store.notes import read_note
+
         self._check_version()
         found = read_note(self._layout.note(key))
         if found is None:
@@ -379,6 +387,8 @@ class LocalStore:
 
     def write(self, key: str, text: str) -> None:
         """Note a text; where that fails, it is only mentioned."""
+        from dlm.store.notes import write_note
+
         try:
             self._make()
             write_note(self._layout.note(key), text, self._clock.time(), self._layout.at("tmp"), self._mode)
@@ -413,6 +423,8 @@ class LocalStore:
 
     def size(self) -> int:
         """How many bytes the files of the cache have together, partial transfers included."""
+        from dlm.store.sizes import total_size
+
         return total_size(self._layout)
 
     def verify_all(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, bool]]:
@@ -516,6 +528,8 @@ class LocalStore:
 
     def _prune_rest(self, now: float, max_age: float | None, *, dry_run: bool) -> int:
         """Damaged blobs, transfers that nobody takes up any more, and what speaks of blobs that are gone."""
+        from dlm.store.origins import read_origin
+
         freed = 0
         partial_age = _STALE_PARTIAL if max_age is None else min(max_age, _STALE_PARTIAL)
         for path, size in self._layout.files_in(self._layout.at("quarantine")):
@@ -549,6 +563,8 @@ class LocalStore:
             raise disk_error("remove", path, error) from error
 
     def _names_of_origins(self) -> dict[str, str]:
+        from dlm.store.origins import read_origin
+
         found = (read_origin(path) for path in self._layout.origins())
         return {known.digests.sha256 or "": name for known, name in filter(None, found)}
 
@@ -583,6 +599,8 @@ class LocalStore:
         return self._rehash(sha256, wanted)
 
     def _rehash(self, sha256: str, wanted: tuple[str, ...]) -> BlobRow | None:
+        from dlm.store.reading import Contents, read_contents
+
         path = self._layout.blob(sha256)
         known = self._index.blob(sha256)
         algorithms = dict.fromkeys(("sha256", *wanted, *(known.digests.algorithms if known else ())))
@@ -690,6 +708,8 @@ class LocalStore:
 
     def _alias(self, digests: Digests) -> str | None:
         """The sha256 that is said to belong to other digests; :meth:`get` computes whether it does."""
+        from dlm.store.reading import read_alias
+
         aliases = (read_alias(self._layout.alias(digest)) for digest in reversed(digests.items))
         return next((sha256 for sha256 in aliases if sha256 is not None), None)
 

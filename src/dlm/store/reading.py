@@ -8,8 +8,8 @@ import stat
 
 from dlm.model.digest import Digest, Digests, new_hash
 from dlm.model.frozen import dataclass
+from dlm.store.disk import BLOCK, disk_error
 from dlm.store.index import Signature
-from dlm.store.writer import BLOCK, disk_error
 
 __all__ = ["Contents", "NotAFile", "read_alias", "read_contents"]
 

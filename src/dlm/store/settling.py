@@ -11,8 +11,8 @@ import threading
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlm.store.disk import disk_error
 from dlm.store.flush import flush_files
-from dlm.store.writer import disk_error
 
 if TYPE_CHECKING:
     from dlm.store.index import Index

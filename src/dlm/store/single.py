@@ -9,8 +9,8 @@ from dlm.errors import IntegrityError
 from dlm.model.artifact import Blob, Spare, Validators
 from dlm.model.digest import Digest, Digests, Hash, new_hash
 from dlm.model.transfer import Arrived, Known
+from dlm.store.disk import disk_error
 from dlm.store.guard import NullClaim
-from dlm.store.writer import disk_error
 
 __all__ = ["SingleStore"]
 

@@ -11,8 +11,8 @@ import os
 from collections.abc import Sequence
 
 from dlm.model.artifact import Spare
+from dlm.store.disk import write_pieces
 from dlm.store.space import free_space
-from dlm.store.writer import write_pieces
 
 __all__ = ["SpareFile"]
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.model.artifact import Blob
+from dlm.store.disk import BACK_NS, disk_error, write_all
 from dlm.store.index import Signature
 from dlm.store.layout import pin_name
-from dlm.store.writer import BACK_NS, disk_error, write_all
 
 if TYPE_CHECKING:
     from dlm.model.digest import Digests

@@ -20,7 +20,6 @@ between loses nothing.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import stat
@@ -33,6 +32,7 @@ from dlm.model.artifact import Validators
 from dlm.model.digest import Digest, Digests, new_hash
 from dlm.model.frozen import dataclass, replace
 from dlm.store.ahead import Ahead, read_noted
+from dlm.store.disk import BACK_NS, BLOCK, disk_error, read_at, write_all, write_pieces
 from dlm.store.flush import flush_file, flushes_at_once
 from dlm.store.follower import Follower, GoneError, can_follow
 from dlm.store.space import require_space
@@ -45,17 +45,14 @@ if TYPE_CHECKING:
     from dlm.store.hash_process import HashProcess
     from dlm.store.spare import SpareFile
 
-__all__ = ["BACK_NS", "BLOCK", "FileWriter", "Rooms", "disk_error", "write_all", "write_pieces", "write_whole"]
+__all__ = ["FileWriter", "Rooms", "write_whole"]
 
-#: Bytes that are collected before they go to the disk, and read at once.
-BLOCK = 1024 * 1024
 _PIECE = 512 * 1024
 _SIDECAR_SIZE = 4096
 #: Bytes that may wait to be hashed.
 _BEHIND = 8 * 1024 * 1024
 #: Bytes that a kill may cost: behind a gap, or where there is none within a moment.
 _UNNOTED = 4 * 1024 * 1024
-_MOST_PIECES = 512  # systems take at least 1,024 at once on Linux and macOS
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _OLD = (
     os.O_RDWR
@@ -64,21 +61,6 @@ _OLD = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-
-_HINTS = {
-    errno.ENOSPC: "make room on the disk (`dlm cache clean` empties the cache), or set DLM_CACHE_DIR to another disk",
-    errno.EDQUOT: "make room in your quota (`dlm cache clean` empties the cache), or set DLM_CACHE_DIR elsewhere",
-    errno.EFBIG: "the file is larger than this system allows; set DLM_CACHE_DIR to another file system",
-    errno.EIO: "check the disk, or set DLM_CACHE_DIR to another one",
-}
-_OTHER_HINT = "check the permissions of the cache folder, or set DLM_CACHE_DIR to a folder that you can write"
-
-
-def disk_error(operation: str, path: str, error: OSError) -> LocalError:
-    """The error for a failed operation on a file of the cache: operation, path, reason and what to try."""
-    reason = error.strerror or str(error)
-    hint = _HINTS.get(error.errno or 0, _OTHER_HINT)
-    return LocalError(f"cannot {operation} {path}: {reason}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -543,7 +525,7 @@ class FileWriter:
         descriptor = self._descriptor
         assert descriptor is not None
         try:
-            block = _read_at(descriptor, size, at)
+            block = read_at(descriptor, size, at)
         except OSError as error:
             raise disk_error("read", self._path, error) from error
         if not block:
@@ -620,7 +602,7 @@ class FileWriter:
             own = os.open(private, _NEW, 0o600)
             self._open_up(own)
             at = 0
-            while at < length and (block := _read_at(foreign, min(BLOCK, length - at), at)):
+            while at < length and (block := read_at(foreign, min(BLOCK, length - at), at)):
                 write_all(own, block, at)
                 at += len(block)
             os.replace(private, self._path)
@@ -756,9 +738,6 @@ class FileWriter:
             )
 
 
-BACK_NS = 10_000_000_000
-"""How far a blob's mtime lies back. Whoever writes to the blob later, however soon and however coarse the file system's
-clock, leaves a different one."""
 _CHMODS = hasattr(os, "fchmod")
 _SETS_TIMES = os.utime in os.supports_fd
 
@@ -830,39 +809,6 @@ def _open_old(path: str) -> int | None:
 
 def _is_ours(descriptor: int) -> bool:
     return not hasattr(os, "geteuid") or os.fstat(descriptor).st_uid == os.geteuid()
-
-
-def write_pieces(descriptor: int, pieces: Sequence[bytes], at: int) -> None:
-    """Write pieces that follow one another at byte ``at`` of an open file. Raises OSError."""
-    written = 0
-    if hasattr(os, "pwritev") and 1 < len(pieces) <= _MOST_PIECES:
-        written = os.pwritev(descriptor, pieces, at)
-        if written == sum(map(len, pieces)):
-            return
-    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    write_all(descriptor, data[written:], at + written)
-
-
-def write_all(descriptor: int, data: bytes, at: int) -> None:
-    """Write all of ``data`` at byte ``at`` of an open file. Raises OSError."""
-    rest = memoryview(data)
-    while rest:
-        count = _write_at(descriptor, rest, at)
-        rest, at = rest[count:], at + count
-
-
-def _write_at(descriptor: int, data: memoryview, at: int) -> int:
-    if hasattr(os, "pwrite"):
-        return os.pwrite(descriptor, data, at)
-    os.lseek(descriptor, at, os.SEEK_SET)
-    return os.write(descriptor, data)
-
-
-def _read_at(descriptor: int, size: int, at: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, at)
-    os.lseek(descriptor, at, os.SEEK_SET)
-    return os.read(descriptor, size)
 
 
 @dataclass(frozen=True, slots=True)
