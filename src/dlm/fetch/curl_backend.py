@@ -301,7 +301,8 @@ class _CurlWire:
         if code == 0 and exchange is not None and exchange.patient:
             if slot.lines and slot.lines[0].startswith(b"HTTP/2 "):
                 self._multiplexed.add(exchange.host)
-            if exchange.light:
+            # One that is no success says something about those that would be asked next.
+            if exchange.light and slot.lines and b" 200 " in slot.lines[0]:
                 self._multi.remove_handle(handle)
                 del self._running[handle]
                 self._whole.append(slot)
