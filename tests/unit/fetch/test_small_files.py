@@ -100,8 +100,7 @@ def test_many_are_made_ready_while_the_server_is_silent(tmp_path: Path) -> None:
     ):
         there = f"https://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(EnoughError):
-            for one in made.fetcher.fetch(orders(there), made.store):
-                pytest.fail(f"the server said nothing, and yet: {one}")
+            next(made.fetcher.fetch(orders(there), made.store))
         # All is let go of.
         for number in range(100):
             claim = made.store.claim(small(there, number).key)
