@@ -43,11 +43,14 @@ IDLE = {
     "http", "idna", "importlib.metadata", "inspect", "logging", "netrc", "packaging", "platform", "pycurl", "random",
     "requests", "secrets", "shlex", "shutil", "socket", "ssl", "subprocess", "tarfile", "tempfile", "tokenize",
     "urllib3", "uuid", "zipfile", "zlib",
-    "dlm.cli.credentials", "dlm.fetch.ask", "dlm.fetch.commands", "dlm.fetch.download", "dlm.fetch.page",
-    "dlm.fetch.requests_backend", "dlm.fetch.split", "dlm.fetch.transfer", "dlm.model.body",
+    "dlm.cli.credentials", "dlm.fetch.ask", "dlm.fetch.commands", "dlm.fetch.download", "dlm.fetch.flight",
+    "dlm.fetch.page", "dlm.fetch.requests_backend", "dlm.fetch.server_digests", "dlm.fetch.split",
+    "dlm.fetch.transfer", "dlm.model.body",
     "dlm.model.candidate", "dlm.model.evidence", "dlm.model.extract", "dlm.model.listing", "dlm.model.rewrite",
     "dlm.model.selector", "dlm.place.folders", "dlm.place.unpack", "dlm.resolve.choose", "dlm.staleness",
-    "dlm.store.prune", "dlm.store.single", "dlm.workflows.evidence", "dlm.workflows.lock",
+    "dlm.store.ahead", "dlm.store.follower", "dlm.store.layers", "dlm.store.notes", "dlm.store.origins",
+    "dlm.store.prune", "dlm.store.reading", "dlm.store.single", "dlm.store.sizes", "dlm.store.writer",
+    "dlm.workflows.evidence", "dlm.workflows.lock",
 }  # fmt: skip
 
 
