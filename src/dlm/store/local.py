@@ -211,9 +211,14 @@ class LocalStore:
             LocalError: a file cannot be read.
         """
         if not self._layers:
-            # What is not there costs one look; what is there is said and recalled together.
-            there = {sha256: one for sha256, one in wanted.items() if os.path.lexists(self._layout.blob(sha256))}
-            self._say_used(*there)
+            # What is not there costs one look at most; what is there is said and recalled together.
+            folders = _names_in(self._layout.at("cas"))
+            there = {
+                sha256: one
+                for sha256, one in wanted.items()
+                if (folders is None or sha256[:2] in folders) and os.path.lexists(self._layout.blob(sha256))
+            }
+            self._say([sha256 for sha256 in there if not self._uses.said(sha256)])
             self._index.recall(there)
             wanted = there
         found = {sha256: self.get(digests) for sha256, digests in wanted.items()}
@@ -570,10 +575,12 @@ class LocalStore:
 
     # Checking
 
-    def _say_used(self, *names: str) -> None:
+    def _say_used(self, sha256: str) -> None:
         """Nobody shall prune a blob between its being asked for and its use."""
-        unsaid = [sha256 for sha256 in names if not self._uses.said(sha256)]
-        unsaid = [sha256 for sha256 in unsaid if os.path.lexists(self._layout.blob(sha256))]
+        if not self._uses.said(sha256) and os.path.lexists(self._layout.blob(sha256)):
+            self._say([sha256])
+
+    def _say(self, unsaid: Sequence[str]) -> None:
         if not unsaid:
             return
         try:
@@ -860,6 +867,16 @@ def _finish(settling: Settling, uses: Uses, spares: list[str], hashing: Hashing 
         settling.settle()
     settling.close()
     uses.close()
+
+
+def _names_in(folder: str) -> frozenset[str] | None:
+    """What a folder holds; None where that cannot be known, which says nothing about any one name."""
+    try:
+        return frozenset(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError:
+        return None
 
 
 def _remove_spares(spares: list[str]) -> None:
