@@ -6,6 +6,7 @@ arrives meanwhile is raised in our own code, where it belongs, and not swallowed
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import re
@@ -269,14 +270,16 @@ class _CurlWire:
             moved = self._follow_scouts()
         # A few at a time: others may begin in their places before the disk has taken all that came at once.
         ended = False
-        if len(self._whole) < _WAITING and self._whole_bytes < _WAITING_BYTES:
+        waiting = len(self._whole)
+        if waiting < _WAITING and self._whole_bytes < _WAITING_BYTES:
             _, done, failed = self._multi.info_read(_ENDINGS)
             for handle in done:
                 self._finish(handle, 0, "")
             for handle, code, text in failed:
                 self._finish(handle, code, text)
             ended = bool(done or failed)
-        if not ended and self._whole:
+        # As long as more of them come, others begin in their places; then the first are taken, whatever else ends.
+        if self._whole and len(self._whole) <= waiting:
             ended = True
             for slot in list(itertools.islice(self._whole, _ENDINGS)):
                 if slot in self._whole:  # what came of another may have cancelled it
@@ -303,9 +306,8 @@ class _CurlWire:
                 self._multiplexed.add(exchange.host)
             # One that is no success says something about those that would be asked next.
             if exchange.light and slot.lines and b" 200 " in slot.lines[0]:
-                self._multi.remove_handle(handle)
-                del self._running[handle]
                 self._whole.append(slot)
+                self._stop_running(slot)
                 slot.kept = sum(map(len, slot.chunks))
                 self._whole_bytes += slot.kept
                 exchange.arrived()
@@ -399,19 +401,24 @@ class _CurlWire:
             exchange.ended(ending)
 
     def _take_off(self, slot: _Slot) -> None:
+        # An interrupt may come between any two of these, and then all of them are done once more.
         exchange = slot.exchange
-        if slot.handle in self._running:
-            self._multi.remove_handle(slot.handle)
-            del self._running[slot.handle]
-        else:
+        self._stop_running(slot)
+        if slot in self._whole:
             self._whole.remove(slot)
             self._whole_bytes -= slot.kept
         if exchange is not None:
-            del self._slots[exchange]
+            self._slots.pop(exchange, None)
         if slot.loud:
             slot.hush()
         slot.clear()
         self._free.setdefault(slot.client, []).append(slot)
+
+    def _stop_running(self, slot: _Slot) -> None:
+        if slot.handle in self._running:
+            with contextlib.suppress(pycurl.error):  # it is off already
+                self._multi.remove_handle(slot.handle)
+            self._running.pop(slot.handle, None)
 
     def _new_slot(self, client: ClientCertificate | None) -> _Slot:
         handle = pycurl.Curl()

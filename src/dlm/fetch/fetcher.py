@@ -34,6 +34,8 @@ _AHEAD = 3
 #: share a connection; and how many of them between two looks whether it has said something.
 _EARLY = 256
 _FEW = 16
+#: Seconds that pass at most, beside the last of these orders, before the wire has its turn.
+_MOMENT = 0.01
 
 
 def choose_backend(settings: Settings) -> Backend:
@@ -249,7 +251,9 @@ class _Run:
         self._sharing = sharing
         self._mate: Mate | None = None
         self._turns = 0
-        self._early = 0 if self._depot is None or sharing is not None else _EARLY
+        # Only for rounds: whoever has orders one by one may take an outcome, and ask for another order, in between.
+        shared = self._depot is not None and sharing is None and loop.shares
+        self._early = _EARLY if numbered and shared else 0
 
     def outcomes(self) -> Iterator[Outcome | Carried]:
         """All of them."""
@@ -274,7 +278,8 @@ class _Run:
             if self._flights:
                 if more and self._early > 0 and self._turns >= _AHEAD:
                     more = self._take_early()
-                self._loop.turn(patient=self._turns >= _AHEAD and not (more and self._early > 0))
+                idle = not self._ready and not (more and self._early > 0)
+                self._loop.turn(patient=idle and self._turns >= _AHEAD)
                 self._turns += 1
                 if self._turns == _AHEAD:
                     # The first requests are on their way, and it is a while until answers come.
@@ -288,7 +293,10 @@ class _Run:
 
         Until the first answer there is nothing else to do; behind it, each takes its time from those that arrive.
         """
+        end = self._bench.clock.monotonic() + _MOMENT
         for _ in range(_FEW):
+            if self._bench.clock.monotonic() > end:
+                break  # the connection has a time of its own in which it has to be attended to
             order = self._following()
             if order is None:
                 return False

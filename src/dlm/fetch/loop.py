@@ -219,6 +219,11 @@ class Loop:
         exchange.weight = self._weight(exchange)
         self._waiting += exchange.weight
 
+    @property
+    def shares(self) -> bool:
+        """Whether small files may share a connection, where one allows it. Whoever allows one at once means one."""
+        return self._limits.jobs_per_host > 1 and self._limits.jobs > 1
+
     def foresee(self) -> None:
         """Let the wire make itself ready for what waits, as far as that may be under way at once."""
         self._wire.foresee(min(self._queued, self._limits.jobs_per_host * STREAMS - len(self._active)))
@@ -319,8 +324,8 @@ class Loop:
         return 1 if exchange.light and self._wide(exchange.host) else STREAMS
 
     def _wide(self, host: str | None) -> bool:
-        """Whether small files share a connection to ``host``, or to any. Whoever allows one at once means one."""
-        return self._limits.jobs_per_host > 1 and self._limits.jobs > 1 and self._wire.multiplexes(host)
+        """Whether small files share a connection to ``host``, or to any."""
+        return self.shares and self._wire.multiplexes(host)
 
     def _reweigh(self) -> None:
         """Count for what they are the small files that were asked for before it was known that they share."""
@@ -341,9 +346,9 @@ class Loop:
         self._queued -= 1
         self._waiting -= exchange.weight
         exchange.weight = weight
-        self._active[exchange] = None
         self._load += weight
         self._per_host[exchange.host] = self._per_host.get(exchange.host, 0) + weight
+        self._active[exchange] = None
         exchange.begun = now
         exchange.limit = now + self._limits.head_timeout
         self._set_deadline(exchange, min(exchange.limit, now + _PATIENCE) if exchange.patient else exchange.limit)

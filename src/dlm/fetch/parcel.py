@@ -146,8 +146,7 @@ class Parcel:
         self._over = True
         if self._flight is not None:
             self._flight.abandon()
-            return
-        if self._exchange is not None:
+        elif self._exchange is not None:
             self._depot.loop.cancel(self._exchange)
         self._release()
 
@@ -209,14 +208,14 @@ class Parcel:
 
     def _hand_over(self, status: int = 0) -> Handler | None:
         exchange, self._exchange = self._exchange, None
-        claim, self._claim = self._claim, None
+        claim = self._claim
         if self._over or exchange is None or claim is None:
             return None
-        if self._depot.give_back is not None:
-            claim.close()
-            self._give_back(status)
+        if self._give_back(status):
             return None
-        return self._fly().carry_on(claim, exchange, self._begun)
+        handler = self._fly().carry_on(claim, exchange, self._begun)
+        self._claim = None  # not before: until here an interrupt would leave it to nobody
+        return handler
 
     def _fly(self) -> Flight:
         from dlm.fetch.flight import Flight
@@ -245,9 +244,9 @@ class Parcel:
 
     def _release(self) -> None:
         self._exchange = None  # it knows this parcel: what is finished shall not wait for the collector
-        claim, self._claim = self._claim, None
-        if claim is not None:
-            claim.close()
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
 
 def _kept(head: bytes) -> dict[str, str]:

@@ -93,7 +93,7 @@ class Workbench:
 
     def prepare(self) -> None:
         """Load the rules, for two processes at once."""
-        for name in ("download", "split", "transfer"):
+        for name in ("download", "flight", "split", "transfer"):
             importlib.import_module(f"dlm.fetch.{name}")
 
     def tell(self, resource: str, filename: str, size: int, shown: str, seconds: float) -> None:

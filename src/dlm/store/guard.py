@@ -69,9 +69,10 @@ class RangeClaim:
 
     def close(self) -> None:
         """Let go; a second time does nothing."""
-        slots, self._slots = self._slots, None
+        slots = self._slots
         if slots is not None:
-            slots.release(self._key)
+            slots.release(self._key)  # first, so that an interrupt leaves something to close
+            self._slots = None
             _give_back(slots)
 
     def __enter__(self) -> Self:
@@ -248,6 +249,8 @@ class _Slots:
             return
         offset = _offset(key)
         with self._lock:
+            if key not in self._keys:
+                return
             self._keys.discard(key)
             left = self._offsets.get(offset, 0) - 1
             if left > 0:
