@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Self
 
 import pytest
 
+from dlm.fetch.curl_backend import CurlBackend
+from dlm.fetch.fetcher import HttpFetcher
+from dlm.fetch.round import Round
 from dlm.model.artifact import Blob
 from dlm.model.digest import Digests
-from dlm.model.transfer import Arrived, Order
-from dlm.ports import Claim, Tray
+from dlm.model.transfer import Arrived, Carried, Lost, Order
+from dlm.ports import Claim, Tray, Wire
 from dlm.store.index import Signature
 from dlm.store.local import LocalStore
 from tests.support.fetching import kit, order, sha256
@@ -86,46 +97,89 @@ def test_the_next_is_asked_for_before_the_last_is_stored(tmp_path: Path, protoco
         store.close()
 
 
-def test_many_are_made_ready_while_the_server_is_silent(tmp_path: Path) -> None:
-    class EnoughError(Exception):
-        pass
+class Taken:
+    """A round of small files, and how many of them were asked for."""
 
-    def orders(there: str) -> Iterator[Order]:
-        yield from (small(there, number) for number in range(100))
-        raise EnoughError
+    def __init__(self, there: str, count: int) -> None:
+        self.count = 0
+        self.round = Round(count, partial(self._make, there))
 
-    with (
-        socket.create_server(("127.0.0.1", 0)) as silent,
-        kit(tmp_path, "curl", "h2", jobs=4, retries=0, connect_timeout=2.0) as made,
-    ):
+    def _make(self, there: str, number: int) -> Order:
+        self.count += 1
+        return replace(small(there, number), bare=True, number=number)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "per_host", "made_ready"), [(4, 4, True), (1, 1, False), (8, 1, False)], ids=["shared", "one", "per-host"]
+)
+def test_many_are_made_ready_while_the_server_is_silent(
+    tmp_path: Path, jobs: int, per_host: int, made_ready: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         there = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(EnoughError):
-            next(made.fetcher.fetch(orders(there), made.store))
-        # All is let go of.
-        for number in range(100):
-            claim = made.store.claim(small(there, number).key)
-            assert claim is not None
-            claim.close()
+        changes = {"jobs": jobs, "jobs_per_host": per_host, "retries": 0, "connect_timeout": 2.0}
+        with kit(tmp_path, "curl", "h2", **changes) as made:
+            taken = Taken(there, 100)
+            run = made.fetcher.fetch_round(taken.round, made.store)
+            assert isinstance(next(run), Lost)
+            assert taken.count == 100 if made_ready else taken.count <= 8 + 1
+            run.close()
+            # All is let go of.
+            for number in range(100):
+                claim = made.store.claim(small(there, number).key)
+                assert claim is not None
+                claim.close()
+
+
+class TurnCounter(CurlBackend):
+    """The backend, and how often its wire had its turn."""
+
+    turns = 0
+
+    def open(self) -> Wire:
+        wire = super().open()
+        turn = wire.turn
+
+        def counted(timeout: float) -> None:
+            self.turns += 1
+            turn(timeout)
+
+        wire.turn = counted  # type: ignore[method-assign]
+        return wire
+
+
+def test_orders_that_come_slowly_do_not_keep_the_wire_waiting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with kit(tmp_path, "curl", "h2", jobs=4, retries=0, connect_timeout=2.0) as made:
+            backend = TurnCounter(made.settings)
+            fetcher = HttpFetcher(made.settings, made.clock, made.heard, backend, version="0")
+            turns: list[int] = []
+
+            def make(number: int) -> Order:
+                turns.append(backend.turns)
+                made.clock.sleep(1.0)  # on this clock alone
+                return replace(small(there, number), bare=True, number=number)
+
+            run = fetcher.fetch_round(Round(40, make), made.store)
+            next(run)
+            run.close()
+            early = turns[10:]
+            assert len(early) == 30
+            assert all(later > sooner for sooner, later in itertools.pairwise(early))
 
 
 def test_none_are_where_they_cannot_share_a_connection(tmp_path: Path) -> None:
-    taken: list[int] = []
-
-    def orders(there: str) -> Iterator[Order]:
-        for number in range(100):
-            taken.append(number)
-            yield small(there, number)
-
     with kit(tmp_path, "curl", "http", jobs=4) as made:
+        taken = Taken(serve(made.origin), 100)
         before: list[int] = []
 
         def first(_: Request) -> Response:
-            before.append(len(taken))
+            before.append(taken.count)
             return Response(body=body(0))
 
-        there = serve(made.origin)
         made.origin.route("/0.bin", first)
-        assert all(isinstance(one, Arrived) for one in made.fetcher.fetch(orders(there), made.store))
+        assert all(isinstance(one, Carried) for one in made.fetcher.fetch_round(taken.round, made.store))
         assert before[0] <= 8
 
 
@@ -133,10 +187,9 @@ def test_none_are_where_they_cannot_share_a_connection(tmp_path: Path) -> None:
 def test_those_that_were_made_ready_keep_to_the_caps(tmp_path: Path, protocol: str) -> None:
     with kit(tmp_path, "curl", protocol, jobs=3, jobs_per_host=3) as made:
         there = serve(made.origin)
-        orders = [small(there, number) for number in range(300)]
-        found = list(made.fetcher.fetch(orders, made.store))
-        assert sum(isinstance(one, Arrived) for one in found) == len(orders)
-        assert len(made.origin.requests) == len(orders)
+        found = list(made.fetcher.fetch_round(Taken(there, 300).round, made.store))
+        assert sum(isinstance(one, Carried) for one in found) == 300
+        assert len(made.origin.requests) == 300
         assert made.origin.connections <= 3
 
 
@@ -197,3 +250,69 @@ def test_the_wire_hears_what_may_come() -> None:
         bench.wire.finish(one)
     bench.loop.turn()
     assert bench.loop.room
+
+
+def test_small_answers_wait_for_no_large_ones(tmp_path: Path) -> None:
+    # Each large answer that ends is an event in which nothing else would be done.
+    with kit(tmp_path, "curl", "http") as made:
+        there = serve(made.origin)
+        rare = range(100, 500, 50)
+        orders = []
+        for number in range(600):
+            if number in rare:
+                orders.append(small(there, number))
+                continue
+            content = b"%d " % number * 20_000
+            url = made.origin.route(f"/{number}.big", Response(body=content))
+            orders.append(order(url, digests=sha256(content), size=len(content), name=f"r{number}"))
+        names = [one.order.artifact.resource for one in made.fetcher.fetch(orders, made.store)]
+        assert len(names) == 600
+        assert all(names.index(f"r{number}") < number + 50 for number in rare)
+
+
+class Interrupts:
+    """Raises KeyboardInterrupt at one of the moments at which Python code of the fetcher meets the rest."""
+
+    def __init__(self, moment: int) -> None:
+        self._left = moment
+        self.came = False
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event not in {"call", "c_return"} or code.co_name == "<genexpr>":  # whose end nobody hears of
+            return
+        if f"{os.sep}dlm{os.sep}fetch{os.sep}" in code.co_filename:
+            self._left -= 1
+            if self._left == 0:
+                sys.setprofile(None)
+                self.came = True
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("protocol", ["http", "h2"])
+@pytest.mark.parametrize("first", range(8))
+def test_an_interrupt_at_any_moment_leaves_nothing_claimed(tmp_path: Path, protocol: str, first: int) -> None:
+    with kit(tmp_path, "curl", protocol, retries=0, jobs=4) as made:
+        there = serve(made.origin)
+        made.origin.route("/3.bin", Response(body=b"others"))
+        orders = [small(there, number) for number in range(10)]
+        moment = 1 + first * 7
+        came = True
+        while came:
+            with contextlib.closing(LocalStore(str(tmp_path / f"cache-{moment}"), made.clock, made.heard)) as store:
+                with Interrupts(moment) as interrupts, contextlib.suppress(KeyboardInterrupt):
+                    list(made.fetcher.fetch(orders, store))
+                came = interrupts.came
+                for one in orders:
+                    claim = store.claim(one.key)
+                    assert claim is not None, moment
+                    claim.close()
+            moment += 56
+        assert moment > 500, "that were a few moments only"
