@@ -127,6 +127,13 @@ def test_a_name_that_does_not_exist(made: Kit) -> None:
     assert len(made.events(Retrying)) == 1
 
 
+def _serving_at(host: str) -> Origin:
+    try:
+        return Origin(host=host)
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+
+
 @pytest.mark.fault("T04")
 class TestSeveralAddresses:
     def test_an_address_that_refuses_is_passed_by(self, made: Kit) -> None:
@@ -136,6 +143,22 @@ class TestSeveralAddresses:
     def test_ipv6_is_spoken(self, made: Kit) -> None:
         with Origin(host="::1") as origin:
             made.arrive(order(origin.route("/a.bin", Static(BODY))))
+
+    @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "a.localhost"])
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_localhost_is_both_loopbacks_whatever_the_system_says(self, made: Kit, name: str, host: str) -> None:
+        with _serving_at(host) as origin:
+            url = origin.route("/a.bin", Static(BODY))
+            made.arrive(order(url.replace("127.0.0.1", name).replace("[::1]", name)))
+
+    def test_a_family_that_the_machine_does_not_have_is_passed_by(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as good:
+            there = good.getsockname()
+            kinds = (socket.AF_UNSPEC, socket.AF_INET)  # no socket is of the first one
+            found = [(kind, socket.SOCK_STREAM, 6, "", there) for kind in kinds]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            with dialling.dial("example.org", 80, 20.0, lambda: True) as connection:
+                assert connection.getpeername() == there
 
     def test_an_address_that_never_answers_is_passed_by(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # A listener whose queue is full drops what comes, as a broken route does.

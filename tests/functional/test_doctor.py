@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,46 @@ def test_shows_no_password(plain: Desk) -> None:
         assert "other.example:8080" in ran.out
         for secret in ("hush", "quiet"):
             assert secret not in ran.out + ran.err
+
+
+def test_shows_hosts_rules_and_policies_as_the_files_write_them(plain: Desk) -> None:
+    system, _ = configured(
+        plain,
+        "policy: {evidence: {www.python.org: signature}}\n",
+        "hosts:\n"
+        "  a.example: {user: hush-me, password: hush-pass, headers: {X-Key: hush-key}, client_cert: /c.pem}\n"
+        "  '*.b.example': {token: '${HUSH}', variables: [HUSH], helper: [/bin/helper, --with, hush-word]}\n"
+        "rewrite:\n"
+        "  - {match: 'https://c.example/', to: ['https://m.example/{path}?token=hush-query'], origin: block}\n"
+        "policy: {evidence: {'*.b.example': checksums}}\n"
+        "python_identities: {'3.17': {identity: me@example.org, issuer: 'https://i.example'}}\n",
+    )
+    ran = plain.dlm("doctor", "--format", "json")
+    found = settings(ran)
+    assert found["hosts"][0] == {
+        "a.example": {
+            "user": "***",
+            "password": "***",
+            "headers": {"X-Key": "***"},
+            "client_cert": os.path.abspath("/c.pem"),
+        },
+        "*.b.example": {"variables": ["HUSH"], "token": "***", "helper": ["/bin/helper", "***", "***"]},
+    }
+    assert found["rewrite"][0] == [
+        {"match": "https://c.example/", "to": ["https://m.example/{path}?***"], "origin": "block"}
+    ]
+    assert found["policy"][0] == [
+        {"evidence": {"www.python.org": "signature"}},
+        {"evidence": {"*.b.example": "checksums"}},
+    ]
+    assert found["python_identities"][0] == {"3.17": {"identity": "me@example.org", "issuer": "https://i.example"}}
+    text = plain.dlm("doctor").out
+    assert '"https://m.example/{path}?***"' in text
+    assert system.name in text
+    for said in (ran.out, text):
+        assert "hush-" not in said
+        assert "HostSettings" not in said
+        assert "RewriteRule" not in said
 
 
 def test_a_setting_that_cannot_be(plain: Desk) -> None:

@@ -29,7 +29,7 @@ def strict(shape: Any) -> Any:
 
 
 OUTPUT = Draft202012Validator(strict(output_schema()))
-EVENTS = Draft202012Validator(events_schema())
+LINES = Draft202012Validator(strict(events_schema()))
 
 #: What is run in a project that is in order, and in one where something is wrong: arguments and the code of each.
 HEALTHY: tuple[tuple[tuple[str, ...], int], ...] = (
@@ -98,6 +98,16 @@ def document_of(text: str) -> dict[str, Any]:
     return found
 
 
+def lines_of(text: str) -> list[dict[str, Any]]:
+    """The lines on stdout, each checked; the last one is the document."""
+    found: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+    for line in found:
+        LINES.validate(line)
+    assert [line["event"] == "end" for line in found] == [*([False] * (len(found) - 1)), True]
+    OUTPUT.validate({key: value for key, value in found[-1].items() if key != "event"})
+    return found
+
+
 def manifest(world: World) -> str:
     """A small project with one of each kind."""
     url = world.file("/data.csv", b"one,two\n")
@@ -116,9 +126,11 @@ def test_every_command_has_a_schema() -> None:
 
 
 def test_every_event_has_a_schema_and_one_name() -> None:
+    shapes = events_schema()["oneOf"]
+    assert [one["properties"]["event"]["const"] for one in shapes] == [*map(event_name, events.Event.__args__), "end"]
     for kind in events.Event.__args__:
         names = set(kind.__dataclass_fields__)
-        shape = next(one for one in events_schema()["oneOf"] if one["properties"]["event"]["const"] == event_name(kind))
+        shape = next(one for one in shapes if one["properties"]["event"]["const"] == event_name(kind))
         assert set(shape["properties"]) == names | {"event"}
     assert event_document(events.LinkFellBack("a", "b", "c"))["event"] == event_name(events.LinkFellBack)
 
@@ -148,21 +160,41 @@ def test_a_broken_project_in_json(
     assert ran.err == ""
 
 
-def test_usage_errors_are_documents_too(desk: Desk) -> None:
-    ran = desk.dlm("sync", "--no-such-flag", "--format", "json")
-    assert ran.code == 2
-    assert document_of(ran.out)["errors"][0]["kind"] == "usage"
+#: Command lines that cannot be understood, and the command that they name.
+MISTAKEN: tuple[tuple[tuple[str, ...], str | None], ...] = (
+    (("sync", "--no-such-flag"), "sync"),
+    (("cache", "prune", "--no-such-flag"), "cache prune"),
+    (("add",), "add"),
+    (("no-such-command",), None),
+    (("cache", "no-such-command"), None),
+    (("python", "--no-such-flag"), None),
+)
+
+
+@pytest.mark.parametrize(("arguments", "name"), MISTAKEN)
+def test_usage_errors_are_documents_too(desk: Desk, arguments: tuple[str, ...], name: str | None) -> None:
+    ran = desk.dlm(*arguments, "--format", "json")
+    document = document_of(ran.out)
+    assert (ran.code, document["code"], document["command"]) == (2, 2, name)
+    assert document["errors"][0]["kind"] == "usage"
+    asked = (
+        desk.dlm(*arguments, "--format", "ndjson"),
+        desk.dlm(*arguments, "--format=ndjson"),
+        desk.dlm(*arguments, variables={"DLM_FORMAT": "ndjson"}),
+    )
+    for ran in asked:
+        (end,) = lines_of(ran.out)
+        assert (ran.code, end["command"], end["errors"][0]["kind"]) == (2, name, "usage")
+        assert ran.err == ""
 
 
 def test_events_as_lines(world: World, desk: Desk) -> None:
     desk.manifest(manifest(world))
-    lines = [json.loads(line) for line in desk.dlm("sync", "--format", "ndjson").ok().out.splitlines()]
-    for line in lines[:-1]:
-        EVENTS.validate(line)
-    assert {"resolving", "resolved", "fetching", "fetched", "placed"} <= {line["event"] for line in lines}
-    end = dict(lines[-1])
-    assert end.pop("event") == "end"
-    OUTPUT.validate(end)
+    lines = lines_of(desk.dlm("sync", "--format", "ndjson").ok().out)
+    assert {"resolving", "resolved", "fetching", "fetched", "placed", "end"} <= {line["event"] for line in lines}
+    for arguments, code in HEALTHY:
+        ran = desk.dlm(*arguments, "--format", "ndjson")
+        assert (ran.code, lines_of(ran.out)[-1]["code"]) == (code, code), str(ran)
 
 
 def test_every_command_says_what_its_schema_names(world: World, desk: Desk) -> None:
@@ -223,9 +255,8 @@ def test_every_command_says_what_its_schema_names(world: World, desk: Desk) -> N
 def test_a_failure_ends_the_lines_as_well(world: World, desk: Desk) -> None:
     desk.manifest(f"version: 1\nresources: ['{world.url}/gone.bin']\n")
     ran = desk.dlm("lock", "--format", "ndjson")
-    end = json.loads(ran.out.splitlines()[-1])
-    assert (ran.code, end.pop("event"), end["code"]) == (1, "end", 1)
-    OUTPUT.validate(end)
+    end = lines_of(ran.out)[-1]
+    assert (ran.code, end["code"]) == (1, 1)
 
 
 def test_github_is_told_where(world: World, desk: Desk) -> None:

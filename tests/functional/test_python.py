@@ -133,6 +133,16 @@ def test_download(small: World, either: Desk, told: SnapshotAssertion) -> None:
     assert file["sha256"] == hashlib.sha256(small.site.body("3.13.1/python-3.13.1-arm64.exe")).hexdigest()
 
 
+def test_a_selector_that_contradicts_itself_is_told_what_there_is(small: World, desk: Desk) -> None:
+    ran = desk.dlm("python", "download", "3.13:source:xz:file=Python-3.13.2.tgz")
+    assert ran.code == 1
+    assert "3.13.2 has the file Python-3.13.2.tgz, which has the format tgz and not xz" in ran.err
+    assert desk.dlm("python", "download", ran.err.split()[-1]).code == 0
+    ran = desk.dlm("python", "download", "3.13:min_macos=11:macos")
+    assert ran.code == 2
+    assert "'macos' is a type: there is one, right behind the version, as in python:3.13.*:macos" in ran.err
+
+
 def test_download_of_every_release(small: World, desk: Desk) -> None:
     run = desk.dlm("python", "download", "3.*:source:xz:all", "-o", "mirror").ok()
     assert run.out.split() == [str(Path("mirror", name)) for name in ("Python-3.13.2.tar.xz", "Python-3.13.1.tar.xz")]

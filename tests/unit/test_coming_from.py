@@ -14,6 +14,7 @@ from dlm.documents.lockfile_json import write_lockfile
 from dlm.model.digest import Digests
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 from tests.support.origin import Origin, Response, Static
+from tests.support.world import World
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coming-from.md"
 SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -31,6 +32,8 @@ def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     monkeypatch.setenv("DLM_STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "notes.txt").write_text("notes")
     with Origin() as running:
+        World(running)  # it is python.org, too
+        monkeypatch.setenv("DLM_PYTHON_ORG_URL", f"{running.url}/ftp/python/")
         url = running.route("/iris.csv", Static(BODY))
         running.route("/search", Response(200, body=b"found"))
         running.route("/upload", Response(201, body=b"taken"))
@@ -54,4 +57,4 @@ def test_its_snippets_run(origin: Origin, number: int, capsys: pytest.CaptureFix
 
 
 def test_there_are_snippets() -> None:
-    assert len(SNIPPETS) >= 6
+    assert len(SNIPPETS) >= 8

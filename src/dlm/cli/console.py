@@ -82,8 +82,10 @@ class Console:
         if self.verbosity >= 0 and not self.json:
             self._write(line)
 
-    def document(self, command: str, code: int, result: Mapping[str, Any] | None, errors: list[dict[str, Any]]) -> None:
-        """The one document of a command in JSON."""
+    def document(
+        self, command: str | None, code: int, result: Mapping[str, Any] | None, errors: list[dict[str, Any]]
+    ) -> None:
+        """The one document of a command in JSON; ``command`` is None where a command line names none that there is."""
         if not self.json:
             return
         text: dict[str, Any] = {"event": "end"} if self.format == "ndjson" else {}

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import platform
-import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +16,12 @@ from dlm import __version__
 from dlm.cli.command import Border, Result, command
 from dlm.cli.places import machine_config, system_config, user_config
 from dlm.cli.settings import Value
+from dlm.cli.written import masked, written
 from dlm.errors import DlmError, SettingsError
 from dlm.model.frozen import dataclass
 from dlm.model.settings import Settings
 
-__all__ = ["doctor", "masked"]
-
-_USERINFO = re.compile(r"(?<=//)[^/?#@\s]*(?=@)")
-_BARE_USERINFO = re.compile(r"\A[^/?#@\s]*(?=@)")
-_SECRET_KEY = re.compile(r"password|passwd|secret|token|credential|key\Z", re.IGNORECASE)
+__all__ = ["doctor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +71,7 @@ def doctor(border: Border) -> Result:
         code=1 if any(one.state == "broken" for one in checks) else 0,
         document={
             "versions": versions,
-            "settings": [
-                {"key": one.setting.key, "value": _plain(_value(one)), "source": one.source} for one in values
-            ],
+            "settings": [{"key": one.setting.key, "value": _value(one), "source": one.source} for one in values],
             "proxies": {name: masked(address, bare=name != "no_proxy") for name, address in proxies.items()},
             "checks": [
                 {"name": one.name, "state": one.state, "message": one.message, "hint": one.hint} for one in checks
@@ -86,42 +80,14 @@ def doctor(border: Border) -> Result:
     )
 
 
-def masked(value: Any, *, bare: bool = False) -> Any:
-    """A setting's value without the passwords in it.
-
-    Args:
-        bare: an address may stand there without its scheme.
-    """
-    if isinstance(value, Mapping):
-        return {
-            key: "***" if isinstance(one, str) and _SECRET_KEY.search(str(key)) else masked(one)
-            for key, one in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [masked(one) for one in value]
-    if not isinstance(value, str):
-        return value
-    found = _USERINFO.sub("***", value)
-    return _BARE_USERINFO.sub("***", found) if bare and "//" not in found else found
-
-
 def _value(one: Value) -> Any:
-    return masked(one.value, bare=one.setting.field == "proxy")
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON can say; what it cannot is told by its words."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+    return written(one.value, bare=one.setting.field == "proxy")
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "(none)"
-    return value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _say(

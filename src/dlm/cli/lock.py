@@ -72,11 +72,11 @@ def lock(
 
     \b
     Examples:
-      dlm lock                        pin what is new or changed in the manifest
-      dlm lock -U                     take the newest release for every selector
+      dlm lock                          pin what is new or changed in the manifest
+      dlm lock -U                       take the newest release for every selector
       dlm lock -P python-3.13.x-source-release-xz
-      dlm lock --check                in CI: is the lockfile up to date?
-      dlm lock --accept-hash iris.csv the file at this URL was replaced, and that is fine
+      dlm lock --check                  in CI: is the lockfile up to date?
+      dlm lock --accept-hash iris.csv   the file at this URL was replaced, and that is fine
     """  # fmt: skip
     wish = LockWish(
         upgrade=upgrade,

@@ -122,7 +122,8 @@ def _refuse(error: click.ClickException, arguments: Sequence[str]) -> int:
     failure = UsageError(f"{message[:1].lower()}{message[1:]}", hint=f"run `{path} --help`")
     console = Console(format=_format(arguments))
     console.error(failure)
-    console.document(path.partition(" ")[2], failure.code, None, error_document(failure))
+    named = context is not None and not isinstance(context.command, click.Group)
+    console.document(path.partition(" ")[2] if named else None, failure.code, None, error_document(failure))
     return failure.code
 
 
@@ -137,11 +138,11 @@ def _variable(error: click.ClickException, arguments: Sequence[str]) -> str | No
 
 
 def _format(arguments: Sequence[str]) -> str:
-    """Whether a program reads, as far as a command line tells that cannot be understood."""
+    """``text``, or the form that a program reads, as far as a command line tells that cannot be understood."""
     given = os.environ.get("DLM_FORMAT", "")
     for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
         if word == "--format":
             given = after
         elif word.startswith("--format="):
             given = word.partition("=")[2]
-    return "json" if given == "json" else "text"
+    return given if given in {"json", "ndjson"} else "text"

@@ -565,12 +565,12 @@ def _read_file(path: str | None, what: str) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise SettingsError(f"the {what} {path} cannot be read: {error.strerror}") from error
-    from dlm.documents.options_file import yaml_or_json
+    from dlm.documents.options_file import NotReadable, yaml_or_json
 
     try:
         document = yaml_or_json(data)
-    except ValueError as error:
-        raise SettingsError(f"the {what} {path} cannot be read: {error}") from error
+    except NotReadable as error:
+        raise SettingsError(f"the {what} {path} cannot be read: {error}", hint=error.hint) from error
     if document is None:
         return {}
     if not isinstance(document, dict):

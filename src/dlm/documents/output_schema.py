@@ -284,10 +284,42 @@ _ERROR = _object(
 
 def output_schema() -> _Schema:
     """The schema of the one document that a command prints with ``--format json``, also where it fails."""
+    return {
+        "$schema": _DIALECT,
+        "title": "What dlm prints with --format json",
+        "description": "With ndjson, the same document is the last line, with the key event and the value end.",
+        **_document({}),
+        "$defs": _results(),
+    }
+
+
+def events_schema() -> _Schema:
+    """The schema of each line that a command prints with ``--format ndjson``: the events, and the document at the end.
+
+    Nothing but the last line is called ``end``.
+    """
+    end = {"description": "The last line: the document of --format json.", **_document({"event": {"const": "end"}})}
+    return {
+        "$schema": _DIALECT,
+        "title": "A line of --format ndjson: an event of dlm, or as the last one the document",
+        "oneOf": [*(_event(kind) for kind in typing.get_args(events.Event)), end],
+        "$defs": _results(),
+    }
+
+
+def _document(first: Mapping[str, _Schema]) -> _Schema:
+    """The envelope with the keys of ``first`` in front, and for each command the shape of its result.
+
+    The shapes are looked up below ``$defs`` of the schema that it becomes a part of.
+    """
     envelope = _object(
         {
+            **first,
             "schema": {"const": 1},
-            "command": {"enum": [*RESULTS]},
+            "command": {
+                "enum": [*RESULTS, None],
+                "description": "null where the command line names none that there is",
+            },
             "code": {"enum": [0, 1, 2, 3, 4, 5, 6, 7, 130, 143]},
             "result": {"type": ["object", "null"]},
             "warnings": _list(_object({"message": _TEXT, "resource": _TEXT}, "resource")),
@@ -301,24 +333,11 @@ def output_schema() -> _Schema:
         }
         for name in RESULTS
     ]
-    return {
-        "$schema": _DIALECT,
-        "title": "What dlm prints with --format json",
-        "description": "With ndjson, the same document is the last line, with the key event and the value end.",
-        **envelope,
-        "allOf": branches,
-        "$defs": {name.replace(" ", "-"): shape for name, shape in RESULTS.items()},
-    }
+    return {**envelope, "allOf": branches}
 
 
-def events_schema() -> _Schema:
-    """The schema of each line but the last that a command prints with ``--format ndjson``."""
-    kinds = typing.get_args(events.Event)
-    return {
-        "$schema": _DIALECT,
-        "title": "An event of dlm, one line of --format ndjson",
-        "oneOf": [_event(kind) for kind in kinds],
-    }
+def _results() -> _Schema:
+    return {name.replace(" ", "-"): shape for name, shape in RESULTS.items()}
 
 
 def event_name(kind: type) -> str:

@@ -41,19 +41,36 @@ def dial(host: str, port: int, timeout: float, wanted: Callable[[], bool]) -> so
     Raises:
         DialError: there is no address, or none answered.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise DialError(Failure.DNS, error.strerror or str(error)) from None
-    except UnicodeError:
-        raise DialError(Failure.DNS, "the host name cannot be encoded") from None
-    addresses = _interleaved((entry[0], entry[4]) for entry in found)
+    addresses = _addresses(host, port)
     with selectors.DefaultSelector() as selector:
         race = _Race(selector)
         try:
             return race.run(addresses, time.monotonic() + timeout, wanted)
         finally:
             race.close()
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    """Where ``host`` is, in the order in which it is tried.
+
+    Raises:
+        DialError: nobody knows.
+    """
+    if _is_localhost(host):
+        return [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise DialError(Failure.DNS, error.strerror or str(error)) from None
+    except UnicodeError:
+        raise DialError(Failure.DNS, "the host name cannot be encoded") from None
+    return _interleaved((entry[0], entry[4]) for entry in found)
+
+
+def _is_localhost(host: str) -> bool:
+    """Whether it is this machine by RFC 6761, whatever a file of hosts or a name server says: libcurl does so, too."""
+    name = host.lower().removesuffix(".")
+    return name == "localhost" or name.endswith(".localhost")
 
 
 class _Race:
@@ -94,7 +111,11 @@ class _Race:
         if entry is None:
             return False
         family, address = entry
-        attempt = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            attempt = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # a machine without IPv6
+            self._errors.append(error.errno or errno.EAFNOSUPPORT)
+            return True
         attempt.setblocking(False)
         code = attempt.connect_ex(address)
         if code not in _IN_PROGRESS:

@@ -168,6 +168,12 @@ def _python_option(part: str, kind: str) -> tuple[str, str]:
             raise ValueError(f"the option {name} takes no value")
         return name, ""
     if name not in _VALUED:
+        if part.lower() in PYTHON_TYPES:
+            raise ValueError(f"{part!r} is a type: there is one, right behind the version, as in python:3.13.*:{part}")
+        if part.lower() in FORMATS:
+            raise ValueError(
+                f"{part!r} is a format: there is one, before all options, as in python:3.13.*:{kind}:{part}"
+            )
         words = [*PYTHON_TYPES, *FORMATS, *_FLAGS, *(f"{one}=" for one in _VALUED)]
         import difflib
 

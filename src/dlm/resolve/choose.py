@@ -33,6 +33,9 @@ _REPACKAGED = ("build", "post")
 #: What a type says by itself, so that a selector need not: the support files for Windows are debug symbols.
 _IMPLIED: Mapping[str, frozenset[str]] = {"windows-support": frozenset({"pdb"})}
 
+#: How the reason begins where the file that is asked for by name is there, and something else does not fit.
+_HAS_FILE = "has the file "
+
 _MOST_KEPT = 1000
 _MOST_LINES = 20
 #: How many releases an explanation looks at beyond the SPEC: a whole line, or where there is no line, the newest few.
@@ -186,7 +189,8 @@ class _Wish:
     def lack(self, files: Sequence[Candidate]) -> str:
         """Why none of a version's ``files`` is meant: the first thing that all of them lack."""
         if self.file is not None:
-            return f"has no file {self.file}"
+            named = next((one for one in files if one.filename == self.file), None)
+            return f"has no file {self.file}" if named is None else f"{_HAS_FILE}{self.file}, {self._differs(named)}"
         typed = [one for one in files if self._has_type(one)]
         if not typed:
             types = sorted({one.type for one in files})
@@ -210,6 +214,19 @@ class _Wish:
             return f"has no {what} with {_list([f'{name}={value}' for name, value in self.values.items()], 'and')}"
         there = sorted({one.values[missing] for one in flagged if missing in one.values})
         return f"has no {what} with {missing}={self.values[missing]} ({_list(there) or 'its files name none'})"
+
+    def _differs(self, named: Candidate) -> str:
+        """What else is asked of the file that is asked for by name, and that it is not."""
+        if self.selector.type not in {"", "source-release", named.type}:
+            return f"which is a {named.type} and no {self.selector.type}"
+        if not self._has_format(named):
+            return f"which has the format {named.format} and not {self.selector.format}"
+        missing = self.flags - named.flags
+        if missing:
+            return f"which is not {_list(sorted(missing), 'and')}"
+        name = next(name for name, value in self.values.items() if named.values.get(name) != value)
+        there = f"has {name}={named.values[name]} and not" if name in named.values else "does not have"
+        return f"which {there} {name}={self.values[name]}"
 
     @property
     def noun(self) -> str:
@@ -283,6 +300,8 @@ def _no_match(
     beside: Mapping[Version, str] = {}
     clauses: list[str] = []
     failure: list[str] = []
+    # Where the file that is asked for by name is found, releases without it explain nothing.
+    passed = {version: reason for version, reason in passed.items() if reason.startswith(_HAS_FILE)} or passed
     hint = _hint(wish, passed)
     if nearby is not None and wish.file is None:
         wider = _wider(wish, passed)
@@ -323,6 +342,9 @@ def _hint(wish: _Wish, passed: Mapping[Version, str]) -> str | None:
         if reason == "was withdrawn":
             return f"name it exactly if it is really meant, as in {replace(wish.selector, spec=f'=={version}')}"
     for reason in passed.values():
+        if reason.startswith(_HAS_FILE):
+            options = tuple(one for one in wish.selector.options if one[0] in {"all", "file", "pre"})
+            return f"its name says it all, as in {replace(wish.selector, type='', format='', options=options)}"
         if reason.startswith("comes as "):
             there = reason.removeprefix("comes as ").removesuffix(" only")
             return f"name a format that there is ({there}), as in {replace(wish.selector, format=there.split()[-1])}"

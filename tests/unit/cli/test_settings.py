@@ -232,6 +232,41 @@ def test_what_cannot_be_is_an_error_that_names_the_file(world: World, text: str,
 
 
 @pytest.mark.parametrize(
+    ("text", "words", "hint"),
+    [
+        ("jobs: 2\nhosts:\n  a.example: {token: ${TT}}\n",
+         "line 3, column 23: not YAML: expected ',' or '}', but got '{'", 'as in token: "${NAME}"'),
+        ("jobs: @2\n", "line 1, column 7: not YAML: found character '@' that cannot start any token", "quote values"),
+        ("cache:\n\tdir: /x\n", r"line 2, column 1: not YAML: found character '\t' that cannot start any token",
+         "never with tabs"),
+        ("jobs: 2\nretries: !secret x\n", "line 2, column 10: could not determine a constructor for the tag '!secret'",
+         "remove the tag"),
+        ("jobs: 2\nproxy: a\0b\n", "line 2: not YAML: unacceptable character #x0000", "remove that character"),
+        ('{\n  "jobs": 2,\n  retries: 3\n}', "line 3, column 3: not JSON: Expecting property name", "double quotes"),
+        ("{" * 3000, "line 1, column 2: not JSON: ", "double quotes"),
+        ('{"jobs": ' + "[" * 100_000, "nested too deeply", "YAML or JSON"),
+        ("jobs: 2024-99-99", "month must be in 1..12", "put texts in quotes"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_says_where_why_and_what_to_write(
+    world: World, text: str, words: str, hint: str
+) -> None:
+    path = world.write_user(text)
+    error = world.refusal()
+    assert error.message.startswith(f"the user configuration {path} cannot be read: {words}"), error.message
+    assert "\n" not in error.message
+    assert hint in (error.hint or "")
+
+
+def test_a_file_that_is_no_text_says_where(world: World) -> None:
+    path = Path(world.write_user(""))
+    path.write_bytes(b"jobs: 2\nproxy: \xff\n")
+    error = world.refusal()
+    assert error.message == f"the user configuration {path} cannot be read: line 2: not UTF-8"
+    assert error.hint == "save the file as UTF-8"
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "field", "read"),
     [
         ("DLM_BACKEND", "requests", "backend", "requests"),

@@ -42,7 +42,7 @@ from dlm.model.selector import Selector
 )
 def test_normal_form(text: str, normal: str | None) -> None:
     if normal is None:
-        with pytest.raises(ValueError, match="unknown part"):
+        with pytest.raises(ValueError, match="before all options"):
             Selector.parse(text)
         return
     selector = Selector.parse(text)
@@ -70,6 +70,15 @@ def test_normal_form(text: str, normal: str | None) -> None:
         ("python:~=3", "'~=3' is no version clause"),
         ("python:3.13:sorce", "unknown part 'sorce'; did you mean 'source'?"),
         ("python:3.13:source:rar", "unknown part 'rar'"),
+        (
+            "python:3.13:min_macos=11:macos",
+            "'macos' is a type: there is one, right behind the version, as in python:3.13.*:macos",
+        ),
+        ("python:3.13:macos:windows", "'windows' is a type: there is one"),
+        (
+            "python:3.13:windows:arch=amd64:exe",
+            "'exe' is a format: there is one, before all options, as in python:3.13.*:windows-release:exe",
+        ),
         ("python:3.13:source:exe", "a source-release has no format exe; it comes as bz2, tgz, xz, zip"),
         ("python:3.13:macos:xz", "a macos-release has no format xz; it comes as dmg, pkg"),
         ("python:3.13:windows:exe:arch=amd46", "unknown architecture 'amd46'; did you mean 'amd64'?"),

@@ -271,6 +271,31 @@ def test_what_was_packaged_again_gives_way_to_the_plain_file() -> None:
     assert "min_macos=11 or min_macos=12" in refused("python:3.10.0:macos", (plain, again, other)).message
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("source:xz", "which has the format tgz and not xz"),
+        ("macos", "which is a source-release and no macos-release"),
+        ("freethreaded", "which is not freethreaded"),
+        ("arch=arm64", "which does not have arch=arm64"),
+    ],
+)
+def test_a_file_that_is_there_and_something_else_that_is_not(options: str, words: str) -> None:
+    tarball = source("3.13.1", "tgz")
+    error = refused(
+        f"python:3.13.*:{options}:file={tarball.filename}",
+        (source("3.13.2"),),
+        (tarball, source("3.13.1")),
+        (source("3.13.0"),),
+    )
+    assert error.message.endswith(f": 3.13.1 has the file {tarball.filename}, {words}"), error.message
+    assert error.hint == f"its name says it all, as in python:3.13.*:file={tarball.filename}"
+    assert chosen((error.hint or "").rpartition(" ")[2], (tarball, source("3.13.1"))) == [tarball.filename]
+    odd = windows("3.9.1", "exe", arch="amd64")
+    error = refused(f"python:3.9.1:windows:arch=win32:file={odd.filename}", (odd,))
+    assert "which has arch=amd64 and not arch=win32" in error.message
+
+
 @pytest.mark.fault("C04")
 def test_a_withdrawn_release_is_taken_only_where_it_is_named() -> None:
     batches = ((source("3.9.3", withdrawn=True),), (source("3.9.2"),))
