@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlm.documents.lockfile_json import write_lockfile
+from dlm.documents.lockfile_json import sorted_artifacts, write_lockfile
 from dlm.errors import (
     DlmError,
     EvidenceError,
@@ -525,7 +525,8 @@ class _Work:
             self._refuse_downgrade(resource, old, done)
             if not self._may_fall(resource, old, done):
                 return None
-        return LockEntry(name=resource.name, request=resource.request(), artifacts=done)
+        # In the order in which they are written: what is the same must look the same as what was read.
+        return LockEntry(name=resource.name, request=resource.request(), artifacts=sorted_artifacts(done))
 
     def _may_fall(self, resource: Resource, old: LockEntry, done: tuple[LockedArtifact, ...]) -> bool:
         """Whether the new artifacts may take the old ones' place; what they have less evidence of is said."""
