@@ -284,10 +284,65 @@ def _plan(
     folders |= _folders(run, settled.before, settled.lockfile)
     found = survey(run, dests, owned, folders=folders)
     pinned = _pinned(_locked(run, settled.before, settled.lockfile), found)
-    needed = [want.artifact for want in wants.wanted if not shows(found[want.artifact.dest], want)]
-    here = Survey(blobs=blobs(run, needed), found=found, owned=owned)
+    needed: list[Artifact] = []
+    wrong: dict[str, int] = {}
+    for want in wants.wanted:
+        artifact = want.artifact
+        if not shows(found[artifact.dest], want):
+            needed.append(artifact)
+        elif artifact.size is not None:
+            size = _size_shown(run, artifact, found[artifact.dest])
+            if size != artifact.size and size is not None:
+                wrong[artifact.dest] = size
+    held = blobs(run, needed)
+    for artifact in needed:
+        blob = held.get(artifact.digests.sha256 or "")
+        if blob is not None and blob.size != artifact.size and artifact.size is not None:
+            wrong[artifact.dest] = blob.size
+    if wrong:
+        wants = _without(run, wants, wrong)
+    here = Survey(blobs=held, found=found, owned=owned)
     plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
     return plan, here, wants
+
+
+def _size_shown(run: Run, artifact: Artifact, found: Found) -> int | None:
+    """How many bytes the artifact has that a path shows already; None where nothing here tells."""
+    if found.kind == "file" and found.placement is not None and artifact.extract is None:
+        return found.placement.size
+    from dlm.workflows.pins import size_here
+
+    return size_here(run, artifact.digests.sha256 or "", found)
+
+
+def _without(run: Run, wants: _Wants, wrong: Mapping[str, int]) -> _Wants:
+    """The wants without those whose bytes are here and have another size than their pin says.
+
+    To fetch them would bring the same bytes again, and what shows them is not to be relied on.
+
+    Args:
+        wrong: the bytes that there are, by destination.
+    """
+    refused = list(wants.refused)
+    for want in wants.wanted:
+        artifact = want.artifact
+        if artifact.dest in wrong:
+            resource = wants.resources[artifact.resource]
+            error = _wrong_size(run, resource, artifact.size or 0, wrong[artifact.dest])
+            refused.extend(() if error is None else (error,))
+    kept = tuple(want for want in wants.wanted if want.artifact.dest not in wrong)
+    return replace(wants, wanted=kept, refused=tuple(refused))
+
+
+def _wrong_size(run: Run, resource: Resource, expected: int, found: int) -> DlmError | None:
+    """The error, or a warning and None where the resource is optional."""
+    from dlm.workflows.pins import wrong_size
+
+    error = wrong_size(run, resource, expected, found)
+    if not resource.optional:
+        return error
+    run.reporter.emit(Warned(f"optional, and could not be had: {error.message}", resource.name))
+    return None
 
 
 def _inspected(run: Run, wants: _Wants, inspector: Inspector) -> _Wants:
@@ -459,6 +514,12 @@ class _Sync:
             blob = held.get(want.artifact.digests.sha256 or "")
             if blob is None:
                 continue
+            size = want.artifact.size
+            if blob.size != size and size is not None:
+                # Came for another pin of the same digest, which has the right size.
+                error = _wrong_size(self._run, self._settled.resources[want.artifact.resource], size, blob.size)
+                self._errors.extend(() if error is None else (error,))
+                continue
             try:
                 ready.append(_with_extracted(want, blob, self._inspector) if _unknown(want) else want)
             except DlmError as error:
@@ -469,6 +530,10 @@ class _Sync:
         """Failing to get what is optional is a warning."""
         for index, error in haul.errors.items():
             resource = self._settled.resources.get(plan.fetch[index].resource)
+            if resource is not None:
+                from dlm.workflows.pins import explain
+
+                explain(self._run, resource, error)
             if resource is not None and resource.optional:
                 self._run.reporter.emit(
                     Warned(f"optional, and could not be had: {error.message}", plan.fetch[index].resource)
