@@ -154,6 +154,25 @@ def test_check_of_the_lock_uses_no_network(desk: Desk, world: World) -> None:
     assert world.count == begun
 
 
+def test_a_sync_that_cannot_lock_all_says_that_nothing_is_locked(desk: Desk, world: World) -> None:
+    """The lockfile is written whole or not at all, however far the run goes on."""
+    world.file("/iris.csv", IRIS)
+    desk.manifest(f"version: 1\nresources: [{world.url}/iris.csv, {world.url}/gone.csv]\n")
+    run = desk.dlm("sync", "--keep-going")
+    assert run.code == 1
+    assert "downloads.lock was not written, since gone.csv could not be locked; else: 1 added." in run.err
+    assert "Locked" not in run.err
+    assert desk.tree() == {"iris.csv": IRIS}
+    assert not desk.lockfile.exists()
+    result = desk.dlm("sync", "--keep-going", "--format", "json").document["result"]
+    assert not result["lockfile_written"]
+    assert result["lockfile_unwritten"] == "gone.csv could not be locked"
+    world.file("/gone.csv", WINE)
+    result = desk.dlm("sync", "--keep-going", "--format", "json").ok().document["result"]
+    assert result["lockfile_written"]
+    assert "lockfile_unwritten" not in result
+
+
 @pytest.mark.fault("C08")
 def test_locking_keeps_what_need_not_change(either: Desk, world: World) -> None:
     """Bytes that changed at a locked URL are an error; a change of placement costs no request."""

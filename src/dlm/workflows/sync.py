@@ -40,6 +40,8 @@ __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
 #: Bytes up to which a file is copied as quickly as it is moved.
 _LARGE = 1024 * 1024
+# Of so many resources that could not be locked, each is named beside the changes that were not written.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class SyncReport:
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
+        unwritten: why ``changes`` did not get into the lockfile, None where they did.
         differs: paths that show something else, or may do so, and that a sync would not change unasked.
         drift: whether the tree differs from what was asked for.
         errors: what could not be done under ``keep_going``.
@@ -101,6 +104,7 @@ class SyncReport:
     fetched: int = 0
     transferred: int = 0
     written: bool = False
+    unwritten: str | None = None
     differs: tuple[Conflict, ...] = ()
     drift: bool = False
     errors: tuple[DlmError, ...] = ()
@@ -489,6 +493,7 @@ class _Sync:
             fetched=settled.fetched + haul.count,
             transferred=settled.transferred + haul.transferred,
             written=written,
+            unwritten=_unwritten(settled.errors) if settled.changes and not written else None,
             errors=tuple(self._errors),
         )
 
@@ -594,6 +599,15 @@ class _Sync:
 
         self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
+
+
+def _unwritten(errors: Sequence[DlmError]) -> str | None:
+    """Why the lockfile stays as it was: it is written whole, or not at all."""
+    names = list(dict.fromkeys(error.resource for error in errors if error.resource is not None))
+    if not errors:
+        return None
+    what = ", ".join(names) if 0 < len(names) <= _NAMED else f"{len(names) or len(errors)} resources"
+    return f"{what} could not be locked"
 
 
 def _load_placing(count: int) -> None:
