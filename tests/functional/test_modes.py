@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from dlm.cli.host import host_platform
 from tests.support.cli import Desk
 from tests.support.world import World
 
@@ -336,3 +337,37 @@ def test_a_merge_conflict_is_joined(desk: Desk, world: World) -> None:
     assert run.code == 2
     assert "iris.csv" in run.err
     assert desk.lockfile.read_text() == conflict
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nonsense", "no system is called 'nonsense'; write one like linux-x86_64 or macos-arm64"),
+        ("linux-x86-64", "did you mean 'linux-x86_64'?"),
+        ("mac", "did you mean 'macos'?"),
+    ],
+)
+def test_a_platform_that_nobody_has_is_refused(desk: Desk, world: World, name: str, words: str) -> None:
+    """Nothing would be meant for it, and that would look like success."""
+    desk.manifest(f"version: 1\nresources: [{world.file('/iris.csv', IRIS)}]\n")
+    begun = world.count
+    run = desk.dlm("fetch", "--platform", name)
+    assert run.code == 2
+    assert f"--platform: {name!r} is no platform" in run.err
+    assert words in run.err
+    assert world.count == begun
+    desk.dlm("fetch", "--platform", "freebsd14-amd64").ok()
+
+
+def test_a_slip_in_a_platform_of_the_manifest_takes_nothing_away(desk: Desk, world: World) -> None:
+    url = world.file("/iris.csv", IRIS)
+    desk.manifest(f"version: 1\nresources:\n  - url: {url}\n    platforms:\n      - {host_platform()}\n")
+    desk.dlm("sync").ok()
+    for written in ("platforms:\n      - linxu-x86_64", "platforms:\n      linxu-x86_64: {}"):
+        desk.manifest(f"version: 1\nresources:\n  - url: {url}\n    {written}\n")
+        for verb in ("lock", "sync"):
+            run = desk.dlm(verb)
+            assert run.code == 2
+            assert "downloads.yaml:5: resources[0].platforms" in run.err, str(run)
+            assert "no system is called 'linxu'; did you mean 'linux-x86_64'?" in run.err
+    assert desk.tree() == {"iris.csv": IRIS}
