@@ -54,7 +54,10 @@ class UrlWish:
 @click.option("--platform", metavar="P", help="A platform like linux-x86_64, or all; default: this machine's.")
 @click.option("--sha256", metavar="DIGEST", help="With a URL: what its bytes must hash to.")
 @click.option(
-    "-o", "--output", metavar="FILE", help="With a URL: put the file there, replaced atomically; - is stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="With a URL: put the file there, replaced atomically; FOLDER/ keeps its name; - is stdout.",
 )
 @click.option("--header", multiple=True, metavar="'NAME: VALUE'", help="With a URL: send a header to its origin.")
 @click.option("--data", multiple=True, metavar="NAME=VALUE", help="With a URL: post a form with such fields.")
