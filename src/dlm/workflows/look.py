@@ -84,12 +84,24 @@ def locate(run: Run, name: str) -> tuple[str, ...]:
     shown = _shown(entries[name], here, found, owned)
     wrong = [one.dest for one in here if not shown[one.dest]]
     if wrong:
-        raise DriftError(f"{wrong[0]} is missing or was edited", resource=name, hint="run `dlm sync`")
+        again = "run `dlm sync`"
+        if _needs_force(found[wrong[0]], owned.get(wrong[0])):
+            again = "move it away, or run `dlm sync --force` to overwrite it"
+        raise DriftError(f"{wrong[0]} is missing or was edited", resource=name, hint=again)
     for one in here:
         size = size_here(run, one.sha256, found[one.dest])
         if size not in {None, one.size}:
             raise wrong_size(run, Resource.from_request(name, entries[name].request), one.size, size or 0)
     return tuple(os.path.join(run.files.root, *one.dest.split("/")) for one in here)
+
+
+def _needs_force(found: Found, known: Owned | None) -> bool:
+    """Whether a sync would leave alone what shows something else, since dlm did not put it there."""
+    if found.kind in {"absent", "other"} or found.problem is not None or found.empty:
+        return False
+    if found.kind == "directory" and found.sha256 is None:
+        return False  # a folder that is not dlm's is not overwritten with force either
+    return known is None or found.sha256 not in known.digests
 
 
 def _names(manifest: Manifest, lockfile: Lockfile) -> list[str]:
