@@ -85,6 +85,13 @@ def fetch_alone(run: Run, artifact: Artifact, modes: Modes) -> Blob:
     """
     if artifact.digests:
         held = run.store.get(artifact.digests)
+        if held is not None and artifact.size not in {None, held.size}:
+            raise _of_alone(
+                IntegrityError(
+                    f"a size of {artifact.size} bytes was expected, the bytes with this digest are {held.size}",
+                    resource=artifact.resource,
+                )
+            )
         if held is not None:
             return held
     # Whoever sends something asks a program, which may well say 201, or nothing at all.
