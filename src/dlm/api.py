@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dlm import __version__
 from dlm.cli.files import find_project
-from dlm.cli.host import build_run, host_platform
+from dlm.cli.host import build_run, target_platform
 from dlm.cli.settings import load_settings
 from dlm.model.digest import Digest
 from dlm.model.events import Progress
@@ -128,8 +128,8 @@ def fetch(
         platform: such as ``linux-x86_64``, or ``all``; this machine's by default.
     """
     run = _run(directory, manifest, settings, reporter, need_manifest=not frozen)
-    target = None if platform == "all" else platform or host_platform()
-    return _fetch(run, names, _modes(locked=locked, frozen=frozen, offline=offline), platform=target)
+    modes = _modes(locked=locked, frozen=frozen, offline=offline)
+    return _fetch(run, names, modes, platform=target_platform(platform))
 
 
 def verify(

@@ -219,6 +219,22 @@ def test_an_edited_folder_is_not_replaced(world: World, placed: Desk) -> None:
 
 
 @pytest.mark.promise(5)
+def test_path_says_what_puts_an_edited_folder_right(placed: Desk) -> None:
+    (placed.root / "vendor/tool/share/data.txt").write_bytes(b"mine\n")
+    run = placed.dlm("path", "tool")
+    assert run.code == 7
+    assert "hint: move it away, or run `dlm sync --force` to overwrite it" in run.err
+    assert placed.dlm("sync").code == 1
+    placed.dlm("sync", "--force").ok()
+    placed.dlm("path", "tool").ok()
+    shutil.rmtree(placed.root / "vendor/tool")
+    run = placed.dlm("path", "tool")
+    assert run.code == 7
+    assert "hint: run `dlm sync`" in run.err
+    placed.dlm("sync").ok()
+    placed.dlm("path", "tool").ok()
+
+
 def test_an_edited_folder_that_nobody_asks_for_stays(placed: Desk) -> None:
     edited = placed.root / "vendor/tool/README"
     edited.write_bytes(b"mine\n")

@@ -57,6 +57,33 @@ def test_wrong_bytes_are_not_printed(desk: Desk, origin: Origin) -> None:
         assert (ran.code, ran.out) == (4, "")
 
 
+@pytest.mark.parametrize("more", [(), ("--no-cache",)])
+def test_a_folder_keeps_the_name(desk: Desk, origin: Origin, more: tuple[str, ...]) -> None:
+    """What ends in a slash is a folder, as in the manifest's ``dest``; it is made where it is missing."""
+    ran = desk.dlm("fetch", origin.url + "/file.bin?a=b", "-o", "new/deep/", *more).ok()
+    assert "new/deep/file.bin: 2304 bytes" in ran.err
+    assert desk.tree() == {"new/deep/file.bin": BODY}
+    ran = desk.dlm("fetch", origin.url + "/file.bin", "-o", "new/", "--format", "json", *more).ok()
+    assert ran.document["result"]["path"] == "new/file.bin"
+    assert desk.tree() == {"new/deep/file.bin": BODY, "new/file.bin": BODY}
+
+
+def test_what_is_no_folder_stays(desk: Desk, origin: Origin) -> None:
+    (desk.root / "plain").write_bytes(b"mine")
+    begun = len(origin.requests)
+    for more in ((), ("--no-cache",)):
+        ran = desk.dlm("fetch", origin.url + "/file.bin", "-o", "plain/", *more)
+        assert ran.code == 1
+        assert "plain is no folder" in ran.err
+        ran = desk.dlm("fetch", origin.url, "-o", "new/", *more)
+        assert ran.code == 2
+        assert "-o new/ is a folder, and the address names no file" in ran.err
+    assert len(origin.requests) == begun
+    assert desk.dlm("fetch", origin.url + "/none", "-o", "new/").code == 1
+    assert desk.tree() == {"plain": b"mine"}
+    assert not (desk.root / "new").exists(), "a folder is made for a file that is here"
+
+
 def test_past_the_cache(desk: Desk, origin: Origin, tmp_path: Path) -> None:
     desk.dlm("fetch", origin.url + "/file.bin", "-o", "here.bin", "--no-cache", "--sha256", SHA256).ok()
     assert (desk.root / "here.bin").read_bytes() == BODY

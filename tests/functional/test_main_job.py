@@ -227,3 +227,16 @@ def test_all_releases_in_one_entry(desk: Desk) -> None:
     assert run.code == 2
     assert "dest: single/" in run.err
     assert not one.exists()
+
+
+def test_an_upgrade_of_many_files_that_changes_nothing_says_so(desk: Desk) -> None:
+    """The site lists the newest first, and the lockfile the oldest: that alone is no change."""
+    desk.manifest("version: 1\nresources: [{selector: 'python:~=3.13.10:source:tgz:all', name: all, dest: all/}]\n")
+    desk.dlm("lock").ok()
+    assert len(desk.entry("all")["artifacts"]) > 1
+    text = desk.lockfile.read_bytes()
+    for flags in (("-U",), ("-U", "--dry-run"), ("-P", "all")):
+        run = desk.dlm("lock", *flags).ok()
+        assert run.err.endswith("Nothing to lock: 1 entry in downloads.lock, all up to date.\n"), str(run)
+        assert desk.dlm("lock", *flags, "--format", "json").ok().document["changes"] == []
+    assert desk.lockfile.read_bytes() == text

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from dlm.cli.host import host_platform
 from tests.support.cli import Desk
 from tests.support.world import World
 
@@ -152,6 +153,25 @@ def test_check_of_the_lock_uses_no_network(desk: Desk, world: World) -> None:
     assert run.code == 3
     assert run.document["errors"][0]["details"] == ["cars.csv: not in the manifest any more"]
     assert world.count == begun
+
+
+def test_a_sync_that_cannot_lock_all_says_that_nothing_is_locked(desk: Desk, world: World) -> None:
+    """The lockfile is written whole or not at all, however far the run goes on."""
+    world.file("/iris.csv", IRIS)
+    desk.manifest(f"version: 1\nresources: [{world.url}/iris.csv, {world.url}/gone.csv]\n")
+    run = desk.dlm("sync", "--keep-going")
+    assert run.code == 1
+    assert "downloads.lock was not written, since gone.csv could not be locked; else: 1 added." in run.err
+    assert "Locked" not in run.err
+    assert desk.tree() == {"iris.csv": IRIS}
+    assert not desk.lockfile.exists()
+    result = desk.dlm("sync", "--keep-going", "--format", "json").document["result"]
+    assert not result["lockfile_written"]
+    assert result["lockfile_unwritten"] == "gone.csv could not be locked"
+    world.file("/gone.csv", WINE)
+    result = desk.dlm("sync", "--keep-going", "--format", "json").ok().document["result"]
+    assert result["lockfile_written"]
+    assert "lockfile_unwritten" not in result
 
 
 @pytest.mark.fault("C08")
@@ -317,3 +337,37 @@ def test_a_merge_conflict_is_joined(desk: Desk, world: World) -> None:
     assert run.code == 2
     assert "iris.csv" in run.err
     assert desk.lockfile.read_text() == conflict
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nonsense", "no system is called 'nonsense'; write one like linux-x86_64 or macos-arm64"),
+        ("linux-x86-64", "did you mean 'linux-x86_64'?"),
+        ("mac", "did you mean 'macos'?"),
+    ],
+)
+def test_a_platform_that_nobody_has_is_refused(desk: Desk, world: World, name: str, words: str) -> None:
+    """Nothing would be meant for it, and that would look like success."""
+    desk.manifest(f"version: 1\nresources: [{world.file('/iris.csv', IRIS)}]\n")
+    begun = world.count
+    run = desk.dlm("fetch", "--platform", name)
+    assert run.code == 2
+    assert f"--platform: {name!r} is no platform" in run.err
+    assert words in run.err
+    assert world.count == begun
+    desk.dlm("fetch", "--platform", "freebsd14-amd64").ok()
+
+
+def test_a_slip_in_a_platform_of_the_manifest_takes_nothing_away(desk: Desk, world: World) -> None:
+    url = world.file("/iris.csv", IRIS)
+    desk.manifest(f"version: 1\nresources:\n  - url: {url}\n    platforms:\n      - {host_platform()}\n")
+    desk.dlm("sync").ok()
+    for written in ("platforms:\n      - linxu-x86_64", "platforms:\n      linxu-x86_64: {}"):
+        desk.manifest(f"version: 1\nresources:\n  - url: {url}\n    {written}\n")
+        for verb in ("lock", "sync"):
+            run = desk.dlm(verb)
+            assert run.code == 2
+            assert "downloads.yaml:5: resources[0].platforms" in run.err, str(run)
+            assert "no system is called 'linxu'; did you mean 'linux-x86_64'?" in run.err
+    assert desk.tree() == {"iris.csv": IRIS}

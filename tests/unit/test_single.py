@@ -183,6 +183,14 @@ class TestLocked:
         with pytest.raises(OfflineError):
             dlm.Locked(data, offline=True).path("iris")
 
+    def test_the_size_counts_where_the_bytes_are_here_already(self, origin: Origin) -> None:
+        data = lockfile(origin)
+        dlm.Locked(data).path("iris")
+        wrong = data.replace(b'"size": %d' % len(BODY), b'"size": %d' % (len(BODY) + 1))
+        assert wrong != data
+        with pytest.raises(IntegrityError, match="the bytes with this digest are"):
+            dlm.Locked(wrong).path("iris")
+
     def test_what_is_no_lockfile(self, origin: Origin, tmp_path: Path) -> None:
         with pytest.raises(LocalError):
             dlm.Locked(tmp_path / "none.lock")

@@ -9,12 +9,11 @@ import click
 
 from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.command import Result, command, network_options
-from dlm.cli.host import host_platform
+from dlm.cli.host import target_platform
 from dlm.cli.names import complete_names
 from dlm.cli.syncing import modes_in_force
 from dlm.errors import UsageError
 from dlm.model.frozen import dataclass
-from dlm.model.platforms import check_platform
 from dlm.workflows.fetch import fetch as fetch_workflow
 
 if TYPE_CHECKING:
@@ -55,7 +54,10 @@ class UrlWish:
 @click.option("--platform", metavar="P", help="A platform like linux-x86_64, or all; default: this machine's.")
 @click.option("--sha256", metavar="DIGEST", help="With a URL: what its bytes must hash to.")
 @click.option(
-    "-o", "--output", metavar="FILE", help="With a URL: put the file there, replaced atomically; - is stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="With a URL: put the file there, replaced atomically; FOLDER/ keeps its name; - is stdout.",
 )
 @click.option("--header", multiple=True, metavar="'NAME: VALUE'", help="With a URL: send a header to its origin.")
 @click.option("--data", multiple=True, metavar="NAME=VALUE", help="With a URL: post a form with such fields.")
@@ -107,7 +109,7 @@ def fetch(
             raise UsageError(f"{flag} goes with a URL", hint=_HELP)
     modes = modes_in_force(border)
     run = border.run(need_manifest=modes.frozen is None)
-    target = _target(platform)
+    target = target_platform(platform)
     report = fetch_workflow(run, what, modes, platform=target)
     console = border.console
     say_fetched(console, report.fetched, report.transferred)
@@ -126,13 +128,3 @@ def fetch(
             "changes": [change_document(change) for change in report.changes],
         }
     )
-
-
-def _target(platform: str | None) -> str | None:
-    """The platform to fetch for; None for all."""
-    if platform is None:
-        return host_platform()
-    try:
-        return None if platform == "all" else check_platform(platform)
-    except ValueError as error:
-        raise UsageError(f"--platform: {error}", hint="or give --platform all") from error

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlm.cli.border import Border, Result
-from dlm.errors import UsageError
+from dlm.errors import LocalError, UsageError
 from dlm.model.artifact import Artifact, Blob
 from dlm.model.body import Body, Part
 from dlm.model.digest import Digest, Digests
+from dlm.model.paths import check_filename
 from dlm.model.request import RequestWish, canonical_json
 from dlm.model.url import Url
 from dlm.workflows.download import replacing
@@ -30,6 +31,8 @@ __all__ = ["fetch_url"]
 
 _HELP = "run `dlm fetch --help`"
 _STDOUT = "-"
+# What a folder ends in; on Windows a backslash, too.
+_SLASHES = ("/", os.sep)
 
 
 def fetch_url(border: Border, text: str, wish: UrlWish) -> Result:
@@ -58,16 +61,52 @@ def fetch_url(border: Border, text: str, wish: UrlWish) -> Result:
         blob = fetch_alone(run, artifact, modes)
         border.console.data(blob.path)
     else:
+        if output.endswith(_SLASHES):
+            output += _filename(artifact, output)
         target = os.path.normpath(os.path.join(border.directory, output))
-        refuse_unfit(target)
+        _refuse_unfit(target, folder=output != wish.output)
         if wish.no_cache:
             with replacing(target) as (file, draft):
                 blob = fetch_past_cache(run, artifact, file, draft, modes)
         else:
             blob = fetch_alone(run, artifact, modes)
+            if output != wish.output:
+                _make_folder(os.path.dirname(target))
             put(run, blob, target)
         border.console.say(f"{output}: {blob.size} bytes, sha256 {blob.sha256}")
     return Result(document={"path": output or blob.path, "size": blob.size, "sha256": blob.sha256})
+
+
+def _filename(artifact: Artifact, folder: str) -> str:
+    """What the file is called in a folder of the user's choice: the last segment of the address."""
+    name = Url.parse(artifact.url).filename
+    if not name:
+        raise UsageError(f"-o {folder} is a folder, and the address names no file", hint=f"name it: -o {folder}NAME")
+    try:
+        return check_filename(name)
+    except ValueError as error:
+        raise UsageError(f"-o {folder}: {error}", hint=f"name the file: -o {folder}NAME") from error
+
+
+def _refuse_unfit(target: str, *, folder: bool) -> None:
+    """Raise LocalError where no file can stand.
+
+    Args:
+        folder: the folder that it stands in is made if it is missing, once the file is here.
+    """
+    above = os.path.dirname(target)
+    if not folder or os.path.isdir(above):
+        refuse_unfit(target)
+    elif os.path.lexists(above):
+        raise LocalError(f"{above} is no folder", hint="leave the / at the end of -o away to replace the file")
+
+
+def _make_folder(path: str) -> None:
+    """Raises LocalError."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise LocalError(f"cannot make {path}: {error.strerror or error}", hint="choose another folder") from error
 
 
 def _to_stdout(run: Run, artifact: Artifact, wish: UrlWish, modes: Modes) -> Blob:

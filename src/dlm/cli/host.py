@@ -14,7 +14,7 @@ from dlm.cli.places import LOCKFILE, MANIFESTS, configurations
 from dlm.cli.plugins import ResolverPlugins
 from dlm.cli.shortcut import stamp_of
 from dlm.cli.variables import EnvironmentVariables
-from dlm.errors import SettingsError
+from dlm.errors import SettingsError, UsageError
 from dlm.model.frozen import replace
 from dlm.workflows.run import Run
 from dlm.workflows.stamping import Stamp
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dlm.verify.registry import Verifiers
     from dlm.workflows.run import ListingAge
 
-__all__ = ["build_run", "build_store", "host_platform"]
+__all__ = ["build_run", "build_store", "host_platform", "target_platform"]
 
 
 def host_platform() -> str:
@@ -37,6 +37,22 @@ def host_platform() -> str:
     arch = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64", "i686": "x86", "i386": "x86"}.get(machine, machine)
     system = {"darwin": "macos", "win32": "windows", "cygwin": "windows"}.get(sys.platform, sys.platform)
     return f"{system}-{arch}"
+
+
+def target_platform(name: str | None) -> str | None:
+    """The platform that ``--platform`` means: this machine's by default, None for ``all``.
+
+    Raises:
+        UsageError: there is no such platform; nothing would be meant for it, and that would look like success.
+    """
+    from dlm.model.platforms import check_platform
+
+    if name is None:
+        return host_platform()
+    try:
+        return None if name == "all" else check_platform(name)
+    except ValueError as error:
+        raise UsageError(f"--platform: {error}", hint="or give --platform all") from error
 
 
 def _machine() -> str:

@@ -33,7 +33,7 @@ def sync(border: Border, wish: SyncWish) -> Result:
     run = border.run(need_manifest=modes.frozen is None)
     report = sync_workflow(run, modes, wish)
     dry = wish.dry_run or wish.check
-    _say(border.console, report, dry=dry)
+    _say(border.console, report, run.files.lockfile_name, dry=dry)
     code = 7 if wish.check and report.drift else 0
     if report.errors:
         code = gravest(Failures(report.errors))
@@ -63,7 +63,7 @@ def _ci(border: Border) -> str | None:
     return "CI"
 
 
-def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
+def _say(console: Console, report: SyncReport, lockfile: str, *, dry: bool) -> None:
     for left in report.left:
         console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
         for line in left.details:
@@ -74,7 +74,10 @@ def _say(console: Console, report: SyncReport, *, dry: bool) -> None:
     for name in report.passed_over:
         console.say(f"{name}: nothing of it is meant for this platform; passed over.")
     say_fetched(console, report.fetched, report.transferred)
-    if report.changes:
+    if report.unwritten is not None:
+        console.say(f"{lockfile} was not written, since {report.unwritten}; else: {_counted(report.changes)}.")
+        say_changes(console, report.changes)
+    elif report.changes:
         console.say(f"{'Would lock' if dry else 'Locked'}: {_counted(report.changes)}.")
         say_changes(console, report.changes)
     if dry and report.missing:
@@ -136,4 +139,5 @@ def _document(report: SyncReport, *, dry: bool) -> dict[str, object]:
         "kept": report.kept,
         "passed_over": list(report.passed_over),
         "lockfile_written": report.written,
+        **({} if report.unwritten is None else {"lockfile_unwritten": report.unwritten}),
     }

@@ -28,8 +28,8 @@ def verify(border: Border, *, repair: bool, upstream: bool, offline: bool) -> Re
     """Re-hash every placed file and every cached blob, and hold them against the lockfile.
 
     With --upstream nothing here is hashed; the origins are asked instead whether they still have what is locked.
-    Exit code 7 if the tree or an origin differs, 4 if the cache held wrong bytes (they are set aside); 0 if all is
-    well or was repaired.
+    Exit code 7 if the tree or an origin differs, 4 if the cache held wrong bytes (they are set aside) or a locked
+    size is not that of the bytes; 0 if all is well or was repaired.
 
     \b
     Examples:
@@ -48,13 +48,13 @@ def verify(border: Border, *, repair: bool, upstream: bool, offline: bool) -> Re
     if report.repaired is not None:
         placed = len(report.repaired.placed)
         console.say(f"Repaired: fetched {report.repaired.fetched + report.refilled}, placed {placed}.")
-        if report.errors:
-            code = 4 if report.rotted else gravest(Failures(report.errors))
     elif report.flaws:
         code = 4 if report.rotted else 7
         console.say(f"{console.style('hint:', 'cyan')} run `dlm verify --repair`")
-    else:
+    elif not report.errors:
         console.say(f"All well: {report.tree} files in the tree and {report.cache} in the cache are as locked.")
+    if report.errors:
+        code = 4 if report.rotted else gravest(Failures(report.errors))
     return Result(code=code, document=_document(report), errors=report.errors)
 
 

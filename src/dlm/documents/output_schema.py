@@ -126,7 +126,9 @@ RESULTS: Mapping[str, _Schema] = {
             "kept": _COUNT,
             "passed_over": _TEXTS,
             "lockfile_written": _FLAG,
-        }
+            "lockfile_unwritten": _TEXT,
+        },
+        "lockfile_unwritten",
     ),
     "fetch": {
         "anyOf": [

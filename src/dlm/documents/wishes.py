@@ -149,7 +149,9 @@ class _Reading:
         if form.version is not None:
             values["version"] = form.version
         variants = self._variants(given[0])
-        samples = [{**values, **one.vars} for one in variants] or [values]
+        samples = [{**values, **one.vars} for one in variants]
+        if not samples and not form.platforms:
+            samples = [values]  # where none of the platforms is one, nobody knows what fills the addresses
         # A platform with an address of its own need not be able to fill the other one.
         filling = [sample for one, sample in zip(variants, samples, strict=False) if one.url is None] or samples
         address = self._address(("url",), form.url, filling)

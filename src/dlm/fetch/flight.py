@@ -110,6 +110,7 @@ class Flight:
                 raise IntegrityError(
                     f"a size of {artifact.size} bytes was expected, the bytes with this digest are {blob.size}",
                     resource=artifact.resource,
+                    hint=f"if the new bytes are wanted: dlm lock --accept-hash {artifact.resource}",
                 )
             self._finish(blob, Receipt(source=self._order.sources[0].shown, from_origin=False, attempts=0))
             return True

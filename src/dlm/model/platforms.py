@@ -1,4 +1,8 @@
-"""Names of platforms: ``os-arch``, open-ended, with the spellings of one machine taken as one."""
+"""Names of platforms: ``os``, ``os-arch`` or ``os-arch-variant``, with the spellings of one machine taken as one.
+
+System and machine are known words, since a name with a slip of the pen would be a platform that nobody has: what is
+meant for it would be passed over, and removed where it was placed. Variants (``musl``, ``cuda12``) are anybody's.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,50 @@ from dlm.model.late import late
 
 __all__ = ["check_platform", "matches"]
 
-_NAME = late(r"[a-z][a-z0-9]*(?:-[a-z0-9_.]+){0,3}\Z")
+_NAME = late(r"([a-z][a-z0-9]*)(?:-([a-z0-9_.]+)(?:-[a-z][a-z0-9_.]*){0,2})?\Z")
 _OS = {"darwin": "macos", "macosx": "macos", "osx": "macos", "win": "windows", "win32": "windows"}
 _ARCH = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
+# What Python, Go and Rust run on, as texts: next to no run asks, and each would make the sets.
+_SYSTEMS = (
+    " aix android dragonfly emscripten freebsd fuchsia haiku hurd illumos inferno ios linux macos netbsd openbsd"
+    " plan9 qnx redox solaris sunos tvos visionos wasi watchos windows zos "
+)
+#: Those that Python names with their release (``freebsd14``).
+_NUMBERED = late(r"(?:aix|dragonfly|freebsd|haiku|netbsd|openbsd|sunos)[0-9]+\Z")
+#: No word means all machines of a system: that is the system's name alone.
+_MACHINES = (
+    " alpha arc arm arm64 arm64_32 arm64e armel armhf armv5 armv5l armv5te armv5tejl armv5tel armv6 armv6hf armv6l"
+    " armv7 armv7a armv7hf armv7l armv7s armv8 armv8l e2k hppa i486 i586 ia64 loong64 loongarch64 m68k mips mips64"
+    " mips64el mips64le mipsel mipsle parisc parisc64 powerpc powerpc64 powerpc64le ppc ppc64 ppc64el ppc64le riscv32"
+    " riscv64 riscv64gc s390 s390x sh4 sparc sparc64 sparcv9 vax wasm32 wasm64 x32 x86 x86_64 x86_64_v2 x86_64_v3"
+    " x86_64_v4 xtensa "
+)
+#: What most people mean, for suggestions.
+_USUAL = ("linux", "linux-x86_64", "linux-arm64", "macos", "macos-arm64", "macos-x86_64", "windows", "windows-x86_64")
 
 
 def check_platform(name: str) -> str:
     """``name``, if it can be a platform's.
 
     Raises:
-        ValueError: it has another form.
+        ValueError: it has another form, or names a system or a machine that nobody knows.
     """
-    if not _NAME.match(name):
-        raise ValueError(f"{name!r} is no platform; write one like linux-x86_64 or macos-arm64")
+    found = _NAME.match(name)
+    if found is None:
+        raise ValueError(f"{name!r} is no platform{_meant(name)}")
+    system, machine = found.group(1), found.group(2)
+    if f" {system} " not in _SYSTEMS and system not in _OS and not _NUMBERED.match(system):
+        raise ValueError(f"{name!r} is no platform, since no system is called {system!r}{_meant(name)}")
+    if machine is not None and f" {machine} " not in _MACHINES and machine not in _ARCH:
+        raise ValueError(f"{name!r} is no platform, since no machine is called {machine!r}{_meant(name)}")
     return name
+
+
+def _meant(name: str) -> str:
+    from dlm.model.suggest import suggest
+
+    near = suggest(name.lower(), _USUAL)
+    return near if near.startswith("; did you mean") else "; write one like linux-x86_64 or macos-arm64"
 
 
 def canonical(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from dlm.errors import IntegrityError, LocalError, OfflineError, UsageError
@@ -60,7 +60,8 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
         held = blobs(run, wanted)
         missing = [artifact for artifact in wanted if artifact.digests.sha256 not in held]
         haul = gather(run, missing, offline=modes.offline, bare=True)
-        failure = one_or_all([*settled.errors, *refused, *_grave(run, settled, missing, haul)])
+        wrong = _wrong_sizes(run, settled, wanted, held)
+        failure = one_or_all([*settled.errors, *refused, *wrong, *_grave(run, settled, missing, haul)])
         if failure is not None:
             raise failure
         if settled.writable:
@@ -84,6 +85,13 @@ def fetch_alone(run: Run, artifact: Artifact, modes: Modes) -> Blob:
     """
     if artifact.digests:
         held = run.store.get(artifact.digests)
+        if held is not None and artifact.size not in {None, held.size}:
+            raise _of_alone(
+                IntegrityError(
+                    f"a size of {artifact.size} bytes was expected, the bytes with this digest are {held.size}",
+                    resource=artifact.resource,
+                )
+            )
         if held is not None:
             return held
     # Whoever sends something asks a program, which may well say 201, or nothing at all.
@@ -195,11 +203,32 @@ def _wanted(
     return wanted, tuple(passed_over), refused
 
 
+def _wrong_sizes(
+    run: Run, settled: Settled, wanted: Sequence[Artifact], held: Mapping[str, Blob]
+) -> Iterator[DlmError]:
+    """An error for each artifact whose bytes are in the store and have another size than its pin says."""
+    for artifact in wanted:
+        blob = held.get(artifact.digests.sha256 or "")
+        if blob is None or artifact.size is None or blob.size == artifact.size:
+            continue
+        from dlm.workflows.pins import wrong_size
+
+        resource = settled.resources[artifact.resource]
+        error = wrong_size(run, resource, artifact.size, blob.size)
+        if resource.optional:
+            run.reporter.emit(Warned(f"optional, and could not be had: {error.message}", resource.name))
+        else:
+            yield error
+
+
 def _grave(run: Run, settled: Settled, missing: Sequence[Artifact], haul: Haul) -> list[DlmError]:
     """The failures that count: failing to get what is optional is a warning."""
     errors: list[DlmError] = []
     for index, error in haul.errors.items():
+        from dlm.workflows.pins import explain
+
         name = missing[index].resource
+        explain(run, settled.resources[name], error)
         if settled.resources[name].optional:
             run.reporter.emit(Warned(f"optional, and could not be had: {error.message}", name))
         else:

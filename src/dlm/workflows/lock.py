@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlm.documents.lockfile_json import write_lockfile
+from dlm.documents.lockfile_json import sorted_artifacts, write_lockfile
 from dlm.errors import (
     DlmError,
-    EvidenceError,
-    IntegrityError,
     LocalError,
     OfflineError,
     PolicyError,
@@ -34,6 +32,7 @@ from dlm.resolve.choose import choose
 from dlm.staleness import differences, stale_entries
 from dlm.workflows.evidence import Case, Inquiry, fallen
 from dlm.workflows.extraction import Inspector, is_folder
+from dlm.workflows.pins import explain
 from dlm.workflows.policy import host_of, meets, policy_of, refusals
 from dlm.workflows.run import one_or_all
 
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from dlm.documents.lockfile_json import ReadLockfile
     from dlm.model.artifact import Receipt
     from dlm.model.digest import Digest
-    from dlm.model.manifest import Manifest, Resource, Variant
+    from dlm.model.manifest import Manifest, Resource
     from dlm.staleness import Stale
     from dlm.workflows.orders import Haul
     from dlm.workflows.run import ListingAge, Run
@@ -498,8 +497,7 @@ class _Work:
         repeated = resource.name in self._failed
         self._failed.add(resource.name)
         error.resource = error.resource or resource.name
-        if isinstance(error, IntegrityError) and not isinstance(error, EvidenceError) and _pinned_by_hand(resource):
-            error.hint = f"if the new bytes are right, correct the digest or size in {self._run.files.manifest_name}"
+        explain(self._run, resource, error)
         if not resource.optional:
             self._errors.append(error)
             return
@@ -525,7 +523,8 @@ class _Work:
             self._refuse_downgrade(resource, old, done)
             if not self._may_fall(resource, old, done):
                 return None
-        return LockEntry(name=resource.name, request=resource.request(), artifacts=done)
+        # In the order in which they are written: what is the same must look the same as what was read.
+        return LockEntry(name=resource.name, request=resource.request(), artifacts=sorted_artifacts(done))
 
     def _may_fall(self, resource: Resource, old: LockEntry, done: tuple[LockedArtifact, ...]) -> bool:
         """Whether the new artifacts may take the old ones' place; what they have less evidence of is said."""
@@ -638,12 +637,6 @@ class _Work:
             name = pending.resource.name
             names = tuple(f"{one.filename} would be fetched" for one in pending.artifacts)
             yield Change(name=name, action="updated" if name in self._old.entries else "added", details=names)
-
-
-def _pinned_by_hand(resource: Resource) -> bool:
-    """Whether the manifest itself says what the bytes must be: then no flag makes others acceptable."""
-    parts: tuple[Resource | Variant, ...] = (resource, *resource.platforms)
-    return any(one.digests or one.size is not None for one in parts) or any(one.digests for one in resource.files)
 
 
 def _asked(entry: LockEntry) -> str:

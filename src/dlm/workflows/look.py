@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from dlm.errors import DriftError, StaleError, UsageError
 from dlm.model.frozen import dataclass
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.manifest import Manifest
+from dlm.model.manifest import Manifest, Resource
+from dlm.model.plan import Found, Owned
 from dlm.model.suggest import suggest
 from dlm.staleness import differences
 from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import for_platform
+from dlm.workflows.pins import size_here, wrong_size
 from dlm.workflows.run import Run
 
 __all__ = ["Listed", "list_resources", "locate", "one_resource"]
@@ -66,6 +69,7 @@ def locate(run: Run, name: str) -> tuple[str, ...]:
         UsageError: the lockfile has no such resource.
         StaleError: there is no lockfile.
         DriftError: a path is missing or shows something else.
+        IntegrityError: a path shows what has the locked digest and not the locked size.
     """
     read = run.lockfile()
     if read is None:
@@ -76,11 +80,28 @@ def locate(run: Run, name: str) -> tuple[str, ...]:
     here = for_platform(entries[name], run.platform)
     if not here:
         raise UsageError(f"nothing of it is meant for {run.platform}", resource=name, hint=f"run `dlm show {name}`")
-    shown = _shown(run, entries[name], here)
+    owned, found = _survey(run, entries[name], here)
+    shown = _shown(entries[name], here, found, owned)
     wrong = [one.dest for one in here if not shown[one.dest]]
     if wrong:
-        raise DriftError(f"{wrong[0]} is missing or was edited", resource=name, hint="run `dlm sync`")
+        again = "run `dlm sync`"
+        if _needs_force(found[wrong[0]], owned.get(wrong[0])):
+            again = "move it away, or run `dlm sync --force` to overwrite it"
+        raise DriftError(f"{wrong[0]} is missing or was edited", resource=name, hint=again)
+    for one in here:
+        size = size_here(run, one.sha256, found[one.dest])
+        if size not in {None, one.size}:
+            raise wrong_size(run, Resource.from_request(name, entries[name].request), one.size, size or 0)
     return tuple(os.path.join(run.files.root, *one.dest.split("/")) for one in here)
+
+
+def _needs_force(found: Found, known: Owned | None) -> bool:
+    """Whether a sync would leave alone what shows something else, since dlm did not put it there."""
+    if found.kind in {"absent", "other"} or found.problem is not None or found.empty:
+        return False
+    if found.kind == "directory" and found.sha256 is None:
+        return False  # a folder that is not dlm's is not overwritten with force either
+    return known is None or found.sha256 not in known.digests
 
 
 def _names(manifest: Manifest, lockfile: Lockfile) -> list[str]:
@@ -108,17 +129,26 @@ def _in_tree(run: Run, entry: LockEntry) -> Standing:
     here = for_platform(entry, run.platform)
     if not here:
         return "elsewhere"
-    shown = _shown(run, entry, here)
+    owned, found = _survey(run, entry, here)
+    shown = _shown(entry, here, found, owned)
     if all(shown.values()):
         return "placed"
     return "differs" if any(value is False for value in shown.values()) else "missing"
 
 
-def _shown(run: Run, entry: LockEntry, artifacts: tuple[LockedArtifact, ...]) -> dict[str, bool | None]:
-    """For each destination whether it shows what is locked; None where nothing stands there."""
+def _survey(
+    run: Run, entry: LockEntry, artifacts: tuple[LockedArtifact, ...]
+) -> tuple[Mapping[str, Owned], Mapping[str, Found]]:
+    """What dlm placed, and what stands at each destination."""
     owned = run.state.owned()
     folders = {one.dest for one in artifacts if is_folder(entry, one)}
-    found = survey(run, [one.dest for one in artifacts], owned, folders=folders)
+    return owned, survey(run, [one.dest for one in artifacts], owned, folders=folders)
+
+
+def _shown(
+    entry: LockEntry, artifacts: tuple[LockedArtifact, ...], found: Mapping[str, Found], owned: Mapping[str, Owned]
+) -> dict[str, bool | None]:
+    """For each destination whether it shows what is locked; None where nothing stands there."""
     return {
         one.dest: None
         if found[one.dest].kind == "absent"

@@ -40,6 +40,8 @@ __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
 #: Bytes up to which a file is copied as quickly as it is moved.
 _LARGE = 1024 * 1024
+# Of so many resources that could not be locked, each is named beside the changes that were not written.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class SyncReport:
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
+        unwritten: why ``changes`` did not get into the lockfile, None where they did.
         differs: paths that show something else, or may do so, and that a sync would not change unasked.
         drift: whether the tree differs from what was asked for.
         errors: what could not be done under ``keep_going``.
@@ -101,6 +104,7 @@ class SyncReport:
     fetched: int = 0
     transferred: int = 0
     written: bool = False
+    unwritten: str | None = None
     differs: tuple[Conflict, ...] = ()
     drift: bool = False
     errors: tuple[DlmError, ...] = ()
@@ -284,10 +288,65 @@ def _plan(
     folders |= _folders(run, settled.before, settled.lockfile)
     found = survey(run, dests, owned, folders=folders)
     pinned = _pinned(_locked(run, settled.before, settled.lockfile), found)
-    needed = [want.artifact for want in wants.wanted if not shows(found[want.artifact.dest], want)]
-    here = Survey(blobs=blobs(run, needed), found=found, owned=owned)
+    needed: list[Artifact] = []
+    wrong: dict[str, int] = {}
+    for want in wants.wanted:
+        artifact = want.artifact
+        if not shows(found[artifact.dest], want):
+            needed.append(artifact)
+        elif artifact.size is not None:
+            size = _size_shown(run, artifact, found[artifact.dest])
+            if size != artifact.size and size is not None:
+                wrong[artifact.dest] = size
+    held = blobs(run, needed)
+    for artifact in needed:
+        blob = held.get(artifact.digests.sha256 or "")
+        if blob is not None and blob.size != artifact.size and artifact.size is not None:
+            wrong[artifact.dest] = blob.size
+    if wrong:
+        wants = _without(run, wants, wrong)
+    here = Survey(blobs=held, found=found, owned=owned)
     plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
     return plan, here, wants
+
+
+def _size_shown(run: Run, artifact: Artifact, found: Found) -> int | None:
+    """How many bytes the artifact has that a path shows already; None where nothing here tells."""
+    if found.kind == "file" and found.placement is not None and artifact.extract is None:
+        return found.placement.size
+    from dlm.workflows.pins import size_here
+
+    return size_here(run, artifact.digests.sha256 or "", found)
+
+
+def _without(run: Run, wants: _Wants, wrong: Mapping[str, int]) -> _Wants:
+    """The wants without those whose bytes are here and have another size than their pin says.
+
+    To fetch them would bring the same bytes again, and what shows them is not to be relied on.
+
+    Args:
+        wrong: the bytes that there are, by destination.
+    """
+    refused = list(wants.refused)
+    for want in wants.wanted:
+        artifact = want.artifact
+        if artifact.dest in wrong:
+            resource = wants.resources[artifact.resource]
+            error = _wrong_size(run, resource, artifact.size or 0, wrong[artifact.dest])
+            refused.extend(() if error is None else (error,))
+    kept = tuple(want for want in wants.wanted if want.artifact.dest not in wrong)
+    return replace(wants, wanted=kept, refused=tuple(refused))
+
+
+def _wrong_size(run: Run, resource: Resource, expected: int, found: int) -> DlmError | None:
+    """The error, or a warning and None where the resource is optional."""
+    from dlm.workflows.pins import wrong_size
+
+    error = wrong_size(run, resource, expected, found)
+    if not resource.optional:
+        return error
+    run.reporter.emit(Warned(f"optional, and could not be had: {error.message}", resource.name))
+    return None
 
 
 def _inspected(run: Run, wants: _Wants, inspector: Inspector) -> _Wants:
@@ -434,6 +493,7 @@ class _Sync:
             fetched=settled.fetched + haul.count,
             transferred=settled.transferred + haul.transferred,
             written=written,
+            unwritten=_unwritten(settled.errors) if settled.changes and not written else None,
             errors=tuple(self._errors),
         )
 
@@ -459,6 +519,12 @@ class _Sync:
             blob = held.get(want.artifact.digests.sha256 or "")
             if blob is None:
                 continue
+            size = want.artifact.size
+            if blob.size != size and size is not None:
+                # Came for another pin of the same digest, which has the right size.
+                error = _wrong_size(self._run, self._settled.resources[want.artifact.resource], size, blob.size)
+                self._errors.extend(() if error is None else (error,))
+                continue
             try:
                 ready.append(_with_extracted(want, blob, self._inspector) if _unknown(want) else want)
             except DlmError as error:
@@ -469,6 +535,10 @@ class _Sync:
         """Failing to get what is optional is a warning."""
         for index, error in haul.errors.items():
             resource = self._settled.resources.get(plan.fetch[index].resource)
+            if resource is not None:
+                from dlm.workflows.pins import explain
+
+                explain(self._run, resource, error)
             if resource is not None and resource.optional:
                 self._run.reporter.emit(
                     Warned(f"optional, and could not be had: {error.message}", plan.fetch[index].resource)
@@ -529,6 +599,15 @@ class _Sync:
 
         self.lockfile = _unpacked(_verified(self._settled.lockfile, held, haul), self._inspector)
         return save(self._run, self.lockfile, self._settled.read)
+
+
+def _unwritten(errors: Sequence[DlmError]) -> str | None:
+    """Why the lockfile stays as it was: it is written whole, or not at all."""
+    names = list(dict.fromkeys(error.resource for error in errors if error.resource is not None))
+    if not errors:
+        return None
+    what = ", ".join(names) if 0 < len(names) <= _NAMED else f"{len(names) or len(errors)} resources"
+    return f"{what} could not be locked"
 
 
 def _load_placing(count: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +12,7 @@ from dlm.model.frozen import dataclass, replace
 from dlm.model.manifest import Resource
 from dlm.workflows.extraction import is_folder, shows_locked, survey
 from dlm.workflows.orders import artifacts_of, for_platform, gather
+from dlm.workflows.pins import wrong_size
 from dlm.workflows.settle import Modes
 from dlm.workflows.sync import SyncWish, sync
 
@@ -62,7 +65,7 @@ class VerifyReport:
         tree, cache: how many files were hashed there.
         repaired: what ``--repair`` did about the tree, None without.
         refilled: how many blobs it fetched in place of those that rotted.
-        errors: why a blob could not be had again.
+        errors: which locked sizes are not those of the bytes, and why a blob could not be had again.
     """
 
     tree: int
@@ -89,10 +92,16 @@ def verify(run: Run, modes: Modes, *, repair: bool = False) -> VerifyReport:
     if read is None:
         raise StaleError(f"{run.files.lockfile_name} is missing, so there is nothing to verify", hint="run `dlm lock`")
     resources = _resources(read.lockfile)
-    tree, tree_flaws = _verify_tree(run, read.lockfile, resources)
-    cache, cache_flaws = _verify_cache(run, read.lockfile)
+    sizes: dict[str, int] = {}
+    tree, tree_flaws = _verify_tree(run, read.lockfile, resources, sizes)
+    cache, cache_flaws = _verify_cache(run, read.lockfile, sizes)
     flaws = (*tree_flaws, *cache_flaws)
-    report = VerifyReport(tree=tree, cache=cache, flaws=flaws)
+    wrong = tuple(
+        wrong_size(run, resources[entry.name], one.size, sizes[one.sha256])
+        for entry, one in read.lockfile.artifacts()
+        if sizes.get(one.sha256, one.size) != one.size
+    )
+    report = VerifyReport(tree=tree, cache=cache, flaws=flaws, errors=wrong)
     if not repair or not flaws:
         return report
     # The lockfile alone counts: a repair brings back what was locked, whatever the manifest says by now.
@@ -100,7 +109,7 @@ def verify(run: Run, modes: Modes, *, repair: bool = False) -> VerifyReport:
     wish = SyncWish(force=True, inexact=True, only=broken)
     repaired = sync(run, Modes(frozen="--repair", offline=modes.offline), wish)
     refilled, errors = _refill(run, read.lockfile, resources, cache_flaws, modes)
-    return replace(report, repaired=repaired, refilled=refilled, errors=(*repaired.errors, *errors))
+    return replace(report, repaired=repaired, refilled=refilled, errors=(*wrong, *repaired.errors, *errors))
 
 
 def _refill(
@@ -124,11 +133,17 @@ def _resources(lockfile: Lockfile) -> Mapping[str, Resource]:
     return {entry.name: Resource.from_request(entry.name, entry.request) for entry in lockfile.entries.values()}
 
 
-def _verify_tree(run: Run, lockfile: Lockfile, resources: Mapping[str, Resource]) -> tuple[int, list[Flaw]]:
+def _verify_tree(
+    run: Run, lockfile: Lockfile, resources: Mapping[str, Resource], sizes: dict[str, int]
+) -> tuple[int, list[Flaw]]:
+    """Hash what is placed; ``sizes`` is told, by sha256, how many bytes the files have."""
     wanted = [(entry, one) for entry in lockfile.entries.values() for one in for_platform(entry, run.platform)]
     owned = run.state.owned()
     folders = {one.dest for entry, one in wanted if is_folder(entry, one)}
     found = survey(run, [one.dest for _, one in wanted], owned, folders=folders, rehash=True)
+    for one in found.values():
+        if one.kind == "file" and one.placement is not None and one.sha256 is not None:
+            sizes[one.sha256] = one.placement.size
     flaws = [
         flaw
         for entry, one in wanted
@@ -159,14 +174,20 @@ def _tree_flaw(
     )
 
 
-def _verify_cache(run: Run, lockfile: Lockfile) -> tuple[int, list[Flaw]]:
-    """Hash the blobs that the lockfile names. A blob that is not there is no flaw: the cache may be deleted."""
+def _verify_cache(run: Run, lockfile: Lockfile, sizes: dict[str, int]) -> tuple[int, list[Flaw]]:
+    """Hash the blobs that the lockfile names. A blob that is not there is no flaw: the cache may be deleted.
+
+    ``sizes`` is told, by sha256, how many bytes the good ones have.
+    """
     named = {one.sha256: (entry.name, one) for entry, one in lockfile.artifacts()}
     hashed = 0
     flaws: list[Flaw] = []
     for sha256, good in run.store.verify_all(named):
         hashed += 1
-        if not good:
+        if good:
+            with contextlib.suppress(OSError):
+                sizes[sha256] = os.stat(run.store.path_of(sha256)).st_size
+        else:
             name, one = named[sha256]
             subject = f"{one.filename} ({sha256[:16]}…)"
             flaws.append(Flaw(resource=name, where="cache", what="rotted", subject=subject, expected=sha256))

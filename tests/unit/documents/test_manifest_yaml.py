@@ -260,6 +260,14 @@ def test_templates_stay_as_written_and_are_checked_for_every_platform() -> None:
     }
 
 
+def test_a_misspelt_platform_is_the_only_mistake() -> None:
+    for url in ("https://example.org/{os}/a", "https://example.org/a"):
+        text = f"version: 1\nresources:\n- name: t\n  url: '{url}'\n  platforms:\n  - mac\n"
+        [mistake] = mistakes(text)
+        assert mistake.startswith("downloads.yaml:6: resources[0].platforms.mac: 'mac' is no platform")
+        assert mistake.endswith("did you mean 'macos'?")
+
+
 def test_a_misspelt_key_of_a_platform_is_no_variable() -> None:
     found = wrong(f"- {{url: https://example.org/a, platforms: {{linux: {{sha265: {HEX}}}}}}}")
     assert "resources[0].platforms.linux.sha265: 'sha265' fills nothing" in found

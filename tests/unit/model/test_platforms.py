@@ -16,7 +16,7 @@ def test_names(name: str) -> None:
     "name", ["", "Linux", "linux_x86", "-x", "linux-", "a-b-c-d-e", "linux x", "linux/x", "lin\nux"]
 )
 def test_no_names(name: str) -> None:
-    with pytest.raises(ValueError, match="write one like linux-x86_64 or macos-arm64"):
+    with pytest.raises(ValueError, match=r"is no platform; (write one like linux-x86_64 or macos-arm64|did you mean)"):
         check_platform(name)
 
 
@@ -41,3 +41,35 @@ def test_one_machine_has_many_names(declared: str, host: str, fits: bool) -> Non
 
 def test_canonical_names_are_canonical() -> None:
     assert canonical("osx-aarch64-debug") == canonical(canonical("osx-aarch64-debug")) == "macos-arm64-debug"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("linux", "linux-x86_64", "linux-amd64", "linux-i686", "linux-armv7l-gnueabihf", "linux-x86_64-gnu-cuda12"),
+        *("macos-arm64", "darwin-arm64", "win32", "win-amd64", "windows-arm64", "freebsd14-amd64", "sunos5-sparc64"),
+        *("plan9-mips", "android-arm64", "linux-x86_64_v3"),
+    ],
+)
+def test_what_there_is(name: str) -> None:
+    assert check_platform(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("linxu-x86_64", "no system is called 'linxu'; did you mean 'linux-x86_64'?"),
+        ("mac", "no system is called 'mac'; did you mean 'macos'?"),
+        ("macos11-arm64", "no system is called 'macos11'; did you mean 'macos-arm64'?"),
+        ("linux-x8664", "no machine is called 'x8664'; did you mean 'linux-x86_64'?"),
+        ("linux-x86-64", "is no platform; did you mean 'linux-x86_64'?"),
+        ("Linux-x86_64", "is no platform; did you mean 'linux-x86_64'?"),
+        ("nonsense", "no system is called 'nonsense'; write one like linux-x86_64 or macos-arm64"),
+        ("linux-any", "no machine is called 'any'"),
+    ],
+)
+def test_what_there_is_not(name: str, words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        check_platform(name)
+    assert str(caught.value).startswith(f"{name!r} is no platform")
+    assert words in str(caught.value)
