@@ -215,6 +215,84 @@ def test_what_is_no_file_stays(desk: Desk, world: World) -> None:
     assert (desk.root / "folder").read_text() == "a file"
 
 
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    ("url", "keys"),
+    [
+        ("/tool", "dest: .git/hooks/pre-commit, executable: true"),
+        ("/tool", "dest: .GIT/hooks/"),
+        ("/tool", "dest: vendor/git~1/config"),
+        ("/tool.tar.gz", "dest: .git/hooks/, extract: true"),
+        ("/.git", "dest: vendor/"),
+        ("/.git.gz", "dest: vendor/, extract: true"),
+    ],
+)
+def test_a_manifest_has_no_way_into_gits_own_folder(desk: Desk, world: World, url: str, keys: str) -> None:
+    desk.manifest(f"version: 1\nresources:\n  - {{name: tool, url: '{world.file(url, IRIS)}', {keys}}}\n")
+    run = desk.dlm("sync")
+    assert run.code == 2, str(run)
+    assert "downloads.yaml:3: resources[0]." in run.err
+    assert "git's own folder" in run.err
+    assert world.count == 0
+    assert not (desk.root / ".git").exists()
+
+
+@pytest.mark.promise(6)
+def test_a_file_of_many_has_no_way_into_gits_own_folder(desk: Desk, world: World) -> None:
+    many = f"name: many, base: '{world.url}/', dest: vendor/"
+    for keys in ("files: [a/.git/config]", "files: [a/.git.gz, b.gz], extract: true"):
+        desk.manifest(f"version: 1\nresources: [{{{many}, {keys}}}]\n")
+        run = desk.dlm("lock")
+        assert run.code == 2, str(run)
+        assert "resources[0].files" in run.err
+        assert "'.git' is git's own folder" in run.err
+    assert world.count == 0
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_an_edited_lockfile_has_no_way_into_gits_own_folder(desk: Desk, world: World, long: bool) -> None:
+    names = [f"{index:04}.bin" for index in range(500 if long else 1)]
+    for name in names:
+        world.file(f"/{name}", IRIS)
+    sha256 = hashlib.sha256(IRIS).hexdigest()
+    desk.manifest(
+        json.dumps(
+            {
+                "version": 1,
+                "resources": [
+                    {"url": f"{world.url}/{name}", "dest": "hooks/", "sha256": sha256, "size": len(IRIS)}
+                    for name in names
+                ],
+            }
+        )
+    )
+    desk.dlm("lock").ok()
+    text = desk.lockfile.read_text()
+    assert (len(text) > 200_000) == long, "long lockfiles are read in another way"
+    desk.lockfile.write_text(text.replace('"dest": "hooks/0000.bin"', '"dest": ".git/hooks/0000.bin"'))
+    for flags in (("--frozen",), ("--locked",), ()):
+        run = desk.dlm("sync", *flags)
+        assert run.code == 2, str(run)
+        assert "downloads.lock cannot be read: an artifact of 0000.bin: '.git' is git's own folder" in run.err
+    assert world.count == 0
+    assert not (desk.root / ".git").exists()
+
+
+@pytest.mark.promise(6)
+def test_a_link_in_the_tree_is_no_way_into_gits_own_folder(desk: Desk, world: World) -> None:
+    hooks = desk.root / ".git" / "hooks"
+    hooks.mkdir(parents=True)
+    (desk.root / "tools").symlink_to(".git/hooks")
+    url = world.file("/pre-commit", IRIS)
+    desk.manifest(f"version: 1\nresources: [{{url: '{url}', dest: tools/, executable: true}}]\n")
+    for flags in ((), ("--force",)):
+        run = desk.dlm("sync", *flags)
+        assert run.code == 6, str(run)
+        assert "is a link into git's own folder" in run.err
+    assert list(hooks.iterdir()) == []
+
+
 @pytest.mark.fault("L18")
 @pytest.mark.parametrize(
     ("one", "other", "code"),

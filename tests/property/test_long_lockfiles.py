@@ -22,10 +22,28 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], 
 
 names = st.sampled_from(
     ["a.tar.gz", "a-1.0.whl", "CON", "con.txt", "connect", "lpt1", "lpt10", ".x", "x.", "a b", "ü", "~", "a~b", "a+_=",
-     "n" * 254, "n" * 255]
+     "n" * 254, "n" * 255, ".git", "git~1", "_.git"]
 )  # fmt: skip
 folders = st.sampled_from(
-    ["", "d/", "d/e/", "./", "../", "/", "d//", "con/", "é/", "a b/", " /", "d" * 255 + "/", "~/"]
+    [
+        "",
+        "d/",
+        "d/e/",
+        "./",
+        "../",
+        "/",
+        "d//",
+        "con/",
+        "é/",
+        "a b/",
+        " /",
+        "d" * 255 + "/",
+        "~/",
+        ".git/",
+        "d/.GIT/hooks/",
+        "git~1/",
+        ".github/",
+    ]
 )
 hosts = st.sampled_from(
     ["https://h.example", "http://127.0.0.1:8080", "https://H.example:443", "https://u:p@h.example", "ftp://h.example",

@@ -23,7 +23,7 @@ from dlm.model.events import Resolved, Resolving, Warned
 from dlm.model.evidence import Piece, Provenance
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.paths import check_filename, collision_key
+from dlm.model.paths import check_filename, check_path, collision_key
 from dlm.model.policy import Step
 from dlm.model.request import RequestWish
 from dlm.model.selector import Selector
@@ -421,7 +421,8 @@ class _Work:
                 f"the selector means several files, and dest {resource.dest!r} is one",
                 hint=f"write dest: {resource.dest}/ in {self._run.files.manifest_name}",
             )
-        return resource.destination(filename)
+        # What comes out of a compressed file has a name of its own, which nobody has looked at yet.
+        return check_path(resource.destination(filename))
 
     def _settle(self, resource: Resource, artifact: Artifact) -> tuple[LockedArtifact | None, Artifact]:
         """What is known of an artifact without a request, and the artifact with all that it must match."""
