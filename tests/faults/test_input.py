@@ -470,6 +470,19 @@ def test_destinations_that_some_platforms_cannot_keep_apart(one: str, other: str
 
 
 @pytest.mark.fault("L18")
+@pytest.mark.parametrize(
+    "dests", [["X", "x", "x/y"], ["x/y", "X/y", "x"], ["X/a", "x/a", "x/b/c", "x/b"], ["X", "x", "\u0078"]]
+)
+@pytest.mark.parametrize("fold_case", [False, True])
+def test_a_collision_in_letter_case_hides_no_other(dests: list[str], fold_case: bool) -> None:
+    entries = [{"name": str(index), "url": "https://example.org/f", "dest": dest} for index, dest in enumerate(dests)]
+    lines = problems(json.dumps({"version": 1, "resources": entries}), fold_case=fold_case)
+    last = len(dests) - 1
+    assert any(f"resources[{last}].dest" in line for line in lines), lines
+    assert fold_case or len(lines) == 1
+
+
+@pytest.mark.fault("L18")
 def test_what_differs_only_below_the_folder_is_no_clash() -> None:
     assert read(pair("x/a", "x/b"), fold_case=True).warnings == ()
 

@@ -310,6 +310,20 @@ def test_destinations_that_collide(desk: Desk, world: World, one: str, other: st
 
 
 @pytest.mark.fault("L18")
+def test_all_that_collides_is_said_at_once(desk: Desk, world: World) -> None:
+    upper, lower, below = (world.file(path, IRIS) for path in ("/X/X", "/x/x", "/z/z"))
+    desk.manifest(
+        f"version: 1\nresources:\n- {upper}\n- {lower}\n- {{url: '{below}', dest: x/y}}\n"
+        f"- {{name: again, url: '{below}', dest: x}}\n"
+    )
+    run = desk.dlm("lock")
+    assert run.code == 2, str(run)
+    assert "downloads.yaml:5: resources[2].dest: 'x/y' and 'x' (of 'x') cannot both exist" in run.err
+    assert "downloads.yaml:6: resources[3].dest: 'x' is the destination of 'x' too" in run.err
+    assert world.count == 0
+
+
+@pytest.mark.fault("L18")
 def test_a_selector_may_collide_only_once_it_is_resolved(desk: Desk, world: World) -> None:
     url = f"{world.url}/ftp/python/3.13.15/Python-3.13.15.tar.xz"
     desk.manifest(f"version: 1\nresources: ['{url}', 'python:3.13.*']\n")

@@ -132,6 +132,8 @@ def _is_folder(text: str) -> bool:
 
 def collision_key(path: str) -> str:
     """What two paths share when some platform cannot keep them apart (letter case, Unicode composition)."""
+    if path.isascii():
+        return path.lower()
     import unicodedata
 
     return unicodedata.normalize("NFC", path).casefold()
