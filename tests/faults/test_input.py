@@ -483,6 +483,40 @@ def test_a_collision_in_letter_case_hides_no_other(dests: list[str], fold_case: 
 
 
 @pytest.mark.fault("L18")
+@pytest.mark.parametrize(
+    ("keys", "document"),
+    [
+        ("url: https://example.org/f, dest: downloads.yaml", "downloads.yaml, this very manifest"),
+        ("url: https://example.org/f, dest: ./downloads.lock", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f, dest: Downloads.LOCK", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f, dest: downloads.lock/x", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f, dest: downloads.lock/", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f.tar, dest: downloads.yaml/, extract: true", "downloads.yaml, this very manifest"),
+        ("url: https://example.org/downloads.lock", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/downloads.lock.gz, extract: true", "downloads.lock, this project's lockfile"),
+        ("base: https://example.org/, files: [a, DOWNLOADS.lock/b]", "downloads.lock, this project's lockfile"),
+        ("selector: python:3.13.*, dest: downloads.lock/", "downloads.lock, this project's lockfile"),
+        (
+            "url: https://example.org/f, platforms: [linux], dest: downloads.lock",
+            "downloads.lock, this project's lockfile",
+        ),
+    ],
+)
+def test_no_resource_takes_the_place_of_a_document(keys: str, document: str) -> None:
+    text = f"version: 1\nresources:\n  - {{name: a, {keys}}}\n"
+    (line,) = problems(text, lockfile="downloads.lock")
+    assert "downloads.yaml:3: resources[0].dest: " in line
+    assert f"would take the place of {document} (change the dest)" in line
+
+
+@pytest.mark.fault("L18")
+def test_names_of_documents_are_free_below_a_folder_and_where_documents_are_called_otherwise() -> None:
+    text = pair("in/downloads.lock", "downloads.lock.d/x")
+    assert len(read(text, lockfile="downloads.lock").resources) == 2
+    assert len(read(pair("other.lock", "other.yaml"), lockfile="downloads.lock").resources) == 2
+
+
+@pytest.mark.fault("L18")
 def test_what_differs_only_below_the_folder_is_no_clash() -> None:
     assert read(pair("x/a", "x/b"), fold_case=True).warnings == ()
 

@@ -324,6 +324,67 @@ def test_all_that_collides_is_said_at_once(desk: Desk, world: World) -> None:
 
 
 @pytest.mark.fault("L18")
+@pytest.mark.parametrize("name", ["downloads.yaml", "other.yaml"])
+def test_a_resource_over_a_document_of_the_project(desk: Desk, world: World, name: str) -> None:
+    lock = name.replace(".yaml", ".lock")
+    url = world.file("/f", IRIS)
+    for dest in (name, lock, lock.upper(), f"{lock}/x"):
+        text = f"version: 1\nresources:\n  - {{url: '{url}', dest: {dest}}}\n"
+        desk.manifest(text, name)
+        for verb in ("lock", "sync"):
+            run = desk.dlm(verb, "-f", name)
+            assert run.code == 2, str(run)
+            assert f"{name}:3: resources[0].dest: '{dest}' would take the place of" in run.err
+        assert (desk.root / name).read_text() == text
+    desk.manifest("version: 1\nresources: []\n", name)
+    run = desk.dlm("add", "-f", name, url, "--dest", lock)
+    assert run.code == 2, str(run)
+    assert "would take the place of" in run.err
+    assert world.count == 0
+    assert [path.name for path in desk.root.iterdir()] == [name]
+
+
+def locked(desk: Desk, world: World, count: int) -> str:
+    """Lock many files by what the manifest says of them; the lockfile's text."""
+    sha256 = hashlib.sha256(IRIS).hexdigest()
+    resources = [
+        {"url": world.file(f"/{index:04}.bin", IRIS), "dest": "in/", "sha256": sha256, "size": len(IRIS)}
+        for index in range(count)
+    ]
+    desk.manifest(json.dumps({"version": 1, "resources": resources}))
+    desk.dlm("lock").ok()
+    return desk.lockfile.read_text()
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize("count", [2, 600], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("dest", "words"),
+    [
+        ("downloads.lock", "0001.bin: 'downloads.lock' would take the place of downloads.lock"),
+        ("DOWNLOADS.yaml", "0001.bin: 'DOWNLOADS.yaml' would take the place of downloads.yaml"),
+        ("downloads.lock/x", "0001.bin: 'downloads.lock/x' would take the place of downloads.lock"),
+        ("in/0000.bin", "0001.bin: 'in/0000.bin' is the place of a file of '0000.bin' too"),
+    ],
+)
+def test_a_place_in_a_lockfile_that_is_not_free(desk: Desk, world: World, count: int, dest: str, words: str) -> None:
+    text = locked(desk, world, count)
+    assert (len(text) > 200_000) == (count > 2), "long lockfiles are read in another way"
+    desk.lockfile.write_text(text.replace('"dest": "in/0001.bin"', f'"dest": "{dest}"'))
+    for arguments in (("sync", "--frozen"), ("sync", "--locked"), ("lock", "--check"), ("verify",), ("lock",)):
+        run = desk.dlm(*arguments)
+        assert run.code == 2, str(run)
+        assert f"downloads.lock cannot be read: {words}" in run.err
+        assert "take the entry of 0001.bin out of downloads.lock and run `dlm lock`" in run.err
+    assert world.count == 0
+    document = json.loads(text)
+    del document["resources"]["0001.bin"]
+    desk.lockfile.write_text(json.dumps(document))
+    desk.dlm("lock").ok()
+    assert desk.lockfile.read_text() == text, "the hint helps"
+
+
+@pytest.mark.fault("L18")
 def test_a_selector_may_collide_only_once_it_is_resolved(desk: Desk, world: World) -> None:
     url = f"{world.url}/ftp/python/3.13.15/Python-3.13.15.tar.xz"
     desk.manifest(f"version: 1\nresources: ['{url}', 'python:3.13.*']\n")

@@ -10,7 +10,7 @@ import difflib
 import gc
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
@@ -62,6 +62,7 @@ def read_manifest(
     dlm_version: str,
     grammars: Mapping[str, Grammar] | None = None,
     fold_case: bool = False,
+    lockfile: str | None = None,
 ) -> Manifest:
     """Read and check a manifest.
 
@@ -71,6 +72,7 @@ def read_manifest(
         dlm_version: what ``requires-dlm`` is held against.
         grammars: selector grammars of plug-ins, by scheme.
         fold_case: whether this platform takes ``A`` and ``a`` for one file, so that such a pair is an error here.
+        lockfile: the name of the lockfile beside it, whose place no resource may take; nor that of ``file`` itself.
 
     Raises:
         ManifestError: with every problem found.
@@ -80,8 +82,15 @@ def read_manifest(
     document: _Document = _parse(text, complaints)
     complaints.lines = document.line
     form, indices = _validate(document.value, complaints)
+    documents = {file: "this very manifest", **({lockfile: "this project's lockfile"} if lockfile else {})}
     assembly = _Assembly(
-        form, indices, complaints, grammars=grammars or {}, dlm_version=dlm_version, fold_case=fold_case
+        form,
+        indices,
+        complaints,
+        grammars=grammars or {},
+        dlm_version=dlm_version,
+        fold_case=fold_case,
+        documents=documents,
     )
     return assembly.manifest()
 
@@ -585,6 +594,7 @@ class _Assembly:
         grammars: Mapping[str, Grammar],
         dlm_version: str,
         fold_case: bool,
+        documents: Mapping[str, str],
     ) -> None:
         self._form = form
         self._indices = indices
@@ -592,6 +602,7 @@ class _Assembly:
         self._grammars = grammars
         self._dlm_version = dlm_version
         self._fold_case = fold_case
+        self._documents = {collision_key(name): f"{name}, {what}" for name, what in documents.items()}
         self._warnings: list[str] = []
 
     def manifest(self) -> Manifest:
@@ -674,7 +685,9 @@ class _Assembly:
     def _check_destinations(self, resources: Sequence[Resource], places: Mapping[str, int]) -> None:
         taken = _Destinations()
         for resource in resources:
-            for platform, dest in _destinations(resource):
+            dests = [*_destinations(resource)]
+            self._check_documents([resource.dest, *(dest for _, dest in dests)], places[resource.name])
+            for platform, dest in dests:
                 clash = taken.claim(resource.name, platform, dest)
                 if clash is None:
                     continue
@@ -690,6 +703,15 @@ class _Assembly:
                     )
                 else:
                     self._warnings.append(f"{resource.name}: {message} where letter case does not count")
+
+    def _check_documents(self, dests: Iterable[str], place: int) -> None:
+        """What dlm goes by is no place for what somebody else's server says."""
+        for dest in dests:
+            document = self._documents.get(collision_key(dest.partition("/")[0]))
+            if document is not None:
+                path = ("resources", place, "dest")
+                self._complaints.add(path, f"{dest!r} would take the place of {document}", "change the dest")
+                return
 
 
 @dataclass(frozen=True, slots=True)
