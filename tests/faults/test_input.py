@@ -367,7 +367,9 @@ def test_a_lockfile_of_another_version() -> None:
 @pytest.mark.fault("Y14")
 def test_entries_that_are_missing_or_too_many_are_stale_and_no_damage() -> None:
     manifest = read("version: 1\nresources: [https://example.org/a]")
-    document = {"version": 1, "revision": 0, "resources": {"b": {"request": {}, "artifacts": []}}}
+    url = "https://example.org/b"
+    one = {"filename": "b", "url": url, "dest": "b", "size": 1, "digests": {"sha256": HEX}}
+    document = {"version": 1, "revision": 0, "resources": {"b": {"request": {"url": url}, "artifacts": [one]}}}
     lockfile = read_lockfile(json.dumps(document).encode(), "downloads.lock").lockfile
     assert [(one.name, one.kind) for one in stale_entries(manifest, lockfile)] == [("a", "missing"), ("b", "extra")]
 

@@ -384,6 +384,23 @@ def test_a_place_in_a_lockfile_that_is_not_free(desk: Desk, world: World, count:
     assert desk.lockfile.read_text() == text, "the hint helps"
 
 
+@pytest.mark.fault("L10")
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("count", [2, 600], ids=["short", "long"])
+def test_an_entry_without_artifacts_takes_nothing_away(desk: Desk, world: World, count: int) -> None:
+    document = json.loads(locked(desk, world, count))
+    desk.dlm("sync").ok()
+    document["resources"]["0001.bin"]["artifacts"] = []
+    text = json.dumps(document, indent=2) + "\n"
+    desk.lockfile.write_text(text)
+    for arguments in (("lock", "--check"), ("sync", "--locked"), ("sync", "--frozen"), ("verify",), ("lock",)):
+        run = desk.dlm(*arguments)
+        assert run.code == 2, str(run)
+        assert "downloads.lock cannot be read: 0001.bin has no artifacts" in run.err
+    assert (desk.root / "in" / "0001.bin").read_bytes() == IRIS
+    assert desk.lockfile.read_text() == text
+
+
 @pytest.mark.fault("L18")
 def test_a_selector_may_collide_only_once_it_is_resolved(desk: Desk, world: World) -> None:
     url = f"{world.url}/ftp/python/3.13.15/Python-3.13.15.tar.xz"

@@ -100,7 +100,8 @@ entries = st.builds(
     LockEntry,
     name=st.just(""),
     request=st.sampled_from([{}, {"url": "https://h.example/"}, {"body": {"artifacts": [1]}}, {"artifacts": []}]),
-    artifacts=st.lists(plain, max_size=4).map(tuple) | st.lists(plain | artifacts, max_size=4).map(tuple),
+    artifacts=st.lists(plain, min_size=1, max_size=4).map(tuple)
+    | st.lists(plain | artifacts, min_size=1, max_size=4).map(tuple),
     extra=st.sampled_from([{}, {}, {}, {"more": [{"artifacts": []}]}]),
 )
 

@@ -330,6 +330,9 @@ class _Reader:
         request, artifacts = entry.get("request"), entry.get("artifacts")
         if not isinstance(request, dict) or not isinstance(artifacts, list | tuple):
             self.damaged(f"{name} lacks request or artifacts")
+        if not artifacts:
+            # Whatever can be asked for is at least one file, and one that asks for none would take away what is placed.
+            self.damaged(f"{name} has no artifacts")
         if isinstance(artifacts, tuple):
             self._ready += 1
         else:

@@ -229,6 +229,7 @@ def test_a_later_version_is_refused_clearly() -> None:
         ('{"version": 1, "resources": {"x": ' + "[" * 100_000, "it is nested too deeply"),
         ('{"version": 1, "resources": {"a": 5}}', "a is no object"),
         ('{"version": 1, "resources": {"a": {"request": {}}}}', "a lacks request or artifacts"),
+        ('{"version": 1, "resources": {"a": {"request": {}, "artifacts": []}}}', "a has no artifacts"),
         ('{"version": 1, "resources": {"a": {"request": {}, "artifacts": [5]}}}', "an artifact of a is no object"),
         ('{"version": 1, "resources": {"a\\u001b[2J": {}}}', "is no name of a resource"),
         ('{"version": 1, "resources": {"../a": {}}}', "is no name of a resource"),
