@@ -71,6 +71,35 @@ def test_a_name_that_leads_out_refuses_the_whole_zip(ground: Ground, name: str) 
 
 
 @pytest.mark.fault("A01")
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    "name", [".git", ".git/hooks/pre-commit", "pkg/.git/config", "pkg/.GIT/x", "git~1/x", "pkg/.git", ".g\u200cit/x"]
+)
+def test_a_member_in_gits_own_folder_refuses_the_archive(ground: Ground, name: str) -> None:
+    packed = pax(path=name) if not name.isascii() else TarItem(name=name, body=b"evil", mode=0o755)
+    items = (packed, TarItem(name="innocent", body=b"evil")) if not name.isascii() else (packed,)
+    for data in (tar_bytes(HONEST, *items), zip_bytes(ZipItem(name="pkg/good.txt"), ZipItem(name=name, body=b"evil"))):
+        error = ground.refusal(data)
+        assert gravest(error) == 6
+        assert "lies in git's own folder" in str(error)
+        assert error.hint == "leave it out with exclude: under extract:"
+
+
+@pytest.mark.fault("A01")
+@pytest.mark.parametrize("wish", [Extract(exclude=("pkg/.git/",)), Extract(include=("pkg/*",))])
+def test_gits_own_folder_may_be_left_out(ground: Ground, wish: Extract) -> None:
+    ground.unpack(tar_bytes(HONEST, TarItem(name="pkg/.git/config", body=b"x"), TarItem(name="pkg/.gitignore")), wish)
+    assert set(ground.files()) == {"pkg", "pkg/good.txt", "pkg/.gitignore"}
+
+
+@pytest.mark.fault("A01")
+def test_a_link_into_gits_own_folder_refuses_the_archive(ground: Ground) -> None:
+    error = ground.refusal(tar_bytes(HONEST, TarItem(name="pkg/hooks", kind=b"2", target="../.git/hooks")))
+    assert gravest(error) == 6
+    assert "leads into git's own folder" in str(error)
+
+
+@pytest.mark.fault("A01")
 @pytest.mark.parametrize("wish", [Extract(strip=1), Extract(include=("pkg/*",)), Extract(exclude=("**/evil",))])
 def test_leaving_a_hostile_member_out_does_not_make_the_archive_honest(ground: Ground, wish: Extract) -> None:
     for name in ("pkg/a/../../../evil", "../evil"):

@@ -367,7 +367,9 @@ def test_a_lockfile_of_another_version() -> None:
 @pytest.mark.fault("Y14")
 def test_entries_that_are_missing_or_too_many_are_stale_and_no_damage() -> None:
     manifest = read("version: 1\nresources: [https://example.org/a]")
-    document = {"version": 1, "revision": 0, "resources": {"b": {"request": {}, "artifacts": []}}}
+    url = "https://example.org/b"
+    one = {"filename": "b", "url": url, "dest": "b", "size": 1, "digests": {"sha256": HEX}}
+    document = {"version": 1, "revision": 0, "resources": {"b": {"request": {"url": url}, "artifacts": [one]}}}
     lockfile = read_lockfile(json.dumps(document).encode(), "downloads.lock").lockfile
     assert [(one.name, one.kind) for one in stale_entries(manifest, lockfile)] == [("a", "missing"), ("b", "extra")]
 
@@ -467,6 +469,53 @@ def test_two_destinations_that_are_one_or_stand_in_each_others_way(one: str, oth
 def test_destinations_that_some_platforms_cannot_keep_apart(one: str, other: str) -> None:
     assert any("cannot both exist where letter case does not count" in line for line in read(pair(one, other)).warnings)
     assert "cannot both exist" in problems(pair(one, other), fold_case=True)[0]
+
+
+@pytest.mark.fault("L18")
+@pytest.mark.parametrize(
+    "dests", [["X", "x", "x/y"], ["x/y", "X/y", "x"], ["X/a", "x/a", "x/b/c", "x/b"], ["X", "x", "\u0078"]]
+)
+@pytest.mark.parametrize("fold_case", [False, True])
+def test_a_collision_in_letter_case_hides_no_other(dests: list[str], fold_case: bool) -> None:
+    entries = [{"name": str(index), "url": "https://example.org/f", "dest": dest} for index, dest in enumerate(dests)]
+    lines = problems(json.dumps({"version": 1, "resources": entries}), fold_case=fold_case)
+    last = len(dests) - 1
+    assert any(f"resources[{last}].dest" in line for line in lines), lines
+    assert fold_case or len(lines) == 1
+
+
+@pytest.mark.fault("L18")
+@pytest.mark.parametrize(
+    ("keys", "document"),
+    [
+        ("url: https://example.org/f, dest: downloads.yaml", "downloads.yaml, this very manifest"),
+        ("url: https://example.org/f, dest: ./downloads.lock", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f, dest: Downloads.LOCK", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f, dest: downloads.lock/x", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f, dest: downloads.lock/", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/f.tar, dest: downloads.yaml/, extract: true", "downloads.yaml, this very manifest"),
+        ("url: https://example.org/downloads.lock", "downloads.lock, this project's lockfile"),
+        ("url: https://example.org/downloads.lock.gz, extract: true", "downloads.lock, this project's lockfile"),
+        ("base: https://example.org/, files: [a, DOWNLOADS.lock/b]", "downloads.lock, this project's lockfile"),
+        ("selector: python:3.13.*, dest: downloads.lock/", "downloads.lock, this project's lockfile"),
+        (
+            "url: https://example.org/f, platforms: [linux], dest: downloads.lock",
+            "downloads.lock, this project's lockfile",
+        ),
+    ],
+)
+def test_no_resource_takes_the_place_of_a_document(keys: str, document: str) -> None:
+    text = f"version: 1\nresources:\n  - {{name: a, {keys}}}\n"
+    (line,) = problems(text, lockfile="downloads.lock")
+    assert "downloads.yaml:3: resources[0].dest: " in line
+    assert f"would take the place of {document} (change the dest)" in line
+
+
+@pytest.mark.fault("L18")
+def test_names_of_documents_are_free_below_a_folder_and_where_documents_are_called_otherwise() -> None:
+    text = pair("in/downloads.lock", "downloads.lock.d/x")
+    assert len(read(text, lockfile="downloads.lock").resources) == 2
+    assert len(read(pair("other.lock", "other.yaml"), lockfile="downloads.lock").resources) == 2
 
 
 @pytest.mark.fault("L18")

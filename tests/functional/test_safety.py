@@ -215,6 +215,84 @@ def test_what_is_no_file_stays(desk: Desk, world: World) -> None:
     assert (desk.root / "folder").read_text() == "a file"
 
 
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    ("url", "keys"),
+    [
+        ("/tool", "dest: .git/hooks/pre-commit, executable: true"),
+        ("/tool", "dest: .GIT/hooks/"),
+        ("/tool", "dest: vendor/git~1/config"),
+        ("/tool.tar.gz", "dest: .git/hooks/, extract: true"),
+        ("/.git", "dest: vendor/"),
+        ("/.git.gz", "dest: vendor/, extract: true"),
+    ],
+)
+def test_a_manifest_has_no_way_into_gits_own_folder(desk: Desk, world: World, url: str, keys: str) -> None:
+    desk.manifest(f"version: 1\nresources:\n  - {{name: tool, url: '{world.file(url, IRIS)}', {keys}}}\n")
+    run = desk.dlm("sync")
+    assert run.code == 2, str(run)
+    assert "downloads.yaml:3: resources[0]." in run.err
+    assert "git's own folder" in run.err
+    assert world.count == 0
+    assert not (desk.root / ".git").exists()
+
+
+@pytest.mark.promise(6)
+def test_a_file_of_many_has_no_way_into_gits_own_folder(desk: Desk, world: World) -> None:
+    many = f"name: many, base: '{world.url}/', dest: vendor/"
+    for keys in ("files: [a/.git/config]", "files: [a/.git.gz, b.gz], extract: true"):
+        desk.manifest(f"version: 1\nresources: [{{{many}, {keys}}}]\n")
+        run = desk.dlm("lock")
+        assert run.code == 2, str(run)
+        assert "resources[0].files" in run.err
+        assert "'.git' is git's own folder" in run.err
+    assert world.count == 0
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_an_edited_lockfile_has_no_way_into_gits_own_folder(desk: Desk, world: World, long: bool) -> None:
+    names = [f"{index:04}.bin" for index in range(500 if long else 1)]
+    for name in names:
+        world.file(f"/{name}", IRIS)
+    sha256 = hashlib.sha256(IRIS).hexdigest()
+    desk.manifest(
+        json.dumps(
+            {
+                "version": 1,
+                "resources": [
+                    {"url": f"{world.url}/{name}", "dest": "hooks/", "sha256": sha256, "size": len(IRIS)}
+                    for name in names
+                ],
+            }
+        )
+    )
+    desk.dlm("lock").ok()
+    text = desk.lockfile.read_text()
+    assert (len(text) > 200_000) == long, "long lockfiles are read in another way"
+    desk.lockfile.write_text(text.replace('"dest": "hooks/0000.bin"', '"dest": ".git/hooks/0000.bin"'))
+    for flags in (("--frozen",), ("--locked",), ()):
+        run = desk.dlm("sync", *flags)
+        assert run.code == 2, str(run)
+        assert "downloads.lock cannot be read: an artifact of 0000.bin: '.git' is git's own folder" in run.err
+    assert world.count == 0
+    assert not (desk.root / ".git").exists()
+
+
+@pytest.mark.promise(6)
+def test_a_link_in_the_tree_is_no_way_into_gits_own_folder(desk: Desk, world: World) -> None:
+    hooks = desk.root / ".git" / "hooks"
+    hooks.mkdir(parents=True)
+    (desk.root / "tools").symlink_to(".git/hooks")
+    url = world.file("/pre-commit", IRIS)
+    desk.manifest(f"version: 1\nresources: [{{url: '{url}', dest: tools/, executable: true}}]\n")
+    for flags in ((), ("--force",)):
+        run = desk.dlm("sync", *flags)
+        assert run.code == 6, str(run)
+        assert "is a link into git's own folder" in run.err
+    assert list(hooks.iterdir()) == []
+
+
 @pytest.mark.fault("L18")
 @pytest.mark.parametrize(
     ("one", "other", "code"),
@@ -229,6 +307,98 @@ def test_destinations_that_collide(desk: Desk, world: World, one: str, other: st
         assert world.count == 0
     else:
         assert "warning:" in run.err
+
+
+@pytest.mark.fault("L18")
+def test_all_that_collides_is_said_at_once(desk: Desk, world: World) -> None:
+    upper, lower, below = (world.file(path, IRIS) for path in ("/X/X", "/x/x", "/z/z"))
+    desk.manifest(
+        f"version: 1\nresources:\n- {upper}\n- {lower}\n- {{url: '{below}', dest: x/y}}\n"
+        f"- {{name: again, url: '{below}', dest: x}}\n"
+    )
+    run = desk.dlm("lock")
+    assert run.code == 2, str(run)
+    assert "downloads.yaml:5: resources[2].dest: 'x/y' and 'x' (of 'x') cannot both exist" in run.err
+    assert "downloads.yaml:6: resources[3].dest: 'x' is the destination of 'x' too" in run.err
+    assert world.count == 0
+
+
+@pytest.mark.fault("L18")
+@pytest.mark.parametrize("name", ["downloads.yaml", "other.yaml"])
+def test_a_resource_over_a_document_of_the_project(desk: Desk, world: World, name: str) -> None:
+    lock = name.replace(".yaml", ".lock")
+    url = world.file("/f", IRIS)
+    for dest in (name, lock, lock.upper(), f"{lock}/x"):
+        text = f"version: 1\nresources:\n  - {{url: '{url}', dest: {dest}}}\n"
+        desk.manifest(text, name)
+        for verb in ("lock", "sync"):
+            run = desk.dlm(verb, "-f", name)
+            assert run.code == 2, str(run)
+            assert f"{name}:3: resources[0].dest: '{dest}' would take the place of" in run.err
+        assert (desk.root / name).read_text() == text
+    desk.manifest("version: 1\nresources: []\n", name)
+    run = desk.dlm("add", "-f", name, url, "--dest", lock)
+    assert run.code == 2, str(run)
+    assert "would take the place of" in run.err
+    assert world.count == 0
+    assert [path.name for path in desk.root.iterdir()] == [name]
+
+
+def locked(desk: Desk, world: World, count: int) -> str:
+    """Lock many files by what the manifest says of them; the lockfile's text."""
+    sha256 = hashlib.sha256(IRIS).hexdigest()
+    resources = [
+        {"url": world.file(f"/{index:04}.bin", IRIS), "dest": "in/", "sha256": sha256, "size": len(IRIS)}
+        for index in range(count)
+    ]
+    desk.manifest(json.dumps({"version": 1, "resources": resources}))
+    desk.dlm("lock").ok()
+    return desk.lockfile.read_text()
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize("count", [2, 600], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("dest", "words"),
+    [
+        ("downloads.lock", "0001.bin: 'downloads.lock' would take the place of downloads.lock"),
+        ("DOWNLOADS.yaml", "0001.bin: 'DOWNLOADS.yaml' would take the place of downloads.yaml"),
+        ("downloads.lock/x", "0001.bin: 'downloads.lock/x' would take the place of downloads.lock"),
+        ("in/0000.bin", "0001.bin: 'in/0000.bin' is the place of a file of '0000.bin' too"),
+    ],
+)
+def test_a_place_in_a_lockfile_that_is_not_free(desk: Desk, world: World, count: int, dest: str, words: str) -> None:
+    text = locked(desk, world, count)
+    assert (len(text) > 200_000) == (count > 2), "long lockfiles are read in another way"
+    desk.lockfile.write_text(text.replace('"dest": "in/0001.bin"', f'"dest": "{dest}"'))
+    for arguments in (("sync", "--frozen"), ("sync", "--locked"), ("lock", "--check"), ("verify",), ("lock",)):
+        run = desk.dlm(*arguments)
+        assert run.code == 2, str(run)
+        assert f"downloads.lock cannot be read: {words}" in run.err
+        assert "take the entry of 0001.bin out of downloads.lock and run `dlm lock`" in run.err
+    assert world.count == 0
+    document = json.loads(text)
+    del document["resources"]["0001.bin"]
+    desk.lockfile.write_text(json.dumps(document))
+    desk.dlm("lock").ok()
+    assert desk.lockfile.read_text() == text, "the hint helps"
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("count", [2, 600], ids=["short", "long"])
+def test_an_entry_without_artifacts_takes_nothing_away(desk: Desk, world: World, count: int) -> None:
+    document = json.loads(locked(desk, world, count))
+    desk.dlm("sync").ok()
+    document["resources"]["0001.bin"]["artifacts"] = []
+    text = json.dumps(document, indent=2) + "\n"
+    desk.lockfile.write_text(text)
+    for arguments in (("lock", "--check"), ("sync", "--locked"), ("sync", "--frozen"), ("verify",), ("lock",)):
+        run = desk.dlm(*arguments)
+        assert run.code == 2, str(run)
+        assert "downloads.lock cannot be read: 0001.bin has no artifacts" in run.err
+    assert (desk.root / "in" / "0001.bin").read_bytes() == IRIS
+    assert desk.lockfile.read_text() == text
 
 
 @pytest.mark.fault("L18")

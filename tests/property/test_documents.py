@@ -403,18 +403,20 @@ artifacts = st.builds(
 
 
 @st.composite
-def entries(draw: st.DrawFn, name: str) -> LockEntry:
+def entries(draw: st.DrawFn, name: str, folder: int) -> LockEntry:
     request = draw(st.dictionaries(words, json_values, max_size=2))
-    return LockEntry(
-        name=name, request=request, artifacts=tuple(draw(st.lists(artifacts, max_size=2))), extra=draw(extras)
-    )
+    drawn = draw(st.lists(artifacts, min_size=1, max_size=2))
+    apart = tuple(replace(one, dest=f"{folder}/{index}/{one.dest}") for index, one in enumerate(drawn))
+    return LockEntry(name=name, request=request, artifacts=apart, extra=draw(extras))
 
 
 @st.composite
 def lockfiles(draw: st.DrawFn) -> Lockfile:
     names = draw(st.lists(words, max_size=3, unique=True))
     return Lockfile(
-        entries={name: draw(entries(name)) for name in names}, revision=draw(st.integers(0, 3)), extra=draw(extras)
+        entries={name: draw(entries(name, folder)) for folder, name in enumerate(names)},
+        revision=draw(st.integers(0, 3)),
+        extra=draw(extras),
     )
 
 

@@ -16,16 +16,35 @@ from dlm.documents.lockfile_plain import PlainArtifacts
 from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
 from dlm.model.digest import Digest, Digests
+from dlm.model.frozen import replace
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
 
 names = st.sampled_from(
     ["a.tar.gz", "a-1.0.whl", "CON", "con.txt", "connect", "lpt1", "lpt10", ".x", "x.", "a b", "ü", "~", "a~b", "a+_=",
-     "n" * 254, "n" * 255]
+     "n" * 254, "n" * 255, ".git", "git~1", "_.git"]
 )  # fmt: skip
 folders = st.sampled_from(
-    ["", "d/", "d/e/", "./", "../", "/", "d//", "con/", "é/", "a b/", " /", "d" * 255 + "/", "~/"]
+    [
+        "",
+        "d/",
+        "d/e/",
+        "./",
+        "../",
+        "/",
+        "d//",
+        "con/",
+        "é/",
+        "a b/",
+        " /",
+        "d" * 255 + "/",
+        "~/",
+        ".git/",
+        "d/.GIT/hooks/",
+        "git~1/",
+        ".github/",
+    ]
 )
 hosts = st.sampled_from(
     ["https://h.example", "http://127.0.0.1:8080", "https://H.example:443", "https://u:p@h.example", "ftp://h.example",
@@ -81,13 +100,31 @@ entries = st.builds(
     LockEntry,
     name=st.just(""),
     request=st.sampled_from([{}, {"url": "https://h.example/"}, {"body": {"artifacts": [1]}}, {"artifacts": []}]),
-    artifacts=st.lists(plain, max_size=4).map(tuple) | st.lists(plain | artifacts, max_size=4).map(tuple),
+    artifacts=st.lists(plain, min_size=1, max_size=4).map(tuple)
+    | st.lists(plain | artifacts, min_size=1, max_size=4).map(tuple),
     extra=st.sampled_from([{}, {}, {}, {"more": [{"artifacts": []}]}]),
 )
+
+
+def spread(entries: dict[str, LockEntry]) -> dict[str, LockEntry]:
+    """The same, with a place of its own for each file, without which they are refused and nothing is compared."""
+    seen: set[str] = set()
+    found: dict[str, LockEntry] = {}
+    for name, entry in entries.items():
+        moved: list[LockedArtifact] = []
+        for one in entry.artifacts:
+            dest = f"p{len(seen)}/{one.dest}" if one.dest in seen else one.dest
+            seen.add(dest)
+            moved.append(replace(one, dest=dest))
+        found[name] = replace(entry, artifacts=tuple(moved))
+    return found
+
+
 lockfiles = st.builds(
-    lambda named, revision: Lockfile(entries=named, revision=revision),
+    lambda named, revision, apart: Lockfile(entries=spread(named) if apart else named, revision=revision),
     st.dictionaries(st.sampled_from(["one", "two", "Three", "con"]), entries, max_size=3),
     st.sampled_from([0, 0, 1]),
+    st.sampled_from([True, True, True, False]),
 )
 SNIPPETS = st.sampled_from(
     ["", "NaN", "Infinity", '"', "\\", "\\ud800", "\n", "\r\n", " ", ",", "{", "}", "[", "]", ":", "null", "1e400", "é",
@@ -178,7 +215,8 @@ def test_the_example_is_read_alike() -> None:
 @pytest.mark.parametrize("place", ['"version": 1', '"url": "u"', '"evidence": []', '"size": 1', '"revision": 0'])
 def test_what_is_odd_about_a_long_lockfile_is_found(odd: str, place: str) -> None:
     one = {"filename": "a", "url": "https://h.example/a", "dest": "a", "size": 1, "digests": {"sha256": "0" * 64}}
-    entry = {"request": {"url": "u"}, "artifacts": [one, {**one, "evidence": []}]}
-    text = json.dumps({"version": 1, "revision": 0, "resources": {"one": entry, "two": entry}}, indent=2)
+    entry = {"request": {"url": "u"}, "artifacts": [one, {**one, "dest": "b", "evidence": []}]}
+    other = {"request": {"url": "u"}, "artifacts": [{**one, "dest": "c"}, {**one, "dest": "d", "evidence": []}]}
+    text = json.dumps({"version": 1, "revision": 0, "resources": {"one": entry, "two": other}}, indent=2)
     data = text.replace(place, f"{place}, {odd}")
     assert read(data.encode(), 0) == read(data.encode(), len(data) + 1)

@@ -22,7 +22,7 @@ from dlm.model.frozen import dataclass, replace
 from dlm.model.late import late
 from dlm.model.lockfile import REVISION, VERSION, LockedArtifact, LockEntry, Lockfile
 from dlm.model.manifest import NAME
-from dlm.model.paths import check_filename, names_file
+from dlm.model.paths import check_filename, collision_key, names_file
 from dlm.model.url import has_userinfo
 
 if TYPE_CHECKING:
@@ -127,7 +127,12 @@ def sorted_artifacts(artifacts: Sequence[LockedArtifact]) -> tuple[LockedArtifac
 
 
 def read_lockfile(
-    data: bytes, file: str, *, wanted: Callable[[str], bool] | None = None, hint: str | None = None
+    data: bytes,
+    file: str,
+    *,
+    wanted: Callable[[str], bool] | None = None,
+    documents: Sequence[str] = (),
+    hint: str | None = None,
 ) -> ReadLockfile:
     """Read and check a lockfile.
 
@@ -136,6 +141,7 @@ def read_lockfile(
         file: its name, for messages.
         wanted: whether the manifest asks for a name; it judges an entry that only one side of a merge conflict has
             where the text shows no common ancestor.
+        documents: the names of the project's own documents, whose places no file may take.
         hint: the next command to try when the file is damaged.
 
     Raises:
@@ -145,6 +151,7 @@ def read_lockfile(
     if len(data) >= _LONG:
         found = reader.read_long(data)
         if found is not None:
+            _check_places(found, file, documents, hint)
             return ReadLockfile(found, tuple(reader.warnings))
     try:
         text = data.decode("utf-8-sig")
@@ -153,10 +160,13 @@ def read_lockfile(
     sides = _sides(text, reader)
     if sides is None:
         lockfile = reader.read(text)
+        _check_places(lockfile, file, documents, hint)
         return ReadLockfile(lockfile, tuple(reader.warnings))
     reader.merging = True
     ours, base, theirs = reader.read(sides[0]), _ancestor(sides[1], reader), reader.read(sides[2])
     joined = _join(ours, base, theirs, wanted or (lambda name: True), reader)
+    if wanted is None:  # else the manifest, which tells places apart, is what these entries are made to match
+        _check_places(joined, file, documents, hint)
     reader.warnings.append(f"{file} held a merge conflict; both sides are joined")
     return ReadLockfile(joined, tuple(dict.fromkeys(reader.warnings)), conflicted=True)
 
@@ -169,6 +179,29 @@ def _ancestor(text: str | None, reader: _Reader) -> Lockfile | None:
         return reader.read(text)
     except LockfileError:
         return None
+
+
+def _check_places(lockfile: Lockfile, file: str, documents: Sequence[str], hint: str | None) -> None:
+    """Raise LockfileError where two files share a place, or one takes that of a document of the project.
+
+    Nearly all lockfiles are found to be in order by a set and a look at one text, however many files they have.
+    """
+    dests = [one.dest for entry in lockfile.entries.values() for one in entry.artifacts]
+    places = set(dests)
+    if len(places) == len(dests):
+        text = collision_key("\n".join(("", *places, "")))  # no dest holds the end of a line
+        keys = [f"\n{collision_key(name)}" for name in documents]
+        if not any(f"{key}\n" in text or f"{key}/" in text for key in keys):
+            return
+    from dlm.documents.lockfile_places import misplaced
+
+    found = misplaced(lockfile, documents)
+    if found is not None:
+        name, why = found
+        raise LockfileError(
+            f"{file} cannot be read: {name}: {why}",
+            hint=hint or f"take the entry of {name} out of {file} and run `dlm lock`",
+        )
 
 
 class _Reader:
@@ -297,6 +330,9 @@ class _Reader:
         request, artifacts = entry.get("request"), entry.get("artifacts")
         if not isinstance(request, dict) or not isinstance(artifacts, list | tuple):
             self.damaged(f"{name} lacks request or artifacts")
+        if not artifacts:
+            # Whatever can be asked for is at least one file, and one that asks for none would take away what is placed.
+            self.damaged(f"{name} has no artifacts")
         if isinstance(artifacts, tuple):
             self._ready += 1
         else:

@@ -10,7 +10,7 @@ import difflib
 import gc
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
@@ -25,7 +25,7 @@ from dlm.model.evidence_wish import WishError
 from dlm.model.frozen import dataclass
 from dlm.model.manifest import Manifest, Resource, fill
 from dlm.model.paths import collision_key
-from dlm.model.platforms import matches
+from dlm.model.places import Taken
 from dlm.model.policy import EvidencePolicy
 from dlm.model.selector import Grammar
 from dlm.model.url import Url
@@ -62,6 +62,7 @@ def read_manifest(
     dlm_version: str,
     grammars: Mapping[str, Grammar] | None = None,
     fold_case: bool = False,
+    lockfile: str | None = None,
 ) -> Manifest:
     """Read and check a manifest.
 
@@ -71,6 +72,7 @@ def read_manifest(
         dlm_version: what ``requires-dlm`` is held against.
         grammars: selector grammars of plug-ins, by scheme.
         fold_case: whether this platform takes ``A`` and ``a`` for one file, so that such a pair is an error here.
+        lockfile: the name of the lockfile beside it, whose place no resource may take; nor that of ``file`` itself.
 
     Raises:
         ManifestError: with every problem found.
@@ -80,8 +82,15 @@ def read_manifest(
     document: _Document = _parse(text, complaints)
     complaints.lines = document.line
     form, indices = _validate(document.value, complaints)
+    documents = {file: "this very manifest", **({lockfile: "this project's lockfile"} if lockfile else {})}
     assembly = _Assembly(
-        form, indices, complaints, grammars=grammars or {}, dlm_version=dlm_version, fold_case=fold_case
+        form,
+        indices,
+        complaints,
+        grammars=grammars or {},
+        dlm_version=dlm_version,
+        fold_case=fold_case,
+        documents=documents,
     )
     return assembly.manifest()
 
@@ -585,6 +594,7 @@ class _Assembly:
         grammars: Mapping[str, Grammar],
         dlm_version: str,
         fold_case: bool,
+        documents: Mapping[str, str],
     ) -> None:
         self._form = form
         self._indices = indices
@@ -592,6 +602,7 @@ class _Assembly:
         self._grammars = grammars
         self._dlm_version = dlm_version
         self._fold_case = fold_case
+        self._documents = {collision_key(name): f"{name}, {what}" for name, what in documents.items()}
         self._warnings: list[str] = []
 
     def manifest(self) -> Manifest:
@@ -674,7 +685,9 @@ class _Assembly:
     def _check_destinations(self, resources: Sequence[Resource], places: Mapping[str, int]) -> None:
         taken = _Destinations()
         for resource in resources:
-            for platform, dest in _destinations(resource):
+            dests = [*_destinations(resource)]
+            self._check_documents([resource.dest, *(dest for _, dest in dests)], places[resource.name])
+            for platform, dest in dests:
                 clash = taken.claim(resource.name, platform, dest)
                 if clash is None:
                     continue
@@ -691,43 +704,62 @@ class _Assembly:
                 else:
                     self._warnings.append(f"{resource.name}: {message} where letter case does not count")
 
+    def _check_documents(self, dests: Iterable[str], place: int) -> None:
+        """What dlm goes by is no place for what somebody else's server says."""
+        for dest in dests:
+            document = self._documents.get(collision_key(dest.partition("/")[0]))
+            if document is not None:
+                path = ("resources", place, "dest")
+                self._complaints.add(path, f"{dest!r} would take the place of {document}", "change the dest")
+                return
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Somebody's claim: ``path`` as written, down to the component in question, of ``whole``."""
+    """Somebody's claim on ``whole``, or on a folder above it."""
 
     owner: str
-    path: str
     whole: str
 
 
 class _Destinations:
-    """Who claims which path, by platform; ``None`` claims it on all. One dictionary look-up per path component."""
+    """Who claims which path: as it is written, and as platforms take it that cannot keep some paths apart.
+
+    What is refused everywhere is looked for by itself: the first of several paths that differ in letter case alone may
+    be another one's spelling, and would hide it.
+    """
 
     def __init__(self) -> None:
-        self._files: dict[str, dict[str | None, _Place]] = {}
-        self._folders: dict[str, dict[str | None, _Place]] = {}
+        self._written = _Claims()
+        self._folded = _Claims()
 
     def claim(self, name: str, platform: str | None, dest: str) -> tuple[_Place, bool] | None:
         """Claim ``dest``; the claim it clashes with, if any, and whether it does so to the letter."""
-        key = collision_key(dest)
-        clash = _meets(self._files.get(key), platform, dest) or _meets(self._folders.get(key), platform, dest)
-        parts = key.split("/")
-        written = dest.split("/")
+        place = _Place(name, dest)
+        exact = self._written.claim(place, platform, dest)
+        near = self._folded.claim(place, platform, collision_key(dest))
+        if exact is not None:
+            return exact, True
+        return None if near is None else (near, False)
+
+
+class _Claims:
+    """The claims on paths of one notation. One look-up per path component."""
+
+    def __init__(self) -> None:
+        self._files: Taken[_Place] = Taken()
+        self._folders: Taken[_Place] = Taken()
+
+    def claim(self, place: _Place, platform: str | None, path: str) -> _Place | None:
+        """Claim ``path``; whoever has it, or a folder above or a path below it, already."""
+        clash = self._files.by(path, platform) or self._folders.by(path, platform)
+        parts = path.split("/")
         for length in range(1, len(parts)):
             above = "/".join(parts[:length])
-            path = "/".join(written[:length])
-            clash = clash or _meets(self._files.get(above), platform, path)
-            self._folders.setdefault(above, {}).setdefault(platform, _Place(name, path, dest))
-        self._files.setdefault(key, {}).setdefault(platform, _Place(name, dest, dest))
+            clash = clash or self._files.by(above, platform)
+            self._folders.take(above, platform, place)
+        self._files.take(path, platform, place)
         return clash
-
-
-def _meets(claims: Mapping[str | None, _Place] | None, platform: str | None, path: str) -> tuple[_Place, bool] | None:
-    for claimed, place in (claims or {}).items():
-        if claimed is None or platform is None or matches(claimed, platform) or matches(platform, claimed):
-            return place, place.path == path
-    return None
 
 
 def _destinations(resource: Resource) -> Iterator[tuple[str | None, str]]:

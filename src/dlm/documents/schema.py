@@ -169,7 +169,7 @@ def lockfile_schema() -> dict[str, Any]:
         "required": ["request", "artifacts"],
         "properties": {
             "request": {"type": "object", "description": "The resource as the manifest had it, normalised."},
-            "artifacts": {"type": "array", "items": artifact},
+            "artifacts": {"type": "array", "minItems": 1, "items": artifact},
         },
     }
     return {

@@ -182,7 +182,7 @@ class _Reading:
         if base is not None and not (dest == "" or dest.endswith("/")):
             self._wrong(("dest",), "many files need a folder", f"{dest}/")
         elif base is not None:
-            self._check_places(files, dest)
+            self._check_places(files, dest, extract)
         found = address or base
         return Resource(
             name=name,
@@ -545,10 +545,13 @@ class _Reading:
             found.append(FileWish(name=checked, digests=digests))
         return tuple(found)
 
-    def _check_places(self, files: Iterable[FileWish], folder: str) -> None:
+    def _check_places(self, files: Iterable[FileWish], folder: str, extract: Extract | None) -> None:
         for file in files:
+            above, slash, last = file.name.rpartition("/")
             try:
-                check_path(folder + file.name)
+                if extract is not None and extract.shape(last) == "file":
+                    last = extract.file_name(last)
+                check_path(folder + above + slash + last)
             except ValueError as error:
                 self._wrong(("files", file.name), str(error))
 

@@ -1,7 +1,8 @@
 """Paths in a project: relative, POSIX, inside the project, and such that every platform can hold them.
 
 Rules: a component is at most 255 bytes; Windows' reserved names, characters and trailing dots are refused
-everywhere, since a lockfile made here is used there.
+everywhere, since a lockfile made here is used there. So is what git takes for its own folder: a file there can be a
+program that git runs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import lru_cache
 
 from dlm.model.late import late
 
-__all__ = ["check_filename", "check_path", "collision_key", "names_file"]
+__all__ = ["check_filename", "check_path", "collision_key", "names_file", "names_git"]
 
 _RESERVED = late(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?\Z", re.IGNORECASE)
 # A name that every rule below lets pass; most are such.
@@ -20,6 +21,10 @@ _PLAIN = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _FORBIDDEN = frozenset('<>:"|?*')
+# Git's folder, and what Windows calls it for short.
+_GIT = frozenset({".git", "git~1"})
+# What HFS+ passes over when it compares names, as git's is_hfs_dotgit has it.
+_UNSEEN = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 
 
 def check_filename(name: str) -> str:
@@ -39,6 +44,8 @@ def _check_any_filename(name: str) -> str:
         raise ValueError("no file name")
     if "/" in name or "\\" in name:
         raise ValueError(f"the name {name!r} holds a slash")
+    if names_git(name):
+        raise ValueError(f"{name!r} is git's own folder, in which no download has a place")
     if not (name.isascii() and name.isprintable()):
         _refuse_control_characters(name)
     odd = sorted(_FORBIDDEN & set(name))
@@ -51,6 +58,17 @@ def _check_any_filename(name: str) -> str:
     if len(name.encode()) > 255:
         raise ValueError(f"the name {name[:40]!r}… has {len(name.encode())} bytes; file systems hold 255")
     return name
+
+
+def names_git(name: str) -> bool:
+    """Whether git, on some platform, takes a component of a path for its own folder ``.git``.
+
+    Letter case does not count anywhere; NTFS passes over dots and blanks at the end and has streams behind a colon;
+    HFS+ passes over code points that nobody sees.
+    """
+    if not name.isascii():
+        name = name.translate(_UNSEEN)
+    return name.partition(":")[0].rstrip(". ").lower() in _GIT
 
 
 def _refuse_control_characters(name: str) -> None:
@@ -114,6 +132,8 @@ def _is_folder(text: str) -> bool:
 
 def collision_key(path: str) -> str:
     """What two paths share when some platform cannot keep them apart (letter case, Unicode composition)."""
+    if path.isascii():
+        return path.lower()
     import unicodedata
 
     return unicodedata.normalize("NFC", path).casefold()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dlm.model.late import late
 
-__all__ = ["check_platform", "matches"]
+__all__ = ["canonical", "check_platform", "matches"]
 
 _NAME = late(r"([a-z][a-z0-9]*)(?:-([a-z0-9_.]+)(?:-[a-z][a-z0-9_.]*){0,2})?\Z")
 _OS = {"darwin": "macos", "macosx": "macos", "osx": "macos", "win": "windows", "win32": "windows"}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import ArchiveError, PolicyError
 from dlm.model.frozen import dataclass
-from dlm.model.paths import check_filename, check_path, collision_key
+from dlm.model.paths import check_filename, check_path, collision_key, names_git
 from dlm.place.member import refused, shown
 from dlm.place.streams import Meter
 
@@ -146,8 +146,11 @@ class Layout:
         try:
             check_path(path)
         except ValueError as error:
+            why = f"not every platform can hold {shown(path)}"
+            if _in_git(path):
+                why = f"{shown(path)} lies in git's own folder"
             raise PolicyError(
-                f"the archive is refused: not every platform can hold {shown(path)}",
+                f"the archive is refused: {why}",
                 hint="leave it out with exclude: under extract:",
                 details=[str(error)],
             ) from None
@@ -237,6 +240,10 @@ def _parts(name: str) -> list[str]:
     return parts
 
 
+def _in_git(path: str) -> bool:
+    return any(map(names_git, path.split("/")))
+
+
 def _check_target(member: Member) -> None:
     """What a link's target must be by itself, so that every platform reads it alike."""
     target = member.target
@@ -250,4 +257,6 @@ def _check_target(member: Member) -> None:
         try:
             check_filename(part)
         except ValueError as error:
+            if names_git(part):
+                raise refused(f"the link {shown(member.name)} leads into git's own folder") from None
             raise refused(f"not every platform reads the link {shown(member.name)} in one way", (str(error),)) from None

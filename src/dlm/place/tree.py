@@ -19,6 +19,7 @@ from typing import Self
 
 from dlm.errors import LocalError, PolicyError
 from dlm.model.frozen import dataclass
+from dlm.model.paths import names_git
 
 __all__ = ["Folder", "NotAFolderError", "Tree", "disk_error"]
 
@@ -201,9 +202,15 @@ class Tree:
                 f"{self.shown(so_far)} is a link that leads out of the project, to {target}",
                 hint=f"to allow it, name {target} under allow_outside in your configuration",
             )
-        folder = self._base(base)
         rest = os.path.relpath(target, base)
-        for step in [] if rest == os.curdir else rest.split(os.sep):
+        steps = [] if rest == os.curdir else rest.split(os.sep)
+        if any(map(names_git, steps)):
+            raise PolicyError(
+                f"{self.shown(so_far)} is a link into git's own folder, to {target}",
+                hint="remove the link, or give the resource another dest",
+            )
+        folder = self._base(base)
+        for step in steps:
             try:
                 inner = _open_inside(folder, step)
             except FileNotFoundError:

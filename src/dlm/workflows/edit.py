@@ -199,6 +199,7 @@ def _read(run: Run, data: bytes) -> Manifest:
         dlm_version=run.version,
         grammars=run.grammars,
         fold_case=run.fold_case,
+        lockfile=run.files.lockfile_name,
     )
 
 

@@ -21,7 +21,8 @@ from dlm.model.events import Resolved, Resolving, Warned
 from dlm.model.evidence import Piece, Provenance
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import LockedArtifact, LockEntry, Lockfile
-from dlm.model.paths import check_filename, collision_key
+from dlm.model.paths import check_filename, check_path, collision_key
+from dlm.model.places import Taken
 from dlm.model.policy import Step
 from dlm.model.request import RequestWish
 from dlm.model.selector import Selector
@@ -420,7 +421,8 @@ class _Work:
                 f"the selector means several files, and dest {resource.dest!r} is one",
                 hint=f"write dest: {resource.dest}/ in {self._run.files.manifest_name}",
             )
-        return resource.destination(filename)
+        # What comes out of a compressed file has a name of its own, which nobody has looked at yet.
+        return check_path(resource.destination(filename))
 
     def _settle(self, resource: Resource, artifact: Artifact) -> tuple[LockedArtifact | None, Artifact]:
         """What is known of an artifact without a request, and the artifact with all that it must match."""
@@ -564,19 +566,30 @@ class _Work:
 
     def _check_destinations(self) -> None:
         """What the manifest could not tell: a selector's file name may meet another resource's."""
-        taken: dict[tuple[str | None, str], str] = {}
+        files = self._run.files
+        documents = {collision_key(name): name for name in (files.manifest_name, files.lockfile_name)}
+        taken: Taken[str] = Taken()
         for name, entry in self._entries.items():
             for one in entry.artifacts:
                 key = self._place(one.dest)
-                other = taken.setdefault((one.platform, key), name)
-                for platform in {one.platform, None}:
-                    other = taken.get((platform, key), other)
-                if other != name:
+                other = taken.by(key, one.platform)
+                taken.take(key, one.platform, name)
+                document = documents.get(collision_key(one.dest.partition("/")[0]))
+                if other is not None:
+                    why = "two of its files" if other == name else f"{other!r} too"
                     self._errors.append(
                         UsageError(
-                            f"{one.dest!r} is the destination of {other!r} too",
+                            f"{one.dest!r} is the destination of {why}",
                             resource=name,
-                            hint=f"change the dest of one of them in {self._run.files.manifest_name}",
+                            hint=f"change the dest of one of them in {files.manifest_name}",
+                        )
+                    )
+                elif document is not None:
+                    self._errors.append(
+                        UsageError(
+                            f"{one.dest!r} would take the place of {document}",
+                            resource=name,
+                            hint=f"change the dest in {files.manifest_name}",
                         )
                     )
 

@@ -76,6 +76,7 @@ class Run:
             dlm_version=self.version,
             grammars=self.grammars,
             fold_case=self.fold_case,
+            lockfile=self.files.lockfile_name,
         )
         for warning in manifest.warnings:
             self.reporter.emit(Warned(warning))
@@ -88,7 +89,8 @@ class Run:
             return None
         names = None if manifest is None else {resource.name for resource in manifest.resources}
         wanted = None if names is None else names.__contains__
-        read = read_lockfile(data, self.files.lockfile_name, wanted=wanted)
+        documents = (self.files.manifest_name, self.files.lockfile_name)
+        read = read_lockfile(data, self.files.lockfile_name, wanted=wanted, documents=documents)
         for warning in read.warnings:
             self.reporter.emit(Warned(warning))
         return read

@@ -229,6 +229,7 @@ def test_a_later_version_is_refused_clearly() -> None:
         ('{"version": 1, "resources": {"x": ' + "[" * 100_000, "it is nested too deeply"),
         ('{"version": 1, "resources": {"a": 5}}', "a is no object"),
         ('{"version": 1, "resources": {"a": {"request": {}}}}', "a lacks request or artifacts"),
+        ('{"version": 1, "resources": {"a": {"request": {}, "artifacts": []}}}', "a has no artifacts"),
         ('{"version": 1, "resources": {"a": {"request": {}, "artifacts": [5]}}}', "an artifact of a is no object"),
         ('{"version": 1, "resources": {"a\\u001b[2J": {}}}', "is no name of a resource"),
         ('{"version": 1, "resources": {"../a": {}}}', "is no name of a resource"),
@@ -278,6 +279,54 @@ def test_artifacts_are_checked_like_those_of_a_manifest(change: dict[str, Any], 
     error = refusal(json.dumps({**document}))
     assert words in error.message
     assert "an artifact of a" in error.message
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ("linux-x86_64", "macos-arm64", False),
+        ("linux-x86_64", "linux-amd64", True),
+        ("linux", "linux-arm64", True),
+        ("linux", None, True),
+        (None, None, True),
+    ],
+)
+def test_a_place_is_taken_once_on_a_machine(one: str | None, other: str | None, clash: bool) -> None:
+    first = artifact("a", platform=one) if one else artifact("a")
+    second = artifact("b", platform=other, dest="a") if other else artifact("b", dest="a")
+    alone = lockfile(LockEntry(name="x", request={}, artifacts=(first, second)))
+    both = lockfile(*(LockEntry(name=one.filename, request={}, artifacts=(one,)) for one in (first, second)))
+    if not clash:
+        assert len(read(write_lockfile(alone)).lockfile.artifacts()) == 2
+        assert len(read(write_lockfile(both)).lockfile.artifacts()) == 2
+        return
+    assert "x: 'a' is the place of two of its files" in refusal(write_lockfile(alone)).message
+    assert "b: 'a' is the place of a file of 'a' too" in refusal(write_lockfile(both)).message
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize("dest", ["downloads.lock", "Downloads.YAML", "downloads.yaml/x", "downloads.lock/x/y"])
+def test_no_file_takes_the_place_of_a_document(dest: str) -> None:
+    documents = ("downloads.yaml", "downloads.lock")
+    data = write_lockfile(lockfile(entry("a"), replace(entry("b"), artifacts=(artifact("b", dest=dest),))))
+    with pytest.raises(LockfileError, match=r"b: .* would take the place of downloads") as caught:
+        read(data, documents=documents)
+    assert caught.value.hint == "take the entry of b out of downloads.lock and run `dlm lock`"
+    assert read(data).lockfile.entries.keys() == {"a", "b"}, "one that a program ships lies beside no manifest"
+    fine = entry("b").artifacts[0]
+    for free in (f"in/{dest}", f"{dest.partition('/')[0]}.d/x", f"x{dest}"):
+        data = write_lockfile(lockfile(entry("a"), replace(entry("b"), artifacts=(replace(fine, dest=free),))))
+        assert len(read(data, documents=documents).lockfile.entries) == 2
+
+
+@pytest.mark.fault("L10")
+def test_both_sides_of_a_merge_took_one_place() -> None:
+    other = replace(entry("b"), artifacts=(artifact("b", dest="a"),))
+    data = conflict(lockfile(entry("a")), lockfile(other))
+    assert "b: 'a' is the place of a file of 'a' too" in refusal(data).message
+    found = read(data, wanted={"a", "b"}.__contains__)
+    assert set(found.lockfile.entries) == {"a", "b"}, "the manifest says by now where each of them goes"
 
 
 def test_the_hint_can_be_the_callers() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlm.model.paths import check_filename, check_path, collision_key
+from dlm.model.paths import check_filename, check_path, collision_key, names_file
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,35 @@ def test_nothing_leads_out(text: str, words: str) -> None:
 def test_what_windows_cannot_hold_is_refused_everywhere(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check_path(text)
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git", ".GIT", ".gIt", "git~1", "GIT~1", ".git.", ".git . ", ".git::$INDEX_ALLOCATION", "git~1 ", ".git :x",
+        ".g\u200cit", "\ufeff.git", ".gi\u206at\u202e",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("around", ["{}", "{}/hooks/pre-commit", "vendor/{}", "vendor/{}/config", "{}/", "./{}/x"])
+def test_what_git_takes_for_its_own_folder_is_no_destination(name: str, around: str) -> None:
+    path = around.format(name)
+    with pytest.raises(ValueError, match="is git's own folder, in which no download has a place") as caught:
+        check_path(path)
+    assert str(caught.value).isprintable()
+    if not path.endswith("/"):
+        with pytest.raises(ValueError, match=r"is git's own folder"):
+            names_file(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".gitignore", ".github", ".gitattributes", ".gitmodules", "git", "git~2", "git~10", "x.git", ".git-x", "_.git"],
+)
+def test_names_that_only_begin_like_gits_folder_are_plain_names(name: str) -> None:
+    assert check_filename(name) == name
+    assert check_path(f"{name}/x") == f"{name}/x"
+    assert names_file(f"vendor/{name}")
 
 
 @pytest.mark.fault("L19")
