@@ -43,7 +43,7 @@ def target_platform(name: str | None) -> str | None:
     """The platform that ``--platform`` means: this machine's by default, None for ``all``.
 
     Raises:
-        UsageError: there is no such platform; nothing would be meant for it, and that would look like success.
+        UsageError: it is no name of a platform, or looks like a known one, written wrongly.
     """
     from dlm.model.platforms import check_platform
 

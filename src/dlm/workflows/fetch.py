@@ -56,6 +56,7 @@ def fetch(run: Run, names: Sequence[str], modes: Modes, *, platform: str | None)
     """
     with alone(run):
         settled = settle(run, modes)
+        _refuse_unknown_platform(platform, settled)
         wanted, passed_over, refused = _wanted(run, settled, names, platform)
         held = blobs(run, wanted)
         missing = [artifact for artifact in wanted if artifact.digests.sha256 not in held]
@@ -201,6 +202,20 @@ def _wanted(
         refused.extend(refusals(policy, ((entry, one) for one in here), run.files.lockfile_name))
         wanted.extend(artifacts_of(settled.resources[entry.name], [one for one in here if meets(policy, one)]))
     return wanted, tuple(passed_over), refused
+
+
+def _refuse_unknown_platform(platform: str | None, settled: Settled) -> None:
+    """A name that is nobody's: nothing would be meant for it, and that would look like success. Raises UsageError."""
+    from dlm.model.platforms import is_known, matches
+
+    if platform is None or is_known(platform):
+        return
+    meant = {one.platform for _, one in settled.lockfile.artifacts() if one.platform is not None}
+    if not any(matches(one, platform) for one in meant):
+        raise UsageError(
+            f"--platform: nothing is meant for {platform!r}, and no system and machine are called so",
+            hint="write one like linux-x86_64 or macos-arm64, one of the manifest's own, or all",
+        )
 
 
 def _wrong_sizes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlm.model.platforms import canonical, check_platform, matches
+from dlm.model.platforms import canonical, check_platform, is_known, matches
 
 
 @pytest.mark.parametrize("name", ["linux", "linux-x86_64", "macos-arm64", "linux-armv7-musl", "windows-x86_64"])
@@ -48,7 +48,8 @@ def test_canonical_names_are_canonical() -> None:
     [
         *("linux", "linux-x86_64", "linux-amd64", "linux-i686", "linux-armv7l-gnueabihf", "linux-x86_64-gnu-cuda12"),
         *("macos-arm64", "darwin-arm64", "win32", "win-amd64", "windows-arm64", "freebsd14-amd64", "sunos5-sparc64"),
-        *("plan9-mips", "android-arm64", "linux-x86_64_v3"),
+        *("plan9-mips", "android-arm64", "linux-x86_64_v3", "linux-arm64v8", "linux-any"),
+        *("board7", "esp32-c3", "tizen-armv9", "nonsense"),  # anybody's own
     ],
 )
 def test_what_there_is(name: str) -> None:
@@ -64,8 +65,8 @@ def test_what_there_is(name: str) -> None:
         ("linux-x8664", "no machine is called 'x8664'; did you mean 'linux-x86_64'?"),
         ("linux-x86-64", "is no platform; did you mean 'linux-x86_64'?"),
         ("Linux-x86_64", "is no platform; did you mean 'linux-x86_64'?"),
-        ("nonsense", "no system is called 'nonsense'; write one like linux-x86_64 or macos-arm64"),
-        ("linux-any", "no machine is called 'any'"),
+        ("linux64", "no system is called 'linux64'; did you mean 'linux"),
+        ("linux-arm46", "no machine is called 'arm46'; did you mean 'linux-arm64'?"),
     ],
 )
 def test_what_there_is_not(name: str, words: str) -> None:
@@ -73,3 +74,18 @@ def test_what_there_is_not(name: str, words: str) -> None:
         check_platform(name)
     assert str(caught.value).startswith(f"{name!r} is no platform")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("linux", True),
+        ("linux-amd64-musl", True),
+        ("freebsd14-amd64", True),
+        ("linux-any", False),
+        ("board7", False),
+        ("Linux", False),
+    ],
+)
+def test_words_that_others_use(name: str, known: bool) -> None:
+    assert is_known(name) is known
