@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dlm.model.late import late
 
 __all__ = ["canonical", "check_platform", "matches"]
@@ -22,6 +24,7 @@ def check_platform(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=64)
 def canonical(name: str) -> str:
     """One spelling for all that mean the same machine."""
     os, dash, rest = name.partition("-")
