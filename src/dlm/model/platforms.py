@@ -7,6 +7,8 @@ placed.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dlm.model.late import late
 
 __all__ = ["canonical", "check_platform", "is_known", "matches"]
@@ -84,6 +86,7 @@ def _meant(name: str) -> str:
     return near if near.startswith("; did you mean") else "; write one like linux-x86_64 or macos-arm64"
 
 
+@lru_cache(maxsize=64)
 def canonical(name: str) -> str:
     """One spelling for all that mean the same machine."""
     os, dash, rest = name.partition("-")
