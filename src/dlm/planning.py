@@ -137,7 +137,7 @@ def _folder_in_the_way(
 def _removals(
     survey: Survey, asked: set[str], pinned: Mapping[str, frozenset[str]], *, force: bool
 ) -> tuple[list[Removal], list[Conflict]]:
-    """What goes, and what stays because it was edited since."""
+    """What goes, and what stays because it was edited since or cannot be got at."""
     remove: list[Removal] = []
     left: list[Conflict] = []
     for dest, found in sorted(survey.found.items()):
@@ -145,6 +145,10 @@ def _removals(
             continue
         ours = _ours(dest, survey.owned, pinned)
         folder = found.kind == "directory"
+        if ours and found.barred and found.problem is not None:
+            reason = f"dlm placed it, and cannot get at it now: {found.problem}"
+            left.append(Conflict(dest=dest, resource=None, reason=reason, policy=found.policy, barred=True))
+            continue
         if not ours or found.kind in {"absent", "other"} or found.problem is not None:
             continue
         if folder and found.sha256 is None and not found.empty:

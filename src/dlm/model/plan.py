@@ -53,6 +53,7 @@ class Found:
         placement: how it looks, for a file that shows ``sha256``, or for a symbolic link into the store.
         executable: whether the file may be run.
         problem: why nothing can be placed there (a parent that is a file, a link that leads out), else None.
+        barred: that nobody can tell what stands there, since the way to it is not permitted or cannot be read.
         empty: for a folder, that nothing is in it.
         edits: for a folder that dlm unpacked and that was edited since, what differs, one line each.
         only_added: likewise, that all that dlm put there is as it was, and other files came in.
@@ -65,6 +66,7 @@ class Found:
     executable: bool = False
     problem: str | None = None
     policy: bool = False
+    barred: bool = False
     empty: bool = False
     edits: tuple[str, ...] = ()
     only_added: bool = False
@@ -109,6 +111,7 @@ class Conflict:
     Attributes:
         policy: because it leads out of the project.
         forcible: ``--force`` would change it all the same.
+        barred: nobody could tell what stands there, so it is still known as dlm's.
         details: for a folder, what was edited in it, one line each.
     """
 
@@ -117,6 +120,7 @@ class Conflict:
     reason: str
     policy: bool = False
     forcible: bool = False
+    barred: bool = False
     details: tuple[str, ...] = ()
 
 
@@ -131,7 +135,7 @@ class Plan:
         place: paths to change, in order.
         fetch: artifacts whose bytes are not in the store.
         remove: paths to remove.
-        left: paths that nothing asks for any more and that stay, since they were edited.
+        left: paths that nothing asks for any more and that stay, since they were edited or cannot be got at.
         conflicts: paths that stand in the way; with any of them, nothing is done.
     """
 

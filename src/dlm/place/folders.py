@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dlm.errors import LocalError
     from dlm.model.artifact import Blob
     from dlm.model.extract import Extract, Extracted, Limits
+    from dlm.model.plan import FoundKind
     from dlm.place.tree import Folder
     from dlm.ports import Clock
 
@@ -271,7 +272,8 @@ def _problem(tree: Tree, dest: str, error: DlmError | OSError, *, kind_is_folder
         problem, policy = f"cannot read {where or tree.shown(dest)}: {error.strerror or error}", False
     else:
         problem, policy = error.message, isinstance(error, PolicyError)
-    return Found(dest=dest, kind="directory" if kind_is_folder else "absent", problem=problem, policy=policy)
+    kind: FoundKind = "directory" if kind_is_folder else "absent"
+    return Found(dest=dest, kind=kind, problem=problem, policy=policy, barred=True)
 
 
 # Changing

@@ -82,7 +82,7 @@ class SyncReport:
     Attributes:
         kept: how many paths were right already.
         missing: what would have to be fetched, to place it or to lock it; empty after a run.
-        left: paths that stay though nothing asks for them, since they were edited.
+        left: paths that stay though nothing asks for them, since they were edited or cannot be got at.
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
@@ -592,11 +592,12 @@ def _placing(want: Wanted, survey: Survey, held: Mapping[str, Blob]) -> Placing:
 
 def _gone(plan: Plan, survey: Survey) -> list[str]:
     """Paths that are not dlm's any more: somebody removed them, or edited them and nothing asks for them."""
-    gone = [dest for dest in survey.owned if survey.found[dest].kind == "absent"]
+    absent = ((dest, survey.found[dest]) for dest in survey.owned)
+    gone = [dest for dest, found in absent if found.kind == "absent" and not found.barred]
     if gone:
         wanted = {want.artifact.dest for want in (*plan.keep, *plan.place)}
         gone = [dest for dest in gone if dest not in wanted]
-    return [*gone, *(conflict.dest for conflict in plan.left)]
+    return [*gone, *(conflict.dest for conflict in plan.left if not conflict.barred)]
 
 
 def _shown(done: Done, placings: Iterable[Placing], survey: Survey) -> tuple[Shown, ...]:
