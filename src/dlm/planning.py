@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlm.model.frozen import replace
 from dlm.model.plan import Conflict, Plan, Removal
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
     from dlm.model.plan import Found, Owned, Survey, Wanted
 
-__all__ = ["bytes_wanted", "make_plan", "shows"]
+__all__ = ["bytes_wanted", "make_plan", "nested", "shows"]
 
 
 def make_plan(
@@ -26,7 +27,8 @@ def make_plan(
     """Decide about every path.
 
     A path is dlm's to change when what it shows is what dlm put there: the state, the journal and the old and new
-    lockfile tell (promise 5). Everything else is a conflict unless ``force`` is given.
+    lockfile tell (promise 5). Everything else is a conflict unless ``force`` is given. What nothing asks for any more
+    makes way for a path that comes to lie in it, or to stand where it lies.
 
     Args:
         wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256, but for those of a
@@ -43,10 +45,26 @@ def make_plan(
     place: list[Wanted] = []
     fetch: dict[str, Artifact] = {}
     conflicts: list[Conflict] = []
+    instead: dict[str, tuple[str, ...]] = {}
+    asked = set(asked)
+    remove, left = _removals(survey, asked, pinned, force=force)
+    ways = _Ways(survey, {one.dest for one in remove}, {one.dest: one for one in left}, force=force, prune=prune)
+    others = nested((want.artifact.dest for want in wanted), survey.found, survey.owned, asked)
     for want in wanted:
         dest = want.artifact.dest
         found = survey.found[dest]
         sha256 = want.artifact.digests.sha256 or ""
+        way = ways.make(want, others.get(dest, ())) if dest in others or found.strangers is not None else None
+        if isinstance(way, Conflict):
+            if all(one.dest != way.dest for one in conflicts):
+                conflicts.append(way)
+            continue
+        if way is not None:
+            instead[dest] = way
+            if sha256 not in survey.blobs:
+                fetch.setdefault(sha256 or bytes_wanted(want.artifact), want.artifact)
+            place.append(want)
+            continue
         if found.kind == "absent" and found.problem is None:
             if sha256 not in survey.blobs:
                 fetch.setdefault(sha256 or bytes_wanted(want.artifact), want.artifact)
@@ -66,7 +84,8 @@ def make_plan(
             conflicts.append(conflict)
         else:
             place.append(want)
-    remove, left = _removals(survey, set(asked), pinned, force=force) if prune else ([], [])
+    if not prune:
+        remove, left = [], []
     return Plan(
         keep=(*keep, *adopt, *grown),
         adopt=tuple(adopt),
@@ -76,7 +95,59 @@ def make_plan(
         remove=tuple(remove),
         left=tuple(left),
         conflicts=tuple(conflicts),
+        instead=instead,
     )
+
+
+def nested(
+    dests: Iterable[str], found: Mapping[str, Found], owned: Collection[str], asked: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """For each of ``dests``, the paths of dlm's above and below it that nothing asks for any more.
+
+    Args:
+        found: what stands at these paths, and at all that dlm knows.
+        owned: what dlm placed; gone or not, a run that was killed may have been about to put another path in its stead.
+        asked: every path that the manifest asks for.
+    """
+    others = [
+        dest
+        for dest, there in found.items()
+        if dest not in asked and (there.kind != "absent" or (dest in owned and not there.barred))
+    ]
+    if not others:
+        return {}
+    below: dict[str, list[str]] = {}
+    for other in others:
+        for above in _above(other):
+            below.setdefault(above, []).append(other)
+    known = set(others)
+    related: dict[str, tuple[str, ...]] = {}
+    for dest in dests:
+        near = [*(above for above in _above(dest) if above in known), *below.get(dest, ())]
+        if dest in owned:
+            # Here already, or journaled: of what only a lockfile knows, nothing is left but what is its own by now.
+            near = [other for other in near if other in owned]
+        if near:
+            related[dest] = tuple(near)
+    return related
+
+
+def _settled(survey: Survey, asked: Collection[str]) -> set[str]:
+    """Paths that nothing asks for and that only a lockfile knows, above or below one that dlm has placed since.
+
+    The lockfile is written last: a run that was killed before that has put the one in the other's stead.
+    """
+    others = {dest for dest in survey.found if dest not in asked and dest not in survey.owned}
+    if not others:
+        return set()
+    here = {dest for dest in asked if dest in survey.owned}
+    folders = {above for dest in here for above in _above(dest)}
+    return {dest for dest in others if dest in folders or any(above in here for above in _above(dest))}
+
+
+def _above(dest: str) -> Iterable[str]:
+    """The paths of the folders that a path lies in, outer ones first."""
+    return (dest[:at] for at in range(len(dest)) if dest[at] == "/")
 
 
 def bytes_wanted(artifact: Artifact) -> str:
@@ -93,6 +164,58 @@ def shows(found: Found, want: Wanted) -> bool:
     if found.kind == "symlink":
         return want.link in {"symlink", "auto"} and found.placement is not None
     return found.kind == "file" and found.executable == want.artifact.program and want.link != "symlink"
+
+
+class _Ways:
+    """What has to go before a path can be shown.
+
+    Args:
+        going: the paths that a run removes.
+        left: those that it would remove if nobody had edited them.
+        prune: whether it removes anything.
+    """
+
+    def __init__(
+        self, survey: Survey, going: Collection[str], left: Mapping[str, Conflict], *, force: bool, prune: bool
+    ) -> None:
+        self._survey = survey
+        self._going = going
+        self._left = left
+        self._force = force
+        self._prune = prune
+
+    def make(self, want: Wanted, others: Iterable[str]) -> tuple[str, ...] | Conflict | None:
+        """The paths in whose stead a path comes, why it cannot, or None where it stands in nobody's place.
+
+        Args:
+            others: from :func:`nested`.
+        """
+        dest = want.artifact.dest
+        found = self._survey.found[dest]
+        first: list[str] = []
+        for other in others:
+            is_below = other.startswith(f"{dest}/")
+            if is_below and found.kind not in {"absent", "directory"}:
+                continue
+            if self._survey.found[other].kind == "absent" or (self._prune and other in self._going):
+                first.append(other)
+            elif other in self._going:
+                reason = f"{dest} needs its place, and --inexact keeps what dlm once placed"
+                return Conflict(dest=other, resource=want.artifact.resource, reason=reason)
+            elif other in self._left:
+                why = self._left[other]
+                return replace(why, resource=want.artifact.resource, reason=f"{why.reason}, and {dest} needs its place")
+            elif is_below:
+                return _not_empty(want, (other,))
+        if found.kind == "directory" and found.strangers and any(one.startswith(f"{dest}/") for one in first):
+            return tuple(first) if self._force and want.artifact.is_folder else _not_empty(want, found.strangers)
+        return tuple(first) if first or (found.kind == "directory" and found.strangers == ()) else None
+
+
+def _not_empty(want: Wanted, strangers: tuple[str, ...]) -> Conflict:
+    reason = f"a folder stands there that holds what dlm did not put there: {', '.join(strangers)}"
+    forcible = want.artifact.is_folder
+    return Conflict(dest=want.artifact.dest, resource=want.artifact.resource, reason=reason, forcible=forcible)
 
 
 def _only_grown(found: Found, want: Wanted, known: Owned | None) -> bool:
@@ -137,14 +260,19 @@ def _folder_in_the_way(
 def _removals(
     survey: Survey, asked: set[str], pinned: Mapping[str, frozenset[str]], *, force: bool
 ) -> tuple[list[Removal], list[Conflict]]:
-    """What goes, and what stays because it was edited since."""
+    """What goes, and what stays because it was edited since or cannot be got at."""
     remove: list[Removal] = []
     left: list[Conflict] = []
+    settled = _settled(survey, asked)
     for dest, found in sorted(survey.found.items()):
-        if dest in asked:
+        if dest in asked or dest in settled:
             continue
         ours = _ours(dest, survey.owned, pinned)
         folder = found.kind == "directory"
+        if ours and found.barred and found.problem is not None:
+            reason = f"dlm placed it, and cannot get at it now: {found.problem}"
+            left.append(Conflict(dest=dest, resource=None, reason=reason, policy=found.policy, barred=True))
+            continue
         if not ours or found.kind in {"absent", "other"} or found.problem is not None:
             continue
         if folder and found.sha256 is None and not found.empty:

@@ -169,6 +169,28 @@ def test_a_link_that_leads_out(desk: Desk, world: World) -> None:
 
 
 @pytest.mark.promise(5)
+@pytest.mark.parametrize("verb", ["clean", "sync"])
+def test_what_lies_beyond_a_link_is_still_dlms_while_the_link_is_not_permitted(
+    desk: Desk, world: World, verb: str
+) -> None:
+    outside = desk.base / "outside"
+    outside.mkdir()
+    (desk.root / "data").symlink_to(outside)
+    permitted = {"DLM_ALLOW_OUTSIDE": str(outside)}
+    desk.manifest(f"version: 1\nresources: [{{url: '{world.file('/iris.csv', IRIS)}', dest: data/}}]\n")
+    desk.dlm("sync", variables=permitted).ok()
+    desk.manifest("version: 1\nresources: []\n")
+    for _ in range(2):
+        run = desk.dlm(verb).ok()
+        assert "data/iris.csv: dlm placed it, and cannot get at it now" in run.err, str(run)
+        assert "allow_outside" in run.err
+        assert (outside / "iris.csv").read_bytes() == IRIS
+    desk.dlm(verb, variables=permitted).ok()
+    assert list(outside.iterdir()) == []
+    assert "cannot get at it" not in desk.dlm(verb).ok().err
+
+
+@pytest.mark.promise(5)
 @pytest.mark.fault("L12")
 def test_files_of_others_stay(desk: Desk, world: World) -> None:
     """State, journal, old and new lockfile tell what dlm placed; all else needs ``--force``."""

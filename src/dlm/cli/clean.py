@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dlm.cli.command import Border, Result, command
+from dlm.cli.left import left_text
 from dlm.workflows.clean import clean as clean_workflow
 
 __all__ = ["clean"]
@@ -24,7 +25,7 @@ def clean(border: Border, *, dry_run: bool, force: bool) -> Result:
     report = clean_workflow(border.run(need_manifest=False), force=force, dry_run=dry_run)
     console = border.console
     for conflict in report.left:
-        console.warn(f"{conflict.dest}: {conflict.reason}, so it stays; remove it yourself, or run `dlm clean --force`")
+        console.warn(left_text(conflict, "clean"))
     count = len(report.removed)
     if not count:
         console.say("Nothing to remove.")

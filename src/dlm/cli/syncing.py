@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dlm.cli.border import Border, Result
 from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.console import Console, human_size
+from dlm.cli.left import left_text
 from dlm.errors import Failures, gravest
 from dlm.model.plan import Conflict
 from dlm.workflows.settle import Modes
@@ -65,7 +66,7 @@ def _ci(border: Border) -> str | None:
 
 def _say(console: Console, report: SyncReport, lockfile: str, *, dry: bool) -> None:
     for left in report.left:
-        console.warn(f"{left.dest}: {left.reason}, so it stays; remove it yourself, or run `dlm sync --force`")
+        console.warn(left_text(left, "sync"))
         for line in left.details:
             console.say(f"  {line}")
     if not (report.placed or report.removed or report.changes or report.fetched or report.errors or report.differs):

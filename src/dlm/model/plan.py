@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from dlm.model.frozen import dataclass
+from dlm.model.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
@@ -53,9 +53,12 @@ class Found:
         placement: how it looks, for a file that shows ``sha256``, or for a symbolic link into the store.
         executable: whether the file may be run.
         problem: why nothing can be placed there (a parent that is a file, a link that leads out), else None.
+        barred: that nobody can tell what stands there, since the way to it is not permitted or cannot be read.
         empty: for a folder, that nothing is in it.
         edits: for a folder that dlm unpacked and that was edited since, what differs, one line each.
         only_added: likewise, that all that dlm put there is as it was, and other files came in.
+        strangers: for a folder in whose place something else is wanted, some of what dlm did not put there; None where
+            nobody looked.
     """
 
     dest: str
@@ -65,9 +68,11 @@ class Found:
     executable: bool = False
     problem: str | None = None
     policy: bool = False
+    barred: bool = False
     empty: bool = False
     edits: tuple[str, ...] = ()
     only_added: bool = False
+    strangers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,7 @@ class Conflict:
     Attributes:
         policy: because it leads out of the project.
         forcible: ``--force`` would change it all the same.
+        barred: nobody could tell what stands there, so it is still known as dlm's.
         details: for a folder, what was edited in it, one line each.
     """
 
@@ -117,6 +123,7 @@ class Conflict:
     reason: str
     policy: bool = False
     forcible: bool = False
+    barred: bool = False
     details: tuple[str, ...] = ()
 
 
@@ -131,8 +138,10 @@ class Plan:
         place: paths to change, in order.
         fetch: artifacts whose bytes are not in the store.
         remove: paths to remove.
-        left: paths that nothing asks for any more and that stay, since they were edited.
+        left: paths that nothing asks for any more and that stay, since they were edited or cannot be got at.
         conflicts: paths that stand in the way; with any of them, nothing is done.
+        instead: for each path to change that comes in the stead of others, which dlm placed above or below it: those.
+            They go first. None of them for a folder that a killed run has emptied already.
     """
 
     keep: tuple[Wanted, ...] = ()
@@ -143,6 +152,7 @@ class Plan:
     remove: tuple[Removal, ...] = ()
     left: tuple[Conflict, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:
@@ -161,6 +171,8 @@ class Placing:
         filename: the artifact's, which tells what becomes of an archive.
         extract: what becomes of the blob where it is an archive; None shows it as it is.
         extracted: what comes out of it; always known where it is one.
+        instead: the paths in whose stead it comes, above or below it, which go first; None where there are none, an
+            empty one where folders that hold nothing are all that is left of them.
     """
 
     dest: str
@@ -172,6 +184,14 @@ class Placing:
     filename: str = ""
     extract: Extract | None = None
     extracted: Extracted | None = None
+    instead: tuple[str, ...] | None = None
+
+    @property
+    def beside(self) -> str:
+        """The path beside which it is made ready: its own, or that of a file or folder which has to go before the
+        folder that it lies in can be made."""
+        above = next((path for path in self.instead or () if self.dest.startswith(f"{path}/")), None)
+        return self.dest if above is None else above
 
     @property
     def is_folder(self) -> bool:

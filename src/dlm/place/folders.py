@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dlm.errors import LocalError
     from dlm.model.artifact import Blob
     from dlm.model.extract import Extract, Extracted, Limits
+    from dlm.model.plan import FoundKind
     from dlm.place.tree import Folder
     from dlm.ports import Clock
 
@@ -36,6 +37,7 @@ __all__ = [
     "drop_folder",
     "look_folder",
     "make_folder",
+    "move_folder",
     "placement_of",
     "remove_folder",
     "still_as_found",
@@ -206,6 +208,11 @@ def remove_folder(folder: Folder, name: str, aside: str, *, clock: Clock) -> Loc
     return _clear(folder, aside)
 
 
+def move_folder(source: Folder, ready: str, folder: Folder, name: str, *, clock: Clock) -> None:
+    """Show the folder ``ready`` of another folder under ``name``, where nothing stands. Raises OSError."""
+    _rename(source, ready, name, clock, into=folder)
+
+
 def drop_folder(folder: Folder, temporary: str) -> None:
     """Remove a folder that was made ready and is not wanted any more."""
     with contextlib.suppress(OSError):  # the journal has the name; the next run tries again
@@ -271,7 +278,8 @@ def _problem(tree: Tree, dest: str, error: DlmError | OSError, *, kind_is_folder
         problem, policy = f"cannot read {where or tree.shown(dest)}: {error.strerror or error}", False
     else:
         problem, policy = error.message, isinstance(error, PolicyError)
-    return Found(dest=dest, kind="directory" if kind_is_folder else "absent", problem=problem, policy=policy)
+    kind: FoundKind = "directory" if kind_is_folder else "absent"
+    return Found(dest=dest, kind=kind, problem=problem, policy=policy, barred=True)
 
 
 # Changing
@@ -291,11 +299,12 @@ def _unhide(inner: Folder, mode: int) -> None:
         os.chmod(inner.descriptor, mode)
 
 
-def _rename(folder: Folder, old: str, new: str, clock: Clock) -> None:
+def _rename(folder: Folder, old: str, new: str, clock: Clock, *, into: Folder | None = None) -> None:
+    into = into or folder
     waits = list(_WAITS) if _REFUSES_OPEN_FILES else []
     while True:
         try:
-            os.rename(folder.name(old), folder.name(new), src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+            os.rename(folder.name(old), into.name(new), src_dir_fd=folder.descriptor, dst_dir_fd=into.descriptor)
         except PermissionError:
             if not waits:
                 raise

@@ -3,7 +3,8 @@
 First every new file is made ready beside its destination, under a temporary name, and all data is flushed. Up to there
 nothing that anybody sees has changed, and a full disk leaves everything as it was. Then each destination changes by one
 rename, and each removal is one unlink, after a last look that what is replaced is still what the survey saw. At no
-moment does a path show anything but its old or its new bytes.
+moment does a path show anything but its old or its new bytes. What has to go before another path can be shown, since it
+stands above or below that one, goes between the two, and the state forgets it before anything is shown in its stead.
 
 The caller has written the journal before, and notes in the state what comes back.
 """
@@ -14,7 +15,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError
@@ -25,7 +26,7 @@ from dlm.model.plan import Conflict, aside_name, temporary_name
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
-from dlm.place.tree import Tree, disk_error
+from dlm.place.tree import NotAFolderError, Tree, disk_error
 
 if TYPE_CHECKING:
     from dlm.model.extract import Extract, Limits
@@ -109,6 +110,7 @@ def carry_out(
     allow_outside: Iterable[str] = (),
     force: bool = False,
     limits: Limits | None = None,
+    forget: Callable[[Collection[str]], None] = lambda _: None,
 ) -> Done:
     """Place and remove. What fails for one path alone is in ``errors``, and the others go on.
 
@@ -119,19 +121,34 @@ def carry_out(
         folders: those that dlm made; they go when they become empty.
         force: replace and remove also what is not what the survey saw.
         limits: how much may come out of one archive; None for what is usual.
+        forget: notes that paths are gone, before others are shown in their stead; may raise LocalError.
 
     Raises:
-        LocalError: a file cannot be made ready; then no destination has changed.
+        LocalError: a file cannot be made ready; then no destination has changed. Or ``forget`` failed, and the journal
+            tells what has.
         PolicyError: a link leads out of the project, or an archive is refused; likewise.
         ArchiveError, IntegrityError: an archive cannot be unpacked, or to something else than expected; likewise.
     """
     with Tree(root, allow_outside) as tree:
         work = _Work(tree, reporter, clock, force, Flush(len(place) + len(remove)), set(folders))
         try:
-            for ready in _make_ready(work, place, token, limits):
-                _show(work, ready)
-            for number, removal in enumerate(remove, start=len(place)):
-                _remove(work, removal, found.get(removal.dest), aside_name(token, len(place), number))
+            ready = _make_ready(work, place, token, limits)
+            first = {path for change in place if change.instead for path in change.instead}
+            leaving = [
+                (removal, aside_name(token, len(place), number)) for number, removal in enumerate(remove, len(place))
+            ]
+            for removal, aside in leaving:
+                if removal.dest in first:
+                    _remove(work, removal, found.get(removal.dest), aside)
+                    work.tree.forget_below(removal.dest)
+            if any(change.instead is not None for change in place):
+                ready = _make_way(work, ready, {removal.dest for removal in remove} - set(work.removed))
+                forget((first - {removal.dest for removal in remove}) | set(work.removed))
+            for one in ready:
+                _show(work, one)
+            for removal, aside in leaving:
+                if removal.dest not in first:
+                    _remove(work, removal, found.get(removal.dest), aside)
             changed = [change.dest for change in place] + [removal.dest for removal in remove]
             _flush_names(work, [*changed, *tree.made])
         finally:
@@ -161,8 +178,11 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limit
             dest = change.dest
             temporary = temporary_name(token, number)
             aside = aside_name(token, len(place), number) if change.swaps else ""
-            folder, name = work.tree.parent(dest, make=True)
-            if len(name) > 63 and len(os.fsencode(name)) > 255:  # said before a long body is copied for nothing
+            folder, name = work.tree.parent(change.beside, make=True)
+            # Said before a long body is copied for nothing, and before anything goes for it.
+            if change.instead is not None:
+                name = max(dest.split("/"), key=len)
+            if len(name) > 63 and len(os.fsencode(name)) > 255:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             if change.extract is not None:
                 listing = _unpack(work, change, change.extract, folder, temporary, limits=limits)
@@ -232,7 +252,7 @@ def _unpack(
 
 def _drop(work: _Work, ready: _Ready) -> None:
     with contextlib.suppress(OSError, DlmError):  # the journal has the name; the next run tries again
-        folder, _ = work.tree.parent(ready.change.dest)
+        folder, _ = work.tree.parent(ready.change.beside)
         if ready.listing is not None:
             from dlm.place.folders import drop_folder
 
@@ -244,11 +264,52 @@ def _drop(work: _Work, ready: _Ready) -> None:
 # The change
 
 
+def _make_way(work: _Work, ready: Iterable[_Ready], stay: Collection[str]) -> list[_Ready]:
+    """Take away the folders that stand empty where something else will be; what can be shown then.
+
+    Args:
+        stay: paths that should have gone, and did not, or go later.
+    """
+    free: list[_Ready] = []
+    for one in ready:
+        change = one.change
+        blocked = next((path for path in change.instead or () if path in stay), None)
+        if blocked is not None:
+            _drop(work, one)
+            reason = f"{blocked} has to go first, and stays"
+            work.left.append(Conflict(dest=change.dest, resource=change.resource, reason=reason))
+        elif change.instead is None or change.beside != change.dest or _cleared(work, change):
+            free.append(one)
+        else:
+            _drop(work, one)
+            work.left.append(_left(change.dest, change.resource))
+    return free
+
+
+def _cleared(work: _Work, change: Placing) -> bool:
+    """Whether no folder with anything in it stands in the way of a path, other than one that is forced to go."""
+    from dlm.place.making_way import remove_empty
+
+    work.tree.forget_below(change.dest)
+    try:
+        folder, name = work.tree.parent(change.dest)
+        remove_empty(folder, name)
+    except (OSError, DlmError):
+        return work.force and change.is_folder
+    inside = f"{change.dest}/"
+    work.folders_removed.extend(path for path in work.folders if path == change.dest or path.startswith(inside))
+    return True
+
+
 def _show(work: _Work, ready: _Ready) -> None:
     """One destination changes, by one rename, or by an exchange where a folder comes or goes."""
     change = ready.change
     try:
-        folder, name = work.tree.parent(change.dest)
+        elsewhere = change.beside != change.dest
+        if elsewhere:
+            work.tree.forget(change.dest.rpartition("/")[0])  # opened last, it is not closed by opening the other one
+        folder, name = work.tree.parent(change.dest, make=elsewhere)
+        source = work.tree.parent(change.beside)[0] if elsewhere else folder
         seen = folder.stat(name)
         if seen is not None and not (change.swaps and stat.S_ISDIR(seen.st_mode)):
             _refuse_others(seen, work.tree.shown(change.dest))
@@ -256,15 +317,19 @@ def _show(work: _Work, ready: _Ready) -> None:
             _drop(work, ready)
             work.left.append(_left(change.dest, change.resource))
             return
-        look = _look(ready, folder)
-        if change.swaps:
+        look = _look(ready, source)
+        if change.is_folder and elsewhere:
+            from dlm.place.folders import move_folder
+
+            move_folder(source, ready.temporary, folder, name, clock=work.clock)
+        elif change.swaps:
             from dlm.place.folders import swap_folder
 
             problem = swap_folder(folder, ready.temporary, name, ready.aside, clock=work.clock)
             if problem is not None:
                 work.errors.append(_of_resource(problem, change))
         else:
-            _replace(work, folder, ready, name)
+            _replace(work, source, ready, folder, name)
         if ready.listing is not None:
             work.listings.append(ready.listing)
         work.placements.append(_placement(ready, look, folder.stat(name)))
@@ -292,15 +357,15 @@ def _refuse_others(seen: os.stat_result, path: str) -> None:
     raise LocalError(f"{path} is a device, a FIFO or a socket", hint="move it away, or give the resource another dest")
 
 
-def _replace(work: _Work, folder: Folder, ready: _Ready, name: str) -> None:
+def _replace(work: _Work, source: Folder, ready: _Ready, folder: Folder, name: str) -> None:
     temporary = ready.temporary
     waits = list(_WAITS) if _REFUSES_OPEN_FILES else []
     while True:
         try:
             os.replace(
-                folder.name(temporary),
+                source.name(temporary),
                 folder.name(name),
-                src_dir_fd=folder.descriptor,
+                src_dir_fd=source.descriptor,
                 dst_dir_fd=folder.descriptor,
             )
         except PermissionError:
@@ -312,7 +377,7 @@ def _replace(work: _Work, folder: Folder, ready: _Ready, name: str) -> None:
     if ready.made.mode == "hardlink":
         # Renaming one of two names of a file to the other does nothing, and leaves both (POSIX rename).
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder.name(temporary), dir_fd=folder.descriptor)
+            os.unlink(source.name(temporary), dir_fd=source.descriptor)
 
 
 def _look(ready: _Ready, folder: Folder) -> os.stat_result | Look | Placement:
@@ -457,8 +522,8 @@ def _flush_names(work: _Work, dests: Iterable[str]) -> None:
     for above in dict.fromkeys(dest.rpartition("/")[0] for dest in dests):
         try:
             work.flush.names(work.tree.folder(above))
-        except FileNotFoundError:
-            continue  # it was removed
+        except (FileNotFoundError, NotAFolderError):
+            continue  # it was removed, or made way
         except OSError as error:
             work.errors.append(disk_error("flush the folder", work.tree.shown(above), error))
         except DlmError as error:

@@ -17,7 +17,7 @@ from dlm.errors import DlmError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.frozen import dataclass
 from dlm.model.plan import Found
-from dlm.place.tree import Tree
+from dlm.place.tree import NotAFolderError, Tree
 
 if TYPE_CHECKING:
     from dlm.model.plan import Owned
@@ -87,11 +87,11 @@ def look(
                 found[dest] = Found(dest=dest, kind="absent")
                 continue
             except DlmError as error:
-                policy = isinstance(error, PolicyError)
-                found[dest] = Found(dest=dest, kind="absent", problem=error.message, policy=policy)
+                policy, barred = isinstance(error, PolicyError), not isinstance(error, NotAFolderError)
+                found[dest] = Found(dest=dest, kind="absent", problem=error.message, policy=policy, barred=barred)
                 continue
             except OSError as error:
-                found[dest] = Found(dest=dest, kind="absent", problem=_refused(tree.shown(dest), error))
+                found[dest] = Found(dest=dest, kind="absent", problem=_refused(tree.shown(dest), error), barred=True)
                 continue
             if seen is None:
                 found[dest] = Found(dest=dest, kind="absent")
@@ -167,7 +167,7 @@ def _file(spot: _Spot, *, trusted: bool) -> Found:
             sha256 = hash_name(spot.folder, spot.name)
         except OSError as error:
             problem = _refused(spot.tree.shown(dest), error)
-            return Found(dest=dest, kind="file", executable=executable, problem=problem)
+            return Found(dest=dest, kind="file", executable=executable, problem=problem, barred=True)
     mode = placement.mode if placement is not None and placement.mode != "symlink" else "copy"
     looks = Placement(
         dest=dest,

@@ -144,6 +144,11 @@ class Tree:
         if known is not None:
             _close(known)
 
+    def forget_below(self, path: str) -> None:
+        """Close the folder at a path and all below it, since something else may come to stand there."""
+        for known in [one for one in self._folders if one == path or one.startswith(f"{path}/")]:
+            self.forget(known)
+
     def link_problem(self, folder: Folder, name: str, dest: str) -> str | None:
         """Why a destination that is a link must not be touched: it leads out of the project. Else None."""
         target = os.path.realpath(os.path.join(folder.path, name))

@@ -25,7 +25,7 @@ from dlm.errors import LocalError
 from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
-from dlm.model.frozen import dataclass, field
+from dlm.model.frozen import dataclass, field, replace
 from dlm.model.plan import Owned, aside_name, temporary_name
 from dlm.state.journal import Journal, is_inside, journal_pieces, read_digests, read_journal
 from dlm.state.pieces import Entries, pieces_of
@@ -154,7 +154,7 @@ class ProjectState:
 
         Returns:
             the token of the temporary names: the ``n``-th of ``place`` is made ready under
-            ``temporary_name(token, n)`` beside its destination; a folder that goes may stand under ``aside_name``.
+            ``temporary_name(token, n)`` beside its ``beside``; a folder that goes may stand under ``aside_name``.
 
         Raises:
             LocalError: the disk refuses; then nothing may change.
@@ -168,9 +168,9 @@ class ProjectState:
             dest, shown = change.dest, change.shown
             # Of the thousands of paths that a first run places, each shows one thing: a set would be four times as big.
             digests[dest] = owned[dest].digests | {shown} if dest in owned else (shown,)
-            temporaries.append(_beside(dest, temporary_name(token, number)))
+            temporaries.append(_beside(change.beside, temporary_name(token, number)))
             if change.swaps:
-                temporaries.append(_beside(dest, aside_name(token, len(place), number)))
+                temporaries.append(_beside(change.beside, aside_name(token, len(place), number)))
         for number, removal in enumerate(remove, start=len(place)):
             if removal.folder:
                 temporaries.append(_beside(removal.dest, aside_name(token, len(place), number)))
@@ -216,6 +216,24 @@ class ProjectState:
         if before != (held.placements, held.uncertain, held.folders):
             self._write(held)
         remove_file(self._path("journal.json"))
+
+    def forget(self, gone: Collection[str]) -> None:
+        """Note, while the tree changes, that paths are gone, before others are shown in their stead.
+
+        Else a run after a kill would take what stands above or below the new paths for these, and edited.
+
+        Raises:
+            LocalError: the disk refuses; the journal stays.
+        """
+        held = self._load()
+        for dest in gone:
+            held.placements.pop(dest, None)
+            held.uncertain.pop(dest, None)
+        self._write(held)
+        if held.journal is not None:
+            digests = {dest: known for dest, known in held.journal.digests.items() if dest not in gone}
+            held.journal = replace(held.journal, digests=digests)
+            replace_file(self._path("journal.json"), journal_pieces(held.journal))
 
     # The files
 

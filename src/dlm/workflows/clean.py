@@ -17,7 +17,8 @@ __all__ = ["CleanReport", "clean"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanReport:
-    """What a clean removed, or with ``dry_run`` would remove, and the edited files that it left."""
+    """What a clean removed, or with ``dry_run`` would remove, and the files that it left: edited ones, and those
+    that it could not get at."""
 
     removed: tuple[str, ...]
     left: tuple[Conflict, ...]
@@ -37,8 +38,8 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
         root, outside = run.files.root, run.settings.allow_outside
         remove_leftovers(root, run.state.leftovers, outside)
         plan, here = _plan(run, force=force)
-        gone = [dest for dest, found in here.found.items() if found.kind == "absent"]
-        forgotten = [*gone, *(conflict.dest for conflict in plan.left)]
+        gone = [dest for dest, found in here.found.items() if found.kind == "absent" and not found.barred]
+        forgotten = [*gone, *(conflict.dest for conflict in plan.left if not conflict.barred)]
         if not plan.remove:
             run.state.finish((), forgotten)
             return CleanReport(removed=(), left=plan.left)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LockfileError
+from dlm.model.frozen import replace
 from dlm.place.survey import look
 from dlm.place.tree import Tree
 from dlm.state.trees import TreeNotes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dlm.model.plan import Found, Owned
     from dlm.workflows.run import Run
 
-__all__ = ["Inspector", "is_folder", "notes", "shows_locked", "survey", "wish_of"]
+__all__ = ["Inspector", "is_folder", "look_in_the_way", "notes", "shows_locked", "survey", "wish_of"]
 
 
 class Inspector:
@@ -113,6 +114,27 @@ def survey(
 
                 found[dest] = look_folder(tree, dest, placed, written_ns=written_ns, noted=noted, rehash=rehash)
     return found
+
+
+def look_in_the_way(
+    run: Run, dests: Iterable[str], found: dict[str, Found], others: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Complete what was found at ``dests``: where a folder of dlm's stands in the way, whether only dlm's is in it.
+
+    Args:
+        others: what of dlm's lies above or below each of them, from :func:`dlm.planning.nested`.
+    """
+    made = run.state.folders
+    way = [dest for dest in dests if found[dest].kind == "directory" and (dest in made or dest in others)]
+    if not way:
+        return
+    from dlm.place.making_way import strangers
+
+    with Tree(run.files.root, run.settings.allow_outside) as tree:
+        for dest in way:
+            below = [other for other in others.get(dest, ()) if other.startswith(f"{dest}/")]
+            if below or dest in made:
+                found[dest] = replace(found[dest], strangers=strangers(tree, dest, set(below), made))
 
 
 def shows_locked(entry: LockEntry, one: LockedArtifact, found: Found, owned: Mapping[str, Owned]) -> bool:

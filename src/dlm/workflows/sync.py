@@ -14,11 +14,11 @@ from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import Lockfile
-from dlm.model.plan import Placing, Survey, Wanted
+from dlm.model.plan import Found, Placing, Survey, Wanted
 from dlm.model.platforms import matches
 from dlm.place.survey import missing_folders
-from dlm.planning import bytes_wanted, make_plan, shows
-from dlm.workflows.extraction import Inspector, is_folder, notes, survey, wish_of
+from dlm.planning import bytes_wanted, make_plan, nested, shows
+from dlm.workflows.extraction import Inspector, is_folder, look_in_the_way, notes, survey, wish_of
 from dlm.workflows.orders import artifacts_of, blobs, for_platform, gather
 from dlm.workflows.policy import meets, policy_of, refusals
 from dlm.workflows.run import one_or_all
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
     from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
-    from dlm.model.plan import Conflict, Found, Plan, Removal
+    from dlm.model.plan import Conflict, Plan, Removal
     from dlm.place.place import Done
     from dlm.workflows.lock import Change
     from dlm.workflows.orders import Haul
@@ -84,7 +84,7 @@ class SyncReport:
     Attributes:
         kept: how many paths were right already.
         missing: what would have to be fetched, to place it or to lock it; empty after a run.
-        left: paths that stay though nothing asks for them, since they were edited.
+        left: paths that stay though nothing asks for them, since they were edited or cannot be got at.
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
@@ -288,11 +288,13 @@ def _plan(
     folders |= _folders(run, settled.before, settled.lockfile)
     found = survey(run, dests, owned, folders=folders)
     pinned = _pinned(_locked(run, settled.before, settled.lockfile), found)
+    others = nested((want.artifact.dest for want in wants.wanted), found, owned, wants.asked)
+    look_in_the_way(run, (want.artifact.dest for want in wants.wanted), found, others)
     needed: list[Artifact] = []
     wrong: dict[str, int] = {}
     for want in wants.wanted:
         artifact = want.artifact
-        if not shows(found[artifact.dest], want):
+        if artifact.dest in others or not shows(found[artifact.dest], want):
             needed.append(artifact)
         elif artifact.size is not None:
             size = _size_shown(run, artifact, found[artifact.dest])
@@ -470,7 +472,7 @@ class _Sync:
         held.update((blob.sha256, blob) for blob in haul.blobs())
         place = self._inspect(plan.place, held)
         _stop_at(self._errors, self._wish)
-        placings = [_placing(want, survey, held) for want in place]
+        placings = [_placing(want, survey, held, plan.instead.get(want.artifact.dest)) for want in place]
         known, gone = _still_known(plan, survey), _gone(plan, survey)
         passed_over, count = wants.passed_over, len(asked.wanted)
         # What comes now goes by the placings, and makes something of its own for each of them.
@@ -561,7 +563,7 @@ class _Sync:
         if not placings and not remove:
             run.state.finish(known, gone)
             return Done()
-        folders = missing_folders(run.files.root, [one.dest for one in placings])
+        folders = _new_folders(run.files.root, placings)
         run.store.settle()  # a link may be all that a path will hold
         token = run.state.begin(placings, remove, folders)
         done = carry_out(
@@ -575,6 +577,7 @@ class _Sync:
             clock=run.clock,
             allow_outside=run.settings.allow_outside,
             force=self._wish.force,
+            forget=run.state.forget,
         )
         trees = notes(run)
         for listing in done.listings:
@@ -654,28 +657,43 @@ def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
     return known
 
 
-def _placing(want: Wanted, survey: Survey, held: Mapping[str, Blob]) -> Placing:
+def _placing(want: Wanted, survey: Survey, held: Mapping[str, Blob], instead: tuple[str, ...] | None) -> Placing:
     artifact = want.artifact
+    # What stands there now goes with those in whose stead it comes.
+    found = survey.found[artifact.dest] if instead is None else Found(dest=artifact.dest, kind="absent")
     return Placing(
         dest=artifact.dest,
         blob=held[artifact.digests.sha256 or ""],
         resource=artifact.resource,
-        found=survey.found[artifact.dest],
+        found=found,
         link=want.link,
         executable=artifact.program,
         filename=artifact.filename,
         extract=artifact.extract,
         extracted=artifact.extracted,
+        instead=instead,
     )
+
+
+def _new_folders(root: str, placings: Sequence[Placing]) -> tuple[str, ...]:
+    """The folders that have to be made, also those in the stead of what stands there now."""
+    folders = dict.fromkeys(missing_folders(root, [one.dest for one in placings]))
+    for one in placings:
+        above = one.dest.rpartition("/")[0]
+        while one.beside != one.dest and len(above) >= len(one.beside):
+            folders[above] = None
+            above = above.rpartition("/")[0]
+    return tuple(folders)
 
 
 def _gone(plan: Plan, survey: Survey) -> list[str]:
     """Paths that are not dlm's any more: somebody removed them, or edited them and nothing asks for them."""
-    gone = [dest for dest in survey.owned if survey.found[dest].kind == "absent"]
+    absent = ((dest, survey.found[dest]) for dest in survey.owned)
+    gone = [dest for dest, found in absent if found.kind == "absent" and not found.barred]
     if gone:
         wanted = {want.artifact.dest for want in (*plan.keep, *plan.place)}
         gone = [dest for dest in gone if dest not in wanted]
-    return [*gone, *(conflict.dest for conflict in plan.left)]
+    return [*gone, *(conflict.dest for conflict in plan.left if not conflict.barred)]
 
 
 def _shown(done: Done, placings: Iterable[Placing], survey: Survey) -> tuple[Shown, ...]:
