@@ -238,5 +238,5 @@ def test_an_upgrade_of_many_files_that_changes_nothing_says_so(desk: Desk) -> No
     for flags in (("-U",), ("-U", "--dry-run"), ("-P", "all")):
         run = desk.dlm("lock", *flags).ok()
         assert run.err.endswith("Nothing to lock: 1 entry in downloads.lock, all up to date.\n"), str(run)
-        assert desk.dlm("lock", *flags, "--format", "json").ok().document["changes"] == []
+        assert desk.dlm("lock", *flags, "--format", "json").ok().document["result"]["changes"] == []
     assert desk.lockfile.read_bytes() == text
