@@ -215,6 +215,18 @@ def test_an_interrupt_that_waited_for_the_fork_ends_both(origin: Origin, tmp_pat
     check_store(tmp_path, ALL)
 
 
+def test_an_interrupt_that_python_drops_ends_both(origin: Origin, tmp_path: Path) -> None:
+    gate = origin.gate()
+    origin.otherwise(lambda request: Response(body=(Hold(gate), large(request))))
+    process = run(origin, tmp_path, "--losing")
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    gate.set()
+    origin.otherwise(right)
+    assert ended(run(origin, tmp_path))["lost"] == {}
+    check_store(tmp_path, ALL)
+
+
 @pytest.mark.parametrize("turn", range(3))
 def test_a_backend_with_threads_hashes_in_one_process_too(origin: Origin, tmp_path: Path, turn: int) -> None:
     found = ended(run(origin, tmp_path, "--backend", "requests"))

@@ -22,6 +22,7 @@ from dlm.model.settings import Settings
 from dlm.model.transfer import Carried, Lost, Order, Source
 from dlm.model.url import Url
 from dlm.ports import Orders
+from dlm.signals import Insisting
 from dlm.store.local import LocalStore
 
 LARGE = 1_500_000
@@ -57,13 +58,24 @@ def eager(orders: Orders, jobs: int) -> bool:
     return jobs > 1 and orders.left > 0
 
 
+class Last:
+    """Interrupts this process when it goes, where Python can only say that it ignores an exception."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
 class Ear:
     """Remembers what was said of which file."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, losing: bool = False) -> None:
         self.heard: dict[str, list[str]] = {}
+        self._losing = losing
 
     def emit(self, event: Event) -> None:
+        if self._losing and isinstance(event, Fetching):
+            self._losing = False
+            Last()
         if isinstance(event, Fetching | Fetched | Warned):
             self.heard.setdefault(type(event).__name__, []).append(event.resource or "")
 
@@ -100,8 +112,9 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--interrupted", action="store_true", help="by a signal that waits until the fork is over")
+    parser.add_argument("--losing", action="store_true", help="interrupted where no exception gets out")
     given = parser.parse_args()
-    ear = Ear()
+    ear = Ear(losing=given.losing)
     settings = Settings(
         retries=given.retries, retry_backoff=0.01, backend=given.backend, jobs=given.jobs, jobs_per_host=given.jobs
     )
@@ -137,6 +150,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        with Insisting(KeyboardInterrupt):
+            main()
     except KeyboardInterrupt:
         sys.exit(130)

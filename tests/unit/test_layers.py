@@ -16,7 +16,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 #: From the border to the foundation: a floor may name itself where ``SAME`` says so, and what lies below.
-FLOORS = ("cli", "workflows", "rooms", "ports", "model", "errors")
+FLOORS = ("cli", "workflows", "rooms", "ports", "model", "errors", "signals")
 #: Parts that stand side by side and meet in ``workflows``.
 ROOMS = frozenset(
     {"documents", "export", "fetch", "import_", "place", "planning", "resolve", "staleness", "state", "store", "verify"}

@@ -15,6 +15,7 @@ from dlm.cli.files import find_project
 from dlm.cli.settings import load_settings
 from dlm.errors import DlmError, Interrupted, UsageError, gravest
 from dlm.model.frozen import dataclass, field
+from dlm.signals import Insisting
 
 if TYPE_CHECKING:
     from dlm.cli.console import Meter
@@ -191,7 +192,8 @@ def finish(border: Border, work: Callable[[], Result]) -> int:
     name = border.command
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        result = work()
+        with Insisting(KeyboardInterrupt):
+            result = work()
         console.close()
         failure = [document for error in result.errors for document in error_document(error)]
         for error in result.errors:

@@ -25,6 +25,7 @@ from dlm.fetch.hand import LENGTH, Hand
 from dlm.model import events
 from dlm.model.artifact import Spare
 from dlm.model.transfer import Carried
+from dlm.signals import Insisting
 
 if TYPE_CHECKING:
     from dlm.fetch.loop import Limits
@@ -173,7 +174,8 @@ def _be_the_child(hand: Hand, leaving: int, signals: Iterable[int]) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, signals)
     gc.disable()
     try:
-        hand.work()
+        with Insisting(_DismissedError):
+            hand.work()
     except _DismissedError:
         hand.drop()
         os._exit(1)
