@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
-    from dlm.model.artifact import Blob, Spare, Validators
+    from dlm.model.artifact import Artifact, Blob, Spare, Validators
     from dlm.model.candidate import Candidate
     from dlm.model.digest import Digests
     from dlm.model.events import Event
@@ -28,14 +28,17 @@ __all__ = [
     "Credentials",
     "Exchange",
     "Fetcher",
+    "Lane",
     "Notebook",
     "Orders",
     "Pages",
     "ProjectFiles",
+    "Relay",
     "Reporter",
     "Resolver",
     "ResolverPlugin",
     "Store",
+    "Track",
     "Tray",
     "Variables",
     "Verifier",
@@ -296,6 +299,35 @@ class Tray(Protocol):
         """
         ...
 
+    def reserve(self, pins: Sequence[str]) -> list[bytes | None]:
+        """As :meth:`claim`, for many at once: a name for each sha256 that is reserved, else None.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
+    def release(self, names: Iterable[bytes]) -> None:
+        """Let go of what was reserved."""
+        ...
+
+    def claimed(self, name: bytes) -> Claim:
+        """What was reserved, as a claim of its own from now on."""
+        ...
+
+    def keep(self, sha256: str, data: bytes) -> tuple[int, int, int, int]:
+        """Publish bytes that have ``sha256``, which was reserved; how the file looks, to be noted by ``note_all``.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
+    @property
+    def note_all(self) -> Callable[[Sequence[tuple[Digests, Any, str]]], list[Blob]]:
+        """Takes note of what was kept: the digests of each, its look, a name for people."""
+        ...
+
     def put(self, digests: Digests, pieces: Sequence[bytes], size: int, name: str) -> Blob:
         """Publish ``size`` bytes that have ``digests``; the caller holds the claim.
 
@@ -399,6 +431,36 @@ class Orders(Protocol):
         """One more order; None where there is none left, for now."""
         ...
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing was left when somebody asked; not behind a :meth:`reclaim` that brought something."""
+        ...
+
+    def make(self, number: int) -> Order | None:
+        """The order of a number that was handed out."""
+        ...
+
+    def artifact(self, number: int) -> Artifact:
+        """What the order of a number is for, where :meth:`quick` hands it out."""
+        ...
+
+    @property
+    def has_quick(self) -> bool:
+        """Whether :meth:`quick` may hand out any."""
+        ...
+
+    def quick(self, origin: str, most: int, fits: Callable[[Artifact], bool]) -> list[tuple[int, Artifact]]:
+        """The next ones that are small, pinned and asked for plainly at ``origin``, up to the first that is not."""
+        ...
+
+    def slow(self) -> Order | None:
+        """The order for that one; None where all were quick."""
+        ...
+
+    def pass_over(self, number: int) -> None:
+        """One that was handed out quickly is to be an order."""
+        ...
+
     def share(self) -> None:
         """From now on a child that is forked takes part."""
         ...
@@ -460,6 +522,47 @@ class Exchange(Protocol):
         ...
 
 
+#: A request without an exchange: the number of a file in its round, the file, what it is reserved by in the store,
+#: and when it began.
+Lane = tuple[int, "Artifact", bytes, float]
+
+
+class Relay(Protocol):
+    """Has requests sent that need no exchange, as long as their answers are ordinary."""
+
+    def begin(self) -> list[tuple[Lane, str]]:
+        """Those that begin now, each with its address."""
+        ...
+
+    def take(self, answers: Sequence[tuple[Lane, Sequence[bytes], Sequence[bytes]]]) -> list[bool]:
+        """Some complete answers, each with the raw lines of its head, and its body; which of them were taken."""
+        ...
+
+    def carry_on(self, lane: Lane) -> Exchange | None:
+        """The exchange that goes on with a request; None where nobody wants it any more."""
+        ...
+
+
+class Track(Protocol):
+    """The part of a wire that carries requests without exchanges, beside all others, during :meth:`Wire.turn`."""
+
+    def attend(self, relay: Relay | None, request: Request | None) -> None:
+        """From now on send what ``relay`` has; None for nothing more.
+
+        Args:
+            request: as all of them are asked for, but for their addresses.
+        """
+        ...
+
+    def fill(self) -> None:
+        """Send what the relay has now."""
+        ...
+
+    def grow(self, lane: Lane) -> None:
+        """Have a request of the relay's be an exchange, which is told of all that comes."""
+        ...
+
+
 class Wire(Protocol):
     """A running backend: connections, and the exchanges on them. One thread uses it."""
 
@@ -480,6 +583,10 @@ class Wire(Protocol):
 
     def multiplexes(self, origin: str | None) -> bool:
         """Whether ``origin``, or for None any, was seen to answer many requests at once on one connection."""
+        ...
+
+    def track(self) -> Track | None:
+        """Where requests go that need no exchanges; None where it has no such thing."""
         ...
 
     def turn(self, timeout: float) -> None:

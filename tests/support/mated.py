@@ -138,11 +138,16 @@ def main() -> None:
         if isinstance(outcome, Lost):
             lost[outcome.order.number] = f"{type(outcome.error).__name__}: {outcome.error.message}"
             continue
-        number = outcome.number if isinstance(outcome, Carried) else outcome.order.number
-        assert outcome.blob.digests == Digests.sha256_of(body(number, large=given.large))
-        transferred += outcome.transferred if isinstance(outcome, Carried) else outcome.receipt.transferred
-        spares += is_spare(outcome.blob)
-        (own if number in made else mates).append(number)
+        if isinstance(outcome, Carried):
+            transferred += outcome.transferred
+            arrived = list(zip(outcome.numbers, outcome.blobs, strict=True))
+        else:
+            transferred += outcome.receipt.transferred
+            arrived = [(outcome.order.number, outcome.blob)]
+        for number, blob in arrived:
+            assert blob.digests == Digests.sha256_of(body(number, large=given.large))
+            spares += is_spare(blob)
+            (own if number in made else mates).append(number)
     store.close()
     found = {"own": own, "mates": mates, "lost": lost, "spares": spares, "transferred": transferred, "heard": ear.heard}
     json.dump(found, sys.stdout)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
     from dlm.model.wire import Request
-    from dlm.ports import Exchange, Wire
+    from dlm.ports import Exchange, Lane, Relay, Track, Wire
 
 __all__ = ["CurlBackend"]
 
@@ -87,8 +87,8 @@ class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
     __slots__ = (
-        "answered", "chunks", "client", "exchange", "handle", "head_size", "kept", "lines", "loud", "seen", "shape",
-        "waits", "words",
+        "answered", "chunks", "client", "exchange", "handle", "head_size", "kept", "lane", "lines", "loud", "seen",
+        "shape", "waits", "words",
     )  # fmt: skip
 
     def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
@@ -97,6 +97,8 @@ class _Slot:
         self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
         self.exchange: Exchange | None = None
+        #: What it carries for a relay, in the place of an exchange.
+        self.lane: Lane | None = None
         #: Of the last request, what the next one may have in common with it; the handle keeps that.
         self.shape: tuple[object, ...] | None = None
         #: Whether the handle waits for a connection that others use already.
@@ -121,6 +123,7 @@ class _Slot:
         self.lines.clear()
         self.chunks.clear()
         self.exchange = None
+        self.lane = None
         self.answered = False
         #: Bytes of a complete body that waits to be taken.
         self.kept = 0
@@ -145,6 +148,8 @@ class _CurlWire:
         self._free: dict[ClientCertificate | None, list[_Slot]] = {}
         self._running: dict[Any, _Slot] = {}
         self._slots: dict[Exchange, _Slot] = {}
+        self._relay: Relay | None = None
+        self._relayed: Request | None = None
         # Small answers that are complete. The next requests go out before these are taken, since taking one costs
         # time of the processor, and asking costs time of the network.
         self._whole: deque[_Slot] = deque()
@@ -201,6 +206,81 @@ class _CurlWire:
             return
         self._wait(timeout)
         self._perform()
+
+    # -- for a relay ---------------------------------------------------------------------------------------------
+
+    def track(self) -> Track:
+        """This wire is one."""
+        return self
+
+    def attend(self, relay: Relay | None, request: Request | None) -> None:
+        """Send what a relay has, as ``request`` but for the address."""
+        self._relay, self._relayed = relay, request
+
+    def fill(self) -> None:
+        """Send what the relay has now."""
+        relay, request = self._relay, self._relayed
+        if relay is None or request is None:
+            return
+        began = relay.begin()
+        if not began:
+            return
+        free = self._free.setdefault(request.client, [])
+        shape = (request.headers, request.proxy, request.public_only)
+        waits = request.url.origin in self._multiplexed
+        for lane, url in began:
+            slot = free.pop() if free else self._new_slot(request.client)
+            if slot.shape != shape:
+                _aim(slot.handle, request)
+                slot.shape = shape
+            if slot.waits != waits:
+                slot.waits = waits
+                slot.handle.setopt(pycurl.PIPEWAIT, int(waits))
+            slot.lane = lane
+            handle = slot.handle
+            handle.setopt(pycurl.URL, url)
+            self._running[handle] = slot
+            self._multi.add_handle(handle)
+
+    def grow(self, lane: Lane) -> None:
+        """Have a request of the relay's be an exchange."""
+        for slot in self._running.values():
+            if slot.lane is lane:
+                self._grow(slot)
+                return
+
+    def _grow(self, slot: _Slot) -> None:
+        lane, slot.lane = slot.lane, None
+        if lane is None:
+            return
+        exchange = None if self._relay is None else self._relay.carry_on(lane)
+        if exchange is None:
+            self._take_off(slot)
+            return
+        slot.exchange = exchange
+        self._slots[exchange] = slot
+
+    def _land(self, landed: list[_Slot]) -> None:
+        """Have the complete answers to a relay's requests taken, when the next ones are out."""
+        relay = self._relay
+        if relay is None:
+            return
+        self.fill()
+        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+            pass
+        free = self._free[landed[0].client]
+        taken = relay.take([(slot.lane, slot.lines, slot.chunks) for slot in landed if slot.lane is not None])
+        for slot, whole in zip(landed, taken, strict=True):
+            if whole:
+                slot.lane = None
+                slot.lines.clear()
+                slot.chunks.clear()
+                free.append(slot)
+            else:
+                self._grow(slot)
+                self._end(slot, 0, "")
+
+    # -- exchanges -----------------------------------------------------------------------------------------------
 
     def _begin(self, exchange: Exchange) -> None:
         client = exchange.request.client
@@ -273,9 +353,21 @@ class _CurlWire:
         waiting = len(self._whole)
         if waiting < _WAITING and self._whole_bytes < _WAITING_BYTES:
             _, done, failed = self._multi.info_read(_ENDINGS)
+            landed: list[_Slot] = []
             for handle in done:
-                self._finish(handle, 0, "")
+                slot = self._running.get(handle)
+                if slot is not None and slot.lane is not None:
+                    landed.append(slot)
+                    self._multi.remove_handle(handle)
+                    del self._running[handle]
+                else:
+                    self._finish(handle, 0, "")
+            if landed:
+                self._land(landed)
             for handle, code, text in failed:
+                slot = self._running.get(handle)
+                if slot is not None and slot.lane is not None:
+                    self._grow(slot)
                 self._finish(handle, code, text)
             ended = bool(done or failed)
         # As long as more of them come, others begin in their places; then the first are taken, whatever else ends.
@@ -286,6 +378,10 @@ class _CurlWire:
                     self._offer(slot)
         moved = moved or ended
         for slot in [slot for slot in self._running.values() if slot.lines or slot.chunks]:
+            if slot.lane is not None:
+                if slot.small:
+                    continue
+                self._grow(slot)  # more has come than its file has
             # Handing over may cancel other exchanges, so each is looked at anew.
             exchange = slot.exchange
             if exchange is not None and not (exchange.patient and slot.small):

@@ -19,6 +19,7 @@ from dlm.model.transfer import Arrived, Carried, Lost
 if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.fetch.flight import Flight
+    from dlm.fetch.lanes import Landed, Lanes
     from dlm.fetch.mate import Mate
     from dlm.model.artifact import Blob
     from dlm.model.settings import Settings
@@ -119,7 +120,7 @@ class HttpFetcher:
         try:
             worth = self._mates is not None and self._mates(orders, jobs)
             sharing = _Sharing(orders, self._backend) if worth else None
-            yield from self._carry_out(orders.next, store, sharing, meanwhile, numbered=True)
+            yield from self._carry_out(orders.next, store, sharing, meanwhile, orders)
         finally:
             orders.close()
 
@@ -129,8 +130,7 @@ class HttpFetcher:
         store: Store,
         sharing: _Sharing | None = None,
         meanwhile: Callable[[], None] | None = None,
-        *,
-        numbered: bool = False,
+        orders: Orders | None = None,
     ) -> Generator[Outcome | Carried]:
         wire = self._borrow()
         run = _Run(
@@ -141,7 +141,7 @@ class HttpFetcher:
             following=following,
             sharing=sharing,
             meanwhile=meanwhile,
-            numbered=numbered,
+            orders=orders,
         )
         try:
             yield from run.outcomes()
@@ -232,10 +232,13 @@ class _Run:
         following: Callable[[], Order | None],
         sharing: _Sharing | None,
         meanwhile: Callable[[], None] | None,
-        numbered: bool,
+        orders: Orders | None,
     ) -> None:
+        """Args:
+        orders: where ``following`` takes from, if that is a round.
+        """
         self._bench = bench
-        self._numbered = numbered
+        self._numbered = orders is not None
         self._meanwhile = meanwhile
         self._loop = loop
         self._following = following
@@ -253,29 +256,36 @@ class _Run:
         self._turns = 0
         # Only for rounds: whoever has orders one by one may take an outcome, and ask for another order, in between.
         shared = self._depot is not None and sharing is None and loop.shares
-        self._early = _EARLY if numbered and shared else 0
+        self._early = _EARLY if self._numbered and shared else 0
+        self._orders = orders
+        self._track = wire.track() if orders is not None and self._depot is not None else None
+        self._lanes: Lanes | None = None
 
     def outcomes(self) -> Iterator[Outcome | Carried]:
         """All of them."""
         more = True
         if self._sharing is not None and self._depot is not None:
             self._begin_mate(self._sharing.orders, self._sharing.backend)
-        while more or self._flights or self._ready or self._mate is not None:
+        while more or self._under_way or self._ready or self._mate is not None:
             while more and self._loop.room and len(self._flights) < self._most:
-                order = self._following()
-                if order is None:
-                    more = False
-                else:
+                lanes = self._lanes
+                order = self._following() if lanes is None or not lanes.open else lanes.passed_over()
+                if order is not None:
                     self._take(order)
+                    continue
+                more = lanes is not None and lanes.open and lanes.more
+                break
             while self._ready:
                 self._early = 0
                 yield self._ready.popleft()
             self._bench.tell_sum()
             if self._mate is not None:
-                yield from self._mate.collect(wait=not (more or self._flights))
+                yield from self._mate.collect(wait=not (more or self._under_way))
                 if self._mate.over:
                     more = self._dismiss(self._mate)
-            if self._flights:
+            if self._lanes is not None and self._lanes.open:
+                self._lanes.fill()
+            if self._under_way:
                 if more and self._early > 0 and self._turns >= _AHEAD:
                     more = self._take_early()
                 idle = not self._ready and not (more and self._early > 0)
@@ -287,6 +297,10 @@ class _Run:
                     if self._meanwhile is not None:
                         self._meanwhile()
         self._bench.tell_sum()
+
+    @property
+    def _under_way(self) -> bool:
+        return bool(self._flights) or (self._lanes is not None and self._lanes.busy)
 
     def _take_early(self) -> bool:
         """Make a few more small files ready, though there is no room for them yet; whether there may be more orders.
@@ -347,12 +361,14 @@ class _Run:
 
     def close(self) -> None:
         """Let go of what is open."""
+        if self._lanes is not None:
+            self._lanes.close()
         if self._depot is not None:
             self._depot.tray.close()
 
     def _take(self, order: Order) -> None:
         key = order.key
-        if key in self._flights:
+        if key in self._flights or (self._lanes is not None and self._lanes.has(order.artifact.digests.sha256)):
             self._followers.setdefault(key, []).append(order)
             return
         settled = self._settled.get(key)
@@ -364,7 +380,7 @@ class _Run:
         depot = self._depot
         flight: Flight | Parcel
         if depot is not None and depot.accepts(order):
-            flight = Parcel(depot, order, self._done, self._carried if self._numbered and order.bare else None)
+            flight = self._parcel(depot, order)
         else:
             from dlm.fetch.flight import Flight
 
@@ -372,12 +388,55 @@ class _Run:
         self._flights[key] = flight
         flight.launch()
 
+    def _parcel(self, depot: Depot, order: Order) -> Parcel:
+        return Parcel(depot, order, self._done, self._carried if self._numbered and order.bare else None)
+
+    def _open_lanes(self, order: Order) -> None:
+        """The short way was open for one order: those behind it may need no more than that."""
+        if self._track is None or self._orders is None or self._depot is None:
+            return
+        if self._lanes is None:
+            from dlm.fetch.lanes import Lanes
+
+            self._lanes = Lanes(
+                self._depot, self._track, self._orders, known=self._is_known, landed=self._landed, parcel=self._grown
+            )
+        self._lanes.offer(order)
+
+    def _is_known(self, sha256: str) -> bool:
+        key = f"sha256:{sha256}"
+        return key in self._flights or key in self._settled
+
+    def _grown(self, order: Order) -> Parcel:
+        """The parcel that goes on with what took a lane."""
+        assert self._depot is not None
+        parcel = self._flights[order.key] = self._parcel(self._depot, order)
+        return parcel
+
+    def _landed(self, landed: Sequence[Landed]) -> None:
+        """Some files have come over lanes."""
+        assert self._depot is not None
+        blobs = self._depot.tray.note_all([(lane[1].digests, look, lane[1].filename) for lane, look, _ in landed])
+        self._bench.tell_all((lane[1], seconds) for lane, _, seconds in landed)
+        self._ready.append(
+            Carried(
+                numbers=tuple(lane[0] for lane, _, _ in landed),
+                blobs=tuple(blobs),
+                transferred=sum(blob.size for blob in blobs),
+            )
+        )
+        if self._followers:
+            for blob in blobs:
+                for follower in self._followers.pop(f"sha256:{blob.sha256}", []):
+                    self._take(follower)
+
     def _carried(self, order: Order, blob: Blob, seconds: float) -> None:
         artifact = order.artifact
         self._bench.tell(artifact.resource, artifact.filename, blob.size, order.sources[0].shown, seconds)
         key = order.key
         del self._flights[key]
-        self._ready.append(Carried(number=order.number, blob=blob, transferred=blob.size))
+        self._ready.append(Carried(numbers=(order.number,), blobs=(blob,), transferred=blob.size))
+        self._open_lanes(order)
         for follower in self._followers.pop(key, []):
             self._take(follower)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,12 @@ from dlm.model.transfer import Arrived
 
 if TYPE_CHECKING:
     from dlm.fetch.flight import Flight
+    from dlm.fetch.lanes import Landed, Lanes
     from dlm.fetch.workbench import Workbench
     from dlm.model.artifact import Blob
     from dlm.model.events import Event
     from dlm.model.transfer import Order, Outcome
-    from dlm.ports import Backend, Orders, Store
+    from dlm.ports import Backend, Orders, Store, Track
 
 __all__ = ["LENGTH", "Hand"]
 
@@ -61,17 +62,23 @@ class Hand:
         self._under_way: dict[str, Parcel | Flight] = {}
         self._told: list[tuple[object, ...]] = []
         self._done: list[tuple[object, ...]] = []
+        self._light: list[tuple[int, tuple[int, ...], float]] = []
         self._odd = 0
         self._more = True
+        self._lanes: Lanes | None = None
+        self._depot: Depot | None = None
+        self._track: Track | None = None
 
     def work(self) -> None:
         """Fetch until there is no more, and tell of all of it."""
         tray = self._store.tray(self._stored)
         if tray is not None:
-            loop = Loop(self._backend.open(), self._bench.clock, self._bench.limits)
-            depot = Depot(self._bench, loop, self._store, tray, self._give_back)
-            while self._begin(depot) or self._under_way:
-                if self._told or len(self._done) >= _REPORT:
+            wire = self._backend.open()
+            loop = Loop(wire, self._bench.clock, self._bench.limits)
+            depot = self._depot = Depot(self._bench, loop, self._store, tray, self._give_back)
+            self._track = wire.track()
+            while self._begin(depot) or self._under_way or (self._lanes is not None and self._lanes.busy):
+                if self._told or len(self._done) + len(self._light) >= _REPORT:
                     self._report()
                 if os.getppid() != self._parent:
                     break
@@ -83,8 +90,12 @@ class Hand:
 
     def drop(self) -> None:
         """Stop what is under way, and keep what has come of larger files for a later run."""
+        if self._lanes is not None:
+            self._lanes.close()
         for one in self._under_way.values():
             one.abandon()
+        if self._depot is not None:
+            self._depot.tray.close()
 
     def leave(self) -> None:
         """Nothing is used here any more."""
@@ -98,12 +109,14 @@ class Hand:
     def _begin(self, depot: Depot) -> bool:
         """Begin what finds room; whether there may be more."""
         while self._more and depot.loop.room and len(self._under_way) < self._most:
-            order = self._orders.next()
+            lanes = self._lanes
+            taking = lanes is not None and lanes.open
+            order = self._orders.next() if lanes is None or not taking else lanes.passed_over()
             if order is None:
-                self._more = False
+                self._more = taking and not self._orders.over
                 break
             key = order.artifact.digests.sha256 or ""
-            if key in self._under_way:
+            if key in self._under_way or (lanes is not None and lanes.has(key)):
                 continue
             if depot.accepts(order):
                 one: Parcel | Flight = Parcel(depot, order, self._never, self._arrived)
@@ -113,7 +126,15 @@ class Hand:
                 continue
             self._under_way[key] = one
             one.launch()
+        if self._lanes is not None:
+            self._lanes.fill()
         return self._more
+
+    def _stop(self) -> None:
+        """Take nothing more; all that is left is the parent's."""
+        self._more = False
+        if self._lanes is not None:
+            self._lanes.stop()
 
     def _flight(self, depot: Depot, order: Order) -> Flight:
         from dlm.fetch.flight import Flight
@@ -127,8 +148,33 @@ class Hand:
         self._looks[sha256] = look
 
     def _arrived(self, order: Order, blob: Blob, seconds: float) -> None:
-        """A small file is there."""
+        """A small file is there, and those behind it may come over lanes."""
         self._note(order, blob, blob.size, (order.sources[0].shown, seconds))
+        if self._track is None or self._depot is None:
+            return
+        if self._lanes is None:
+            from dlm.fetch.lanes import Lanes
+
+            self._lanes = Lanes(
+                self._depot,
+                self._track,
+                self._orders,
+                known=self._under_way.__contains__,
+                landed=self._landed_light,
+                parcel=self._grown,
+            )
+        self._lanes.offer(order)
+
+    def _landed_light(self, landed: Sequence[Landed]) -> None:
+        """Some files have come over lanes."""
+        self._light.extend((lane[0], tuple(look), seconds) for lane, look, seconds in landed)
+
+    def _grown(self, order: Order) -> Parcel:
+        """The parcel that goes on with what took a lane."""
+        assert self._depot is not None, "a lane is one of the depot's"
+        parcel = Parcel(self._depot, order, self._never, self._arrived)
+        self._under_way[order.artifact.digests.sha256 or ""] = parcel
+        return parcel
 
     def _landed(self, story: _Story, outcome: Outcome) -> None:
         """A larger file is there, or is left to the parent, who knows more sources and more patience."""
@@ -140,7 +186,7 @@ class Hand:
             return
         del self._under_way[order.artifact.digests.sha256 or ""]
         if not isinstance(outcome, Arrived):
-            self._more = False
+            self._stop()
 
     def _note(self, order: Order, blob: Blob, transferred: int, told: tuple[str, float] | None) -> None:
         """Remember what to report; ``told``: the source and the seconds, where the parent is to tell of it."""
@@ -169,13 +215,13 @@ class Hand:
         del self._under_way[order.artifact.digests.sha256 or ""]
         self._odd += 1
         if self._odd >= _ODD or status in _TOO_MUCH:
-            self._more = False
+            self._stop()
 
     def _report(self) -> None:
-        if not self._done and not self._told:
+        if not (self._done or self._told or self._light):
             return
-        data = marshal.dumps((self._told, self._done))
-        self._told, self._done = [], []
+        data = marshal.dumps((self._told, self._done, self._light))
+        self._told, self._done, self._light = [], [], []
         rest = memoryview(len(data).to_bytes(LENGTH, "little") + data)
         while rest:
             rest = rest[os.write(self._reporting, rest) :]

@@ -185,6 +185,9 @@ class Loop:
         #: The origins whose connections are known to be shared.
         self._shared: set[str] = set()
         self._per_host: dict[str, int] = {}
+        #: Requests that are nobody's exchanges, and what each takes of the caps.
+        self._lent = 0
+        self._lane = STREAMS
         self._held: dict[str, float] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -204,7 +207,7 @@ class Loop:
     @property
     def busy(self) -> bool:
         """Whether an exchange is under way or waits for its turn."""
-        return bool(self._active or self._arrived or self._queued)
+        return bool(self._active or self._arrived or self._queued or self._lent)
 
     def idle(self, host: str) -> bool:
         """Whether a further connection to ``host`` (an origin) would take no place from anybody who waits for one."""
@@ -240,6 +243,43 @@ class Loop:
             self._queued -= 1
             self._waiting -= exchange.weight
 
+    def lend(self, host: str, most: int) -> int:
+        """How many requests to ``host`` (an origin) may begin beside all exchanges, until they are repaid.
+
+        What waits goes first.
+        """
+        if self._queued or self.holds(host):
+            return 0
+        if not self._lent:
+            self._lane = 1 if self._wide(host) else STREAMS
+        limits = self._limits
+        own = limits.jobs_per_host * STREAMS - self._per_host.get(host, 0)
+        count = min(most, min(limits.jobs * STREAMS - self._load, own) // self._lane)
+        if count <= 0:
+            return 0
+        self.repay(host, -count)
+        return count
+
+    def repay(self, host: str, count: int) -> None:
+        """So many of them are over, or did not begin."""
+        self._lent -= count
+        self._load -= count * self._lane
+        self._per_host[host] = self._per_host.get(host, 0) - count * self._lane
+
+    def adopt(self, exchange: Exchange, begun: float) -> None:
+        """One of them is an exchange from now on, which began then."""
+        self._lent -= 1
+        exchange.weight = self._lane
+        exchange.begun = begun
+        exchange.limit = begun + self._limits.head_timeout
+        self._active[exchange] = None
+        self._set_deadline(exchange, exchange.limit)
+
+    def holds(self, host: str) -> bool:
+        """Whether nothing is begun with ``host`` at this moment, since it said that it has too much to do."""
+        until = self._held.get(host)
+        return until is not None and until > self._clock.monotonic()
+
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call ``call`` during the first turn that ends ``seconds`` from now or later."""
         heapq.heappush(self._timers, (self._clock.monotonic() + seconds, next(self._order), call))
@@ -259,7 +299,7 @@ class Loop:
         self._excuse(now - self._left)
         self._launch(now)
         wait = max(0.0, min(self._due() - now, _LONGEST_TURN)) if patient else 0.0
-        if self._active or self._arrived:
+        if self._active or self._arrived or self._lent:
             self._wire.turn(wait)
         elif self._timers or self._held:
             self._clock.sleep(max(0.0, self._due() - now) if patient else 0.0)
@@ -361,6 +401,8 @@ class Loop:
     def _due(self) -> float:
         """When something has to be done at the latest."""
         moments = [self._next_check] if self._active else []
+        if self._lent:
+            moments.append(self._clock.monotonic() + _LONGEST_TURN)
         if self._timers:
             moments.append(self._timers[0][0])
         if self._queued:

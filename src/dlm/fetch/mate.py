@@ -18,7 +18,7 @@ import gc
 import marshal
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.fetch.hand import LENGTH, Hand
@@ -142,19 +142,39 @@ class Mate:
             end = LENGTH + int.from_bytes(self._unread[:LENGTH], "little")
             if len(self._unread) < end:
                 return
-            told, done = marshal.loads(self._unread[LENGTH:end])  # noqa: S302 - our own child wrote it
+            told, done, light = marshal.loads(self._unread[LENGTH:end])  # noqa: S302 - our own child wrote it
             self._unread = self._unread[end:]
             emit = self._bench.reporter.emit
             for kind, *values in told:
                 emit(getattr(events, kind)(*values))
-            blobs = self._store.adopt(
-                [(sha256, look, name, spare and Spare(*spare)) for _, sha256, look, spare, name, *_ in done]
+            blobs = (
+                self._store.adopt(
+                    [(sha256, look, name, spare and Spare(*spare)) for _, sha256, look, spare, name, *_ in done]
+                )
+                if done
+                else ()
             )
             for blob, (number, _, _, _, name, resource, transferred, told_of) in zip(blobs, done, strict=True):
                 self._done.add(number)
                 if told_of is not None:
                     self._bench.tell(resource, name, blob.size, *told_of)
-                yield Carried(number=number, blob=blob, transferred=transferred)
+                yield Carried(numbers=(number,), blobs=(blob,), transferred=transferred)
+            if light:
+                yield self._adopted(light)
+
+    def _adopted(self, light: Sequence[tuple[int, tuple[int, int, int, int], float]]) -> Carried:
+        """What came over lanes: the number of each file, how it looks, and the seconds that it took."""
+        files = [self._orders.artifact(number) for number, _, _ in light]
+        blobs = self._store.adopt(
+            [
+                (one.digests.sha256 or "", look, one.filename, None)
+                for one, (_, look, _) in zip(files, light, strict=True)
+            ]
+        )
+        numbers = tuple(number for number, _, _ in light)
+        self._done.update(numbers)
+        self._bench.tell_all((one, seconds) for one, (_, _, seconds) in zip(files, light, strict=True))
+        return Carried(numbers=numbers, blobs=tuple(blobs), transferred=sum(blob.size for blob in blobs))
 
 
 class _DismissedError(BaseException):

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.ports import Claim, Store, Tray
 
-__all__ = ["SMALL", "Depot", "Parcel"]
+__all__ = ["LIGHT", "SMALL", "Depot", "Parcel", "body_of"]
 
 SMALL = 1024 * 1024
 """Bytes of a body that is kept in memory until it is complete."""
-#: Bytes of one that many may share a connection with at the same time.
-_LIGHT = 64 * 1024
+LIGHT = 64 * 1024
+"""Bytes of one that many may share a connection with at the same time."""
 #: The head of an ordinary answer to an ordinary request: one status line, plain fields, no word about how the body is
 #: framed, coded or cut but its length, and none that promises something about its bytes.
 _ORDINARY = re.compile(
@@ -49,6 +49,24 @@ _KEPT = late(
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 #: No honest head of a small file is longer; a longer one is read with care.
 _HEAD = 8 * 1024
+
+
+def body_of(lines: Sequence[bytes], pieces: Sequence[bytes], size: int | None, sha256: str | None) -> bytes | None:
+    """The body of a complete answer, if it is an ordinary one with the right bytes; else None.
+
+    Args:
+        lines: of its head, or of all heads that came.
+    """
+    head = b"".join(lines)
+    if len(head) > _HEAD or _ORDINARY.match(head) is None:
+        return None
+    length = _LENGTH.findall(head)
+    if len(length) != 1 or int(length[0]) != size:
+        return None
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if len(body) != size or hashlib.sha256(body, usedforsecurity=False).hexdigest() != sha256:
+        return None
+    return body
 
 
 class Depot:
@@ -129,7 +147,7 @@ class Parcel:
             claim = self._claim = depot.tray.claim(order.artifact.digests.sha256 or "")
             request = None if claim is None else depot.bench.request(order.sources[0])
         except DlmError as error:
-            self._fail(error)
+            self.fail(error)
             return
         if request is None:
             if not self._give_back():
@@ -137,9 +155,17 @@ class Parcel:
             return
         self._begun = depot.bench.clock.monotonic()
         exchange = self._exchange = Exchange(
-            depot.loop, self, 0, request, self._take, light=(order.artifact.size or SMALL) <= _LIGHT
+            depot.loop, self, 0, request, self._take, light=(order.artifact.size or SMALL) <= LIGHT
         )
         depot.loop.start(exchange)
+
+    def carry_on(self, claim: Claim, begun: float) -> Exchange:
+        """Go on with a request that was sent before anybody knew of this parcel, and claimed for its file."""
+        depot = self._depot
+        self._claim, self._begun = claim, begun
+        request = depot.bench.request(self._order.sources[0])
+        exchange = self._exchange = Exchange(depot.loop, self, 0, request, light=True)
+        return exchange
 
     def abandon(self) -> None:
         """Stop. Of a body that is small enough for this nothing is kept."""
@@ -156,20 +182,14 @@ class Parcel:
         """Take a complete answer, if it is an ordinary one with the right bytes."""
         order, bench = self._order, self._depot.bench
         artifact = order.artifact
-        size, digests = artifact.size, artifact.digests
-        head = b"".join(lines)
-        if len(head) > _HEAD or _ORDINARY.match(head) is None:
-            return False
-        length = _LENGTH.findall(head)
-        if len(length) != 1 or int(length[0]) != size:
-            return False
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if len(body) != size or hashlib.sha256(body, usedforsecurity=False).hexdigest() != digests.sha256:
+        size, digests = artifact.size or 0, artifact.digests
+        body = body_of(lines, pieces, size, digests.sha256)
+        if body is None:
             return False
         try:
             blob = self._depot.tray.put(digests, (body,), size, artifact.filename)
         except DlmError as error:
-            self._fail(error)
+            self.fail(error)
             return True
         seconds = bench.clock.monotonic() - self._begun
         self._over = True
@@ -182,7 +202,7 @@ class Parcel:
         receipt = Receipt(
             source=shown,
             from_origin=source.origin,
-            headers=_kept(head) if source.origin and not order.bare else _NOTHING,
+            headers=_kept(b"".join(lines)) if source.origin and not order.bare else _NOTHING,
             transferred=size,
             seconds=seconds,
             status=200,
@@ -233,7 +253,8 @@ class Parcel:
         self._depot.give_back(self._order, status)
         return True
 
-    def _fail(self, error: DlmError) -> None:
+    def fail(self, error: DlmError) -> None:
+        """Nothing comes of it, for a reason that no server can help with."""
         if self._give_back():
             return
         if error.resource is None:

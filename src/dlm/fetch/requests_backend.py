@@ -108,6 +108,9 @@ class _RequestsWire:
     def foresee(self, count: int) -> None:
         """There is nothing to make ready."""
 
+    def track(self) -> None:
+        """There is none: what comes here comes piece by piece."""
+
     def multiplexes(self, origin: str | None) -> bool:
         """Never."""
         return False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.fetch.parcel import SMALL
 
 if TYPE_CHECKING:
+    from dlm.model.artifact import Artifact
     from dlm.model.transfer import Order
 
 __all__ = ["Round"]
@@ -30,6 +31,9 @@ class Round:
         first: an order that is made already.
         at: the number behind that; those before are not asked for.
         sizes: in bytes, as far as they are known.
+        artifacts: what the orders are for, by their numbers, as far as anybody wants them quickly.
+        plain: whether an artifact is small, pinned, and asked for at its own address below that origin, and with
+            nothing else.
     """
 
     def __init__(
@@ -40,12 +44,19 @@ class Round:
         at: int = 0,
         *,
         sizes: Iterable[int] = (),
+        artifacts: Sequence[Artifact] = (),
+        plain: Callable[[Artifact, str], bool] | None = None,
     ) -> None:
         self._count = count
         self._make = make
         self._first = first
         self._at = at
         self._again: deque[int] = deque()
+        self._artifacts = artifacts
+        self._plain = plain
+        #: Those that are no quick ones.
+        self._slow: deque[int] = deque()
+        self.over = False
         self._batch = _BATCH
         large = [size for size in sizes if size > SMALL]
         self._large = len(large)
@@ -69,11 +80,64 @@ class Round:
         first, self._first = self._first, None
         if first is not None:
             return first
+        order = self.slow()
+        if order is not None:
+            return order
         while (number := self._number()) is not None:
             order = self._make(number)
             if order is not None:
                 return order
+        self.over = True
         return None
+
+    def make(self, number: int) -> Order | None:
+        """The order of a number that was handed out."""
+        return self._make(number)
+
+    def artifact(self, number: int) -> Artifact:
+        """What the order of a number is for, where it is a quick one."""
+        return self._artifacts[number]
+
+    @property
+    def has_quick(self) -> bool:
+        """Whether any may be quick ones."""
+        return self._plain is not None
+
+    def quick(self, origin: str, most: int, fits: Callable[[Artifact], bool]) -> list[tuple[int, Artifact]]:
+        """Some more, up to the first that has to be an order: that is the next of :meth:`slow`.
+
+        Args:
+            fits: what else they have to be.
+        """
+        found: list[tuple[int, Artifact]] = []
+        plain = self._plain
+        if plain is None or self._slow or self._first is not None:
+            return found
+        seen: set[str | None] = set()
+        while len(found) < most:
+            number = self._number()
+            if number is None:
+                self.over = True
+                break
+            artifact = self._artifacts[number]
+            if not plain(artifact, origin) or not fits(artifact) or artifact.digests.sha256 in seen:
+                self._slow.append(number)
+                break
+            seen.add(artifact.digests.sha256)
+            found.append((number, artifact))
+        return found
+
+    def slow(self) -> Order | None:
+        """One of those that were passed over."""
+        while self._slow:
+            order = self._make(self._slow.popleft())
+            if order is not None:
+                return order
+        return None
+
+    def pass_over(self, number: int) -> None:
+        """Let one that was handed out quickly be an order."""
+        self._slow.append(number)
 
     def share(self) -> None:
         """From now on a child that is forked takes part: what is left goes to whoever asks first."""
@@ -114,6 +178,7 @@ class Round:
         self._again.extend(
             number for number, mine in enumerate(self._mine, start=self._at) if not mine and number not in done
         )
+        self.over = self.over and len(self._again) == before
         return len(self._again) - before
 
     def close(self) -> None:

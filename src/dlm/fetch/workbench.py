@@ -6,7 +6,7 @@ The rules of :mod:`dlm.fetch.download` are loaded with the first order that need
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -105,6 +105,17 @@ class Workbench:
         emit = self.reporter.emit
         emit(Fetching(resource, filename, shown, size))
         emit(Fetched(resource, filename, size, seconds, size, shown))
+
+    def tell_all(self, files: Iterable[tuple[Artifact, float]]) -> None:
+        """As :meth:`tell`, for files below :data:`dlm.fetch.parcel.LIGHT` from their own addresses, each with the
+        seconds that it took."""
+        if self._tally is not None:
+            for artifact, _ in files:
+                self._count += 1
+                self._volume += artifact.size or 0
+            return
+        for artifact, seconds in files:
+            self.tell(artifact.resource, artifact.filename, artifact.size or 0, artifact.url, seconds)
 
     def tell_sum(self) -> None:
         """Tell of what was only counted so far."""

@@ -126,16 +126,16 @@ Outcome = Arrived | Lost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """The artifact of an order is in the store, and nobody asks how it came there.
+    """The artifacts of some orders are in the store, and nobody asks how they came there.
 
     Attributes:
-        number: of the order in its round.
-        blob: as in ``Arrived``.
+        numbers: of the orders in their round.
+        blobs: of each, as in ``Arrived``.
         transferred: the bytes that came over the wire.
     """
 
-    number: int
-    blob: Blob
+    numbers: tuple[int, ...]
+    blobs: tuple[Blob, ...]
     transferred: int
 
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.late import late
 
-__all__ = ["REFERENCE", "Url", "has_userinfo", "secret_parameters"]
+__all__ = ["REFERENCE", "Url", "has_userinfo", "is_plain", "secret_parameters"]
 
 #: ``${NAME}``: a value of the environment, put in when the request is made.
 REFERENCE = late(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -33,6 +33,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # An address whose path stands in canonical form already, unless it has dot segments: no user info, query, fragment,
 # escape or ${NAME}. Nearly all are such, and thousands share one host.
 _PLAIN = re.compile(r"(https?)://([A-Za-z0-9.:_\[\]-]+)(/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*)\Z")
+_PLAIN_PATH = late(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*\Z")
 # What a reference of a listing or a list of files nearly always is: a path below the folder that it stands in.
 _PLAIN_BELOW = late(r"[A-Za-z0-9\-_~!$&'()*+,;=@][A-Za-z0-9\-._~!$&'()*+,;=@/]*\Z")
 
@@ -160,6 +161,13 @@ class Url:
 
     def __str__(self) -> str:
         return self.redacted if self.query is None else f"{self.redacted}?{self.query}"
+
+
+def is_plain(text: str, origin: str) -> bool:
+    """Whether an address is one below ``origin``, in canonical form, with nothing but a path."""
+    return (
+        text.startswith(origin) and "/." not in text[len(origin) :] and _PLAIN_PATH.match(text, len(origin)) is not None
+    )
 
 
 def _netloc(host: str, port: int | None) -> str:

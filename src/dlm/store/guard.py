@@ -22,13 +22,13 @@ import stat
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 from dlm.errors import LocalError
 
-__all__ = ["Claims", "NullClaim", "RangeClaim", "hold", "holds_whole", "try_whole"]
+__all__ = ["Bundle", "Claims", "NullClaim", "RangeClaim", "hold", "holds_whole", "try_whole"]
 
 # What a file system answers that has no locks: NFS without its lock service, some FUSE and cloud mounts.
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -125,14 +125,14 @@ class Claims:
         """
         if self._unsupported:
             return NullClaim()
-        slots = self._borrow(look=look)
+        slots = self.borrow(look=look)
         try:
             got = slots.acquire(name)
         except OSError as error:
             _give_back(slots)
             if error.errno not in _UNSUPPORTED:
                 raise
-            self._refuse(error)
+            self.refuse(error)
             return NullClaim()
         if got:
             return RangeClaim(slots, name)
@@ -149,13 +149,13 @@ class Claims:
         """
         if self._unsupported:
             return
-        slots = self._borrow()
+        slots = self.borrow()
         try:
             slots.enter(sweep)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            self._refuse(error)
+            self.refuse(error)
         finally:
             _give_back(slots)
 
@@ -172,26 +172,31 @@ class Claims:
         if self._unsupported:
             yield False
             return
-        slots = self._borrow()
+        slots = self.borrow()
         try:
             with slots.gate(alone=alone) as held:
                 yield held
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            self._refuse(error)
+            self.refuse(error)
             yield False
         finally:
             _give_back(slots)
 
-    def _refuse(self, error: OSError) -> None:
+    def refuse(self, error: OSError) -> None:
+        """The file system has no locks: said once, and never asked again."""
         with self._lock:
             first, self._unsupported = not self._unsupported, True
         if first:
             self._on_unsupported(os.strerror(error.errno or 0))
 
-    def _borrow(self, *, look: bool = True) -> _Slots:
-        """The slots of the file that has the path now: after ``cache clean`` another than before."""
+    def borrow(self, *, look: bool = True) -> _Slots:
+        """The slots of the file that has the path now (after ``cache clean`` another than before), with a user more.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
         with self._lock:
             slots = self._slots
             if slots is None or not (slots.current(self._path) if look else slots.own):
@@ -205,6 +210,70 @@ class Claims:
             return slots
 
 
+class Bundle:
+    """The rights to produce many things, taken and let go of by the dozen, all of them until closed.
+
+    Args:
+        claims: of the store. Where its file system has no locks, a bundle gets nothing, and the claims say why.
+    """
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+        self._slots: _Slots | None = None
+        self._before: list[_Slots] = []
+
+    def take(self, names: Sequence[bytes]) -> list[bool]:
+        """Which of some keys, by their sha256, could be claimed; those are held from now on.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
+        claims = self._claims
+        if claims.unsupported:
+            return [False] * len(names)
+        slots = claims.borrow()
+        if slots is self._slots:
+            _give_back(slots)  # one use of it is enough
+        else:
+            if self._slots is not None:
+                self._before.append(self._slots)  # the cache was cleaned: there is another lock file
+            self._slots = slots
+        try:
+            return slots.acquire_many(names, self)
+        except OSError as error:
+            slots.release_many(names, self)
+            if error.errno not in _UNSUPPORTED:
+                raise
+            claims.refuse(error)
+            return [False] * len(names)
+
+    def free(self, names: Iterable[bytes]) -> None:
+        """Let go of some keys."""
+        if self._slots is not None:
+            self._slots.release_many(names, self)
+            for slots in self._before:
+                slots.release_many(names, self)
+
+    def part(self, name: bytes) -> RangeClaim:
+        """One key that is held, as a claim by itself from now on."""
+        holders = [slots for slots in (self._slots, *self._before) if slots is not None and slots.owner(name) is self]
+        with _ALL_LOCK:
+            holders[0].users += 1
+        claim = RangeClaim(holders[0], name)
+        holders[0].hand_on(name)
+        return claim
+
+    def close(self) -> None:
+        """Let go of everything."""
+        while self._slots is not None or self._before:
+            slots = self._slots or self._before[-1]
+            slots.release_all(self)
+            if self._slots is None:
+                self._before.pop()
+            self._slots = None
+            _give_back(slots)
+
+
 class _Slots:
     """This process's locks on one file, shared by every store that uses it."""
 
@@ -214,7 +283,8 @@ class _Slots:
         self.users = 1
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._keys: set[bytes] = set()
+        #: The bundle that a key belongs to; None for a claim by itself.
+        self._keys: dict[bytes, Bundle | None] = {}
         self._offsets: dict[int, int] = {}
         self._present = False
         self._gate = threading.Lock()
@@ -240,24 +310,61 @@ class _Slots:
                 return False
             if not self._offsets.get(offset) and not _try_range(self.descriptors[0], offset):
                 return False
-            self._keys.add(key)
+            self._keys[key] = None
             self._offsets[offset] = self._offsets.get(offset, 0) + 1
             return True
+
+    def acquire_many(self, keys: Sequence[bytes], owner: Bundle) -> list[bool]:
+        """As :meth:`acquire`, for each of some keys."""
+        got: list[bool] = []
+        with self._lock:
+            descriptor, known, offsets = self.descriptors[0], self._keys, self._offsets
+            for key in keys:
+                offset = _offset(key)
+                if key in known or (offset not in offsets and not _try_range(descriptor, offset)):
+                    got.append(False)
+                    continue
+                known[key] = owner
+                offsets[offset] = offsets.get(offset, 0) + 1
+                got.append(True)
+        return got
+
+    def release_many(self, keys: Iterable[bytes], owner: Bundle) -> None:
+        """Let go of those among some keys that belong to ``owner``."""
+        if not self.own:
+            return
+        with self._lock:
+            for key in keys:
+                if self._keys.get(key) is owner:
+                    self._let_go(key)
+
+    def release_all(self, owner: Bundle) -> None:
+        self.release_many([key for key, one in list(self._keys.items()) if one is owner], owner)
+
+    def owner(self, key: bytes) -> Bundle | None:
+        return self._keys.get(key)
+
+    def hand_on(self, key: bytes) -> None:
+        """Let a key of a bundle be one by itself."""
+        self._keys[key] = None
 
     def release(self, key: bytes) -> None:
         if not self.own:
             return
-        offset = _offset(key)
         with self._lock:
-            if key not in self._keys:
-                return
-            self._keys.discard(key)
-            left = self._offsets.get(offset, 0) - 1
-            if left > 0:
-                self._offsets[offset] = left
-                return
-            self._offsets.pop(offset, None)
-            _free_range(self.descriptors[0], offset)
+            if key in self._keys:
+                self._let_go(key)
+
+    def _let_go(self, key: bytes) -> None:
+        """Of a key that is held; under the lock."""
+        offset = _offset(key)
+        del self._keys[key]
+        left = self._offsets.get(offset, 0) - 1
+        if left > 0:
+            self._offsets[offset] = left
+            return
+        self._offsets.pop(offset, None)
+        _free_range(self.descriptors[0], offset)
 
     def enter(self, sweep: Callable[[], None]) -> None:
         with self._lock:

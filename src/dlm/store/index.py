@@ -157,6 +157,12 @@ class Index:
         with self._lock:
             self._state.young[sha256] = (signature, name, self._clock.time())
 
+    def set_all(self, blobs: Iterable[tuple[str, Signature, str]]) -> None:
+        """As :meth:`set_new`, for many."""
+        with self._lock:
+            now = self._clock.time()
+            self._state.young.update({sha256: (signature, name, now) for sha256, signature, name in blobs})
+
     def write_blob(self, row: BlobRow) -> None:
         """Write the row of a blob that is on the disk already."""
         with self._lock:

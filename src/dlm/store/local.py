@@ -303,8 +303,11 @@ class LocalStore:
             if told is not None:
                 told(digests.sha256 or "", signature)
 
-        note = self._note_new if told is None else tell
-        return LocalTray(self._layout, self._claims, self._uses, note=note, make=self._folder)
+        def tell_all(blobs: Sequence[tuple[Digests, Signature, str]]) -> list[Blob]:
+            return []  # whoever hands these in tells of them
+
+        note, note_all = (self._note_new, self._note_all) if told is None else (tell, tell_all)
+        return LocalTray(self._layout, self._claims, self._uses, note=note, note_all=note_all, make=self._folder)
 
     def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
         """Take note of blobs that a child has stored: their sha256, what it was told of them, names for people, spares.
@@ -320,14 +323,16 @@ class LocalStore:
             raise disk_error("write to", self._layout.at("using"), error) from error
         # Where the child may have made folders.
         self._settling.add_folder(self._layout.at("cas"))
-        found: list[Blob] = []
-        for sha256, signature, name, spare in blobs:
-            blob = Blob(
-                path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=signature[0], spare=spare
+        if not any(spare is not None or flushes_at_once(look[0]) for _, look, _, spare in blobs):
+            return self._note_all(
+                [(Digests.of_sha256(sha256), Signature(*look), name) for sha256, look, name, _ in blobs]
             )
+        found: list[Blob] = []
+        for sha256, look, name, spare in blobs:
+            blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=look[0], spare=spare)
             if spare is not None:
                 self._spares.append(spare.path)
-            self._note_new(blob.path, blob.digests, Signature(*signature), name)
+            self._note_new(blob.path, blob.digests, Signature(*look), name)
             found.append(blob)
         return found
 
@@ -685,6 +690,18 @@ class LocalStore:
             assert len(digests.items) == 1, "who says more goes the ordinary way"
             self._index.set_new(sha256, signature, _shown(name))
             self._unsettled(sha256, path)
+
+    def _note_all(self, blobs: Sequence[tuple[Digests, Signature, str]]) -> list[Blob]:
+        """As :meth:`_note_new`, for many small blobs: the digests of each, its signature, a name for people."""
+        paths = {sha256: self._layout.blob(sha256) for digests, _, _ in blobs if (sha256 := digests.sha256)}
+        self._index.set_all([(digests.sha256 or "", signature, _shown(name)) for digests, signature, name in blobs])
+        self._settling.add_all(paths)
+        if len(self._settling) >= _MOST_UNSETTLED:
+            self.settle()
+        return [
+            Blob(path=paths[digests.sha256 or ""], digests=digests, size=signature.size)
+            for digests, signature, _ in blobs
+        ]
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
         """Note a good blob, at once where it is on the disk."""

@@ -53,6 +53,12 @@ class Settling:
                 self._found.add(sha256)
             self._waiting[sha256] = path
 
+    def add_all(self, paths: Mapping[str, str]) -> None:
+        """As :meth:`add`, for many blobs that this process gave their names: the path of each, by sha256."""
+        with self._lock:
+            self._found.difference_update(paths)
+            self._waiting.update(paths)
+
     def add_folder(self, path: str) -> None:
         """The names in a folder shall be on the disk after :meth:`settle`."""
         with self._lock:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.model.artifact import Blob
 from dlm.store.disk import BACK_NS, disk_error, write_all
+from dlm.store.guard import Bundle
 from dlm.store.index import Signature
 from dlm.store.layout import pin_name
 
@@ -45,7 +46,8 @@ class LocalTray:
 
     Args:
         uses: told of every blob before it is there.
-        note: told of every blob that has its name: its path, its digests, its signature, a name for people.
+        note: told of every blob that has its name: its digests, its signature, a name for people.
+        note_all: told of many such: the digests of each, its signature, a name for people.
         make: makes a folder that is missing.
     """
 
@@ -56,13 +58,16 @@ class LocalTray:
         uses: Uses,
         *,
         note: Callable[[str, Digests, Signature, str], None],
+        note_all: Callable[[Sequence[tuple[Digests, Signature, str]]], list[Blob]],
         make: Callable[[str], None],
     ) -> None:
         self._layout = layout
         self._claims = claims
         self._uses = uses
         self._note = note
+        self.note_all = note_all
         self._make = make
+        self._bundle = Bundle(claims)
         # What was claimed since something was said. It is said together with the first of it that arrives, since one
         # word for many costs what a word for one does.
         self._unsaid: dict[str, None] = {}
@@ -107,6 +112,37 @@ class LocalTray:
         claim.close()
         return None
 
+    def reserve(self, pins: Sequence[str]) -> list[bytes | None]:
+        """As :meth:`claim`, for many at once: under which name each is reserved, None where that takes another way.
+
+        Raises:
+            LocalError: the lock file cannot be opened.
+        """
+        names = [pin_name(sha256) for sha256 in pins]
+        try:
+            got = self._bundle.take(names)
+        except OSError as error:
+            raise disk_error("lock", self._layout.at("locks", "claims"), error) from error
+        found: list[bytes | None] = []
+        for sha256, name, one in zip(pins, names, got, strict=True):
+            # A link that leads to nothing is no blob; what is renamed over it is one.
+            if one and not os.access(self._layout.blob(sha256), os.F_OK) and name.hex() not in self._partial:
+                self._unsaid[sha256] = None
+                found.append(name)
+                continue
+            if one:
+                self._bundle.free((name,))
+            found.append(None)
+        return found
+
+    def release(self, names: Iterable[bytes]) -> None:
+        """Let go of what was reserved."""
+        self._bundle.free(names)
+
+    def claimed(self, name: bytes) -> Claim:
+        """What was reserved, as a claim of its own from now on."""
+        return self._bundle.part(name)
+
     def put(self, digests: Digests, pieces: Sequence[bytes], size: int, name: str) -> Blob:
         """Publish ``size`` bytes that have ``digests``; the caller holds the claim.
 
@@ -116,7 +152,16 @@ class LocalTray:
         sha256 = digests.sha256
         assert sha256 is not None, "what is claimed by a sha256 has one"
         path = self._layout.blob(sha256)
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        signature = self.keep(sha256, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        self._note(path, digests, signature, name)
+        return Blob(path=path, digests=digests, size=size)
+
+    def keep(self, sha256: str, data: bytes) -> Signature:
+        """Publish bytes that have a digest, which was reserved or claimed; whoever calls has it noted.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
         self._count += 1
         private = f"{self._prefix}{self._count:08x}"
         try:
@@ -139,12 +184,12 @@ class LocalTray:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise disk_error("write to", path, error) from error
-        self._note(path, digests, Signature.of(found), name)
-        return Blob(path=path, digests=digests, size=size)
+            raise disk_error("write to", self._layout.blob(sha256), error) from error
+        return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Let go of what is open, and of what is reserved."""
+        self._bundle.close()
         for descriptor in (self._folder, self._blobs):
             if descriptor >= 0:
                 os.close(descriptor)

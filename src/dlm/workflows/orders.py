@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
+from dlm.fetch.parcel import LIGHT
 from dlm.fetch.round import Round
 from dlm.model.artifact import Artifact
 from dlm.model.frozen import dataclass, field, replace
@@ -16,7 +17,7 @@ from dlm.model.platforms import matches
 from dlm.model.request import RequestWish
 from dlm.model.settings import DEFAULT_PYTHON_ORG
 from dlm.model.transfer import Arrived, Carried, Order
-from dlm.model.url import Url
+from dlm.model.url import Url, is_plain
 from dlm.resolve import direct
 
 if TYPE_CHECKING:
@@ -124,7 +125,15 @@ def gather(
     behind = first.number + 1
     outcomes: Iterable[Outcome | Carried]
     if bare:
-        round_ = Round(len(artifacts), order, first, behind, sizes=[one.size or 0 for one in artifacts])
+        round_ = Round(
+            len(artifacts),
+            order,
+            first,
+            behind,
+            sizes=[one.size or 0 for one in artifacts],
+            artifacts=artifacts,
+            plain=None if most else _plain(run),
+        )
         outcomes = run.fetcher().fetch_round(round_, run.store, meanwhile)
     else:
         waiting = filter(None, map(order, range(behind, len(artifacts))))
@@ -132,7 +141,7 @@ def gather(
     for outcome in outcomes:
         if isinstance(outcome, Carried):
             haul.transferred += outcome.transferred
-            haul.bare.append(outcome.blob)
+            haul.bare.extend(outcome.blobs)
             continue
         index = outcome.order.number
         if isinstance(outcome, Arrived):
@@ -147,6 +156,30 @@ def gather(
     # What comes next writes down that these blobs are there.
     run.store.settle()
     return haul
+
+
+def _plain(run: Run) -> Callable[[Artifact, str], bool] | None:
+    """Says of an artifact whether it is small and pinned, and asked for at its own address below an origin, as that
+    stands there. None where the user's rules have a word in it."""
+    if run.settings.rewrite:
+        return None
+    replaced = run.settings.python_org_url != DEFAULT_PYTHON_ORG
+
+    def plain(artifact: Artifact, origin: str) -> bool:
+        size, ask, url = artifact.size, artifact.ask, artifact.url
+        return (
+            size is not None
+            and 0 < size <= LIGHT
+            and len(artifact.digests) == 1
+            and not artifact.mirrors
+            and not artifact.headers
+            and ask.body is None
+            and ask.method == "GET"
+            and is_plain(url, origin)
+            and not (replaced and url.startswith(DEFAULT_PYTHON_ORG))
+        )
+
+    return plain
 
 
 def _explained(run: Run, artifact: Artifact, error: DlmError) -> DlmError:

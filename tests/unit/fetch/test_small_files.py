@@ -23,7 +23,7 @@ from dlm.fetch.round import Round
 from dlm.model.artifact import Blob
 from dlm.model.digest import Digests
 from dlm.model.transfer import Arrived, Carried, Lost, Order
-from dlm.ports import Claim, Tray, Wire
+from dlm.ports import Tray, Wire
 from dlm.store.index import Signature
 from dlm.store.local import LocalStore
 from tests.support.fetching import kit, order, sha256
@@ -57,9 +57,12 @@ class Patient:
     def __init__(self, tray: Tray, event: threading.Event) -> None:
         self._tray = tray
         self._event = event
+        self.claim, self.reserve, self.release, self.claimed = tray.claim, tray.reserve, tray.release, tray.claimed
+        self.note_all = tray.note_all
 
-    def claim(self, sha256: str) -> Claim | None:
-        return self._tray.claim(sha256)
+    def keep(self, sha256: str, data: bytes) -> tuple[int, int, int, int]:
+        assert self._event.wait(LONG), "nothing else was asked for"
+        return self._tray.keep(sha256, data)
 
     def put(self, digests: Digests, pieces: Sequence[bytes], size: int, name: str) -> Blob:
         assert self._event.wait(LONG), "nothing else was asked for"

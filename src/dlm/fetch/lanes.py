@@ -1,0 +1,215 @@
+"""Small pinned files of one origin, one behind the other, without anything of their own: ``Lanes``.
+
+Where a server has answered the first small file as is ordinary, the thousands behind it will be answered so, too. Each
+takes a free lane on the wire as soon as there is one: it is an address, a digest and a size, and its answer has them or
+has not. What an order, an exchange and a flight would know of it comes about only where the answer is out of the
+ordinary, or takes its time; then it goes the way of every other file, with the very request that is under way.
+
+``tests/contract/test_lanes.py`` holds both ways together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dlm.errors import DlmError
+from dlm.fetch.loop import Exchange
+from dlm.fetch.parcel import Parcel, body_of
+
+if TYPE_CHECKING:
+    from dlm.fetch.parcel import Depot
+    from dlm.model.artifact import Artifact
+    from dlm.model.transfer import Order
+    from dlm.model.wire import Request
+    from dlm.ports import Lane, Orders, Track
+
+__all__ = ["Landed", "Lanes"]
+
+#: Seconds that an answer may take before its file goes the way of every other.
+_PATIENCE = 1.0
+#: Requests that begin at once, at most.
+_AT_ONCE = 64
+
+#: A file that is there: its lane, how it looks in the store, and the seconds that it took.
+Landed = tuple["Lane", tuple[int, int, int, int], float]
+
+
+class Lanes:
+    """The lanes of one run: a ``ports.Relay``.
+
+    Args:
+        depot: what the run's parcels share.
+        track: carries the requests.
+        orders: the files, by their numbers.
+        known: whether something else is under way, or settled, for a digest.
+        landed: told of the files that have come, some at a time.
+        parcel: makes the parcel that goes on with a file.
+    """
+
+    def __init__(
+        self,
+        depot: Depot,
+        track: Track,
+        orders: Orders,
+        *,
+        known: Callable[[str], bool],
+        landed: Callable[[Sequence[Landed]], None],
+        parcel: Callable[[Order], Parcel],
+    ) -> None:
+        self._depot = depot
+        self._track = track
+        self._orders = orders
+        self._known = known
+        self._landed = landed
+        self._parcel = parcel
+        self._origin = ""
+        self._request: Request | None = None
+        self._stopped = False
+        #: By digest, in the order in which they began.
+        self._lanes: dict[str, Lane] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether files take lanes as they become free."""
+        return self._request is not None and not self._depot.loop.holds(self._origin)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any is under way."""
+        return bool(self._lanes)
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be more than is under way."""
+        return not self._orders.over
+
+    def passed_over(self) -> Order | None:
+        """An order that takes no lane, if the next one does not."""
+        return self._orders.slow()
+
+    def has(self, sha256: str | None) -> bool:
+        """Whether a file with that digest is under way."""
+        return sha256 in self._lanes
+
+    def offer(self, order: Order) -> None:
+        """An order was fulfilled the short way: others of its origin may be so without one."""
+        source = order.sources[0]
+        if self._request is None and self._orders.has_quick and not source.headers and len(order.sources) == 1:
+            self._origin = source.url.origin
+            self._request = self._depot.bench.request(source)
+            self._track.attend(self, self._request)
+
+    def fill(self) -> None:
+        """Begin what finds a lane."""
+        self._track.fill()
+        now = self._depot.bench.clock.monotonic()
+        for lane in list(self._lanes.values()):
+            if now - lane[3] < _PATIENCE:
+                break
+            self._track.grow(lane)
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way goes on."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way is forgotten."""
+        self._lanes.clear()
+        if self._request is not None:
+            self._track.attend(None, None)
+
+    # -- for the wire --------------------------------------------------------------------------------------------
+
+    def begin(self) -> list[tuple[Lane, str]]:
+        """Those that begin now, each with its address."""
+        loop, orders = self._depot.loop, self._orders
+        count = 0 if self._stopped else loop.lend(self._origin, _AT_ONCE)
+        if not count:
+            return []
+        began: list[tuple[Lane, str]] = []
+        try:
+            files = orders.quick(self._origin, count, self._fits)
+            if files:
+                pins = [artifact.digests.sha256 or "" for _, artifact in files]
+                now = self._depot.bench.clock.monotonic()
+                for (number, artifact), sha256, name in zip(files, pins, self._reserved(pins), strict=True):
+                    if name is None:
+                        orders.pass_over(number)
+                        continue
+                    lane = self._lanes[sha256] = (number, artifact, name, now)
+                    began.append((lane, artifact.url))
+        finally:
+            loop.repay(self._origin, count - len(began))
+        return began
+
+    def take(self, answers: Sequence[tuple[Lane, Sequence[bytes], Sequence[bytes]]]) -> list[bool]:
+        """Which of some complete answers were taken: the lines of each head, and its body."""
+        taken: list[bool] = []
+        landed: list[Landed] = []
+        keep, clock = self._depot.tray.keep, self._depot.bench.clock
+        try:
+            for lane, lines, pieces in answers:
+                artifact = lane[1]
+                sha256 = artifact.digests.sha256 or ""
+                body = body_of(lines, pieces, artifact.size, sha256)
+                if body is None:
+                    taken.append(False)
+                    continue
+                taken.append(True)
+                try:
+                    look = keep(sha256, body)
+                except DlmError as error:
+                    self._fail(lane, error)
+                else:
+                    landed.append((lane, look, clock.monotonic() - lane[3]))
+        finally:
+            if landed:
+                self._land(landed)
+        return taken
+
+    def carry_on(self, lane: Lane) -> Exchange | None:
+        """What goes on with a lane whose answer is not an ordinary one; None where nothing does."""
+        parcel = self._grown(lane)
+        if parcel is None:
+            return None
+        exchange = parcel.carry_on(self._depot.tray.claimed(lane[2]), lane[3])
+        self._depot.loop.adopt(exchange, lane[3])
+        return exchange
+
+    # -- the rest ------------------------------------------------------------------------------------------------
+
+    def _fits(self, artifact: Artifact) -> bool:
+        sha256, limit = artifact.digests.sha256, self._depot.bench.size_limit
+        if sha256 is None or sha256 in self._lanes or self._known(sha256):
+            return False
+        return limit is None or (artifact.size or 0) <= limit.size
+
+    def _reserved(self, pins: list[str]) -> list[bytes | None]:
+        try:
+            return self._depot.tray.reserve(pins)
+        except DlmError:
+            return [None] * len(pins)  # the ordinary way comes to the same, and has the words for it
+
+    def _land(self, landed: list[Landed]) -> None:
+        for lane, _, _ in landed:
+            del self._lanes[lane[1].digests.sha256 or ""]
+        self._landed(landed)
+        self._depot.tray.release([lane[2] for lane, _, _ in landed])
+        self._depot.loop.repay(self._origin, len(landed))
+
+    def _grown(self, lane: Lane) -> Parcel | None:
+        del self._lanes[lane[1].digests.sha256 or ""]
+        order = self._orders.make(lane[0])
+        if order is None:
+            self._depot.tray.release((lane[2],))
+            self._depot.loop.repay(self._origin, 1)
+            return None
+        return self._parcel(order)
+
+    def _fail(self, lane: Lane, error: DlmError) -> None:
+        parcel = self._grown(lane)
+        if parcel is not None:
+            self._depot.tray.release((lane[2],))
+            self._depot.loop.repay(self._origin, 1)
+            parcel.fail(error)
