@@ -1,0 +1,294 @@
+"""Files that take lanes come to the same as those that have orders: outcomes, words, requests and what is left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlm.fetch.parcel import Parcel
+from dlm.fetch.round import Round
+from dlm.model import events
+from dlm.model.artifact import Artifact
+from dlm.model.transfer import Arrived, Carried, Lost, Order
+from tests.contract.test_parcels import ANSWERS, SMALL, WRITTEN, as_written, timeless
+from tests.support.fetching import BODY, Kit, kit, order, sha256
+from tests.support.origin import Handler, Hold, Raw, Response, Static, redirect
+
+COUNT = 24
+#: The one that is answered in another way than the rest.
+ODD = 9
+PROTOCOLS = ["http", "h2"]
+
+
+def body(number: int) -> bytes:
+    return SMALL if number == ODD else BODY[number : number + 3000 + number]
+
+
+def below(artifact: Artifact, origin: str) -> bool:
+    return artifact.url.startswith(f"{origin}/")
+
+
+def serve(made: Kit, count: int = COUNT) -> list[Order]:
+    """Orders for files that the origin has."""
+    found: list[Order] = []
+    for number in range(count):
+        data = body(number)
+        url = made.origin.route(f"/{number}.bin", Static(data))
+        one = order(url, digests=sha256(data), size=len(data), name=f"r{number}")
+        found.append(replace(one, bare=True, number=number))
+    return found
+
+
+def the_round(orders: list[Order], *, lanes: bool) -> Round:
+    artifacts = [one.artifact for one in orders]
+    return Round(len(orders), orders.__getitem__, artifacts=artifacts, plain=below if lanes else None)
+
+
+def fetched(made: Kit, orders: list[Order], *, lanes: bool = True) -> dict[int, object]:
+    """What became of each order, in comparable form."""
+    found: dict[int, object] = {}
+    for outcome in made.fetcher.fetch_round(the_round(orders, lanes=lanes), made.store):
+        if isinstance(outcome, Carried):
+            blobs = [(blob.digests, blob.size, made.store.get(blob.digests) == blob) for blob in outcome.blobs]
+            assert outcome.transferred == sum(blob.size for blob in outcome.blobs)
+            found.update(zip(outcome.numbers, blobs, strict=True))
+        elif isinstance(outcome, Arrived):
+            found[outcome.order.number] = (outcome.blob.digests, outcome.blob.size, True)
+        else:
+            error = outcome.error
+            found[outcome.order.number] = (type(error), error.message, error.hint, error.details, error.resource)
+    return found
+
+
+def story(made: Kit) -> tuple[list[str], list[str], list[str]]:
+    """What was asked, what was told, and what is left, without what tells one kit from another."""
+    asked = sorted(f"{one.method} {one.target} {one.headers}" for one in made.origin.requests)
+    told = sorted(
+        str(replace(one, seconds=0.0) if isinstance(one, events.Fetched) else one)
+        for one in made.heard.events
+        if not isinstance(one, events.Progress)
+    )
+    cache = made.folder / "cache"
+    left = sorted(
+        f"{path.relative_to(cache)} {path.stat().st_size} {oct(path.stat().st_mode)}"
+        for path in cache.rglob("*")
+        if path.is_file() and path.parent.name != "using" and not path.name.startswith("index")
+    )
+    return (
+        [line.replace(made.origin.netloc, "HOST") for line in asked],
+        [timeless(line).replace(made.origin.netloc, "HOST") for line in told],
+        left,
+    )
+
+
+def compare(tmp_path: Path, protocol: str, prepare: Callable[[Kit, list[Order]], None], **settings: Any) -> None:
+    """Fetch the same files with lanes and without."""
+    found: list[object] = []
+    for lanes in (True, False):
+        with kit(tmp_path / str(lanes), "curl", protocol, **settings) as made:
+            orders = serve(made)
+            prepare(made, orders)
+            outcomes = fetched(made, orders, lanes=lanes)
+            assert sorted(outcomes) == list(range(COUNT))
+            made.store.settle()
+            text = timeless(str(sorted(outcomes.items()))).replace(made.origin.netloc, "HOST")
+            found.append((text, story(made)))
+            assert list((made.folder / "cache" / "tmp").iterdir()) == []
+            for one in orders:  # nothing stays claimed
+                claim = made.store.claim(one.key)
+                assert claim is not None
+                claim.close()
+    assert found[0] == found[1]
+
+
+@pytest.fixture
+def parcels(monkeypatch: pytest.MonkeyPatch) -> list[Parcel]:
+    """Those that ask by themselves."""
+    launched: list[Parcel] = []
+    launch = Parcel.launch
+
+    def noted(parcel: Parcel) -> None:
+        launched.append(parcel)
+        launch(parcel)
+
+    monkeypatch.setattr(Parcel, "launch", noted)
+    return launched
+
+
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, "https"])
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_those_behind_the_first_take_lanes(tmp_path: Path, protocol: str, jobs: int, parcels: list[Parcel]) -> None:
+    with kit(tmp_path, "curl", protocol, jobs=jobs, jobs_per_host=jobs) as made:
+        found = fetched(made, serve(made, 300))
+        assert len(found) == 300
+        assert len(made.origin.requests) == 300
+        assert made.origin.connections <= jobs
+        if protocol == "http":
+            assert len(parcels) <= 16 * jobs
+        else:
+            # Those that were made ready while the handshake lasted.
+            assert len(parcels) < 300 or jobs > 1
+        assert all(good for _, good in made.store.verify_all())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("handlers", ANSWERS, ids=[str(number) for number in range(len(ANSWERS))])
+def test_every_answer_comes_to_the_same(
+    tmp_path: Path, protocol: str, handlers: tuple[Handler | Response | Raw, ...]
+) -> None:
+    def prepare(made: Kit, _orders: list[Order]) -> None:
+        made.origin.route("/elsewhere", Static(SMALL, etag='"there"'))
+        made.origin.route("/thing.bin", Static(SMALL))
+        made.origin.route(f"/{ODD}.bin", *handlers)
+
+    compare(tmp_path, protocol, prepare, jobs=1, jobs_per_host=1)
+
+
+@pytest.mark.parametrize("parts", WRITTEN, ids=[str(number) for number in range(len(WRITTEN))])
+def test_every_way_to_write_one_comes_to_the_same(tmp_path: Path, parts: tuple[object, ...]) -> None:
+    def prepare(made: Kit, _orders: list[Order]) -> None:
+        made.origin.route(f"/{ODD}.bin", as_written(parts), Static(SMALL))
+
+    compare(tmp_path, "http", prepare, jobs=1, jobs_per_host=1, retries=1)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_many_at_once_with_all_kinds_of_answers(tmp_path: Path, protocol: str) -> None:
+    def prepare(made: Kit, _orders: list[Order]) -> None:
+        made.origin.route("/5.bin", Response(404))
+        made.origin.route("/8.bin", redirect("/7.bin"))
+        made.origin.route("/11.bin", Response(500), Static(body(11)))
+        made.origin.route("/14.bin", Response(200, (("Content-Encoding", "gzip"),), body(14)))
+        made.origin.route("/17.bin", Response(200, (), body(17)[1:] + b"?"))
+
+    compare(tmp_path, protocol, prepare, jobs=3, jobs_per_host=3, retries=1)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_files_of_one_digest_come_once(tmp_path: Path, protocol: str) -> None:
+    with kit(tmp_path, "curl", protocol, jobs=2, jobs_per_host=2) as made:
+        orders = serve(made)
+        first = orders[6].artifact
+        for number in (7, 12, 20):
+            orders[number] = replace(
+                orders[number], artifact=replace(first, resource=f"again{number}", url=orders[number].artifact.url)
+            )
+        found = fetched(made, orders)
+        assert sorted(found) == list(range(COUNT))
+        targets = [one.target for one in made.origin.requests]
+        assert sum(target in {"/6.bin", "/7.bin", "/12.bin", "/20.bin"} for target in targets) == 1
+
+
+def test_what_is_no_plain_file_in_between_goes_its_way(tmp_path: Path) -> None:
+    with kit(tmp_path, "curl", "http", jobs=2, jobs_per_host=2) as made, kit(tmp_path / "other") as other:
+        orders = serve(made)
+        for number in range(4, COUNT, 5):
+            data = BODY[: 200_000 + number] if number % 2 else body(number)
+            where = other if number % 3 else made
+            url = where.origin.route(f"/odd{number}.bin", Static(data))
+            size = None if number == 9 else len(data)
+            one = order(url, digests=sha256(data), size=size, name=f"odd{number}")
+            orders[number] = replace(one, bare=True, number=number)
+        kept = the_round(orders, lanes=True)
+        found = list(made.fetcher.fetch_round(kept, made.store))
+        assert not [one for one in found if isinstance(one, Lost)]
+        assert sum(len(one.numbers) if isinstance(one, Carried) else 1 for one in found) == COUNT
+        assert len(made.origin.requests) + len(other.origin.requests) == COUNT
+
+
+def test_what_another_process_fetches_is_waited_for(tmp_path: Path) -> None:
+    with kit(tmp_path, "curl", "http", jobs=2, jobs_per_host=2) as made:
+        orders = serve(made)
+        elsewhere = type(made.store)(str(made.folder / "cache"), made.clock, made.heard)
+        claim = elsewhere.claim(orders[ODD].key)
+        assert claim is not None
+
+        def publish() -> None:
+            made.heard.wait_for(events.Waiting)
+            tray = elsewhere.tray()
+            assert tray is not None
+            tray.put(orders[ODD].artifact.digests, (SMALL,), len(SMALL), "x")
+            tray.close()
+            claim.close()
+
+        other = threading.Thread(target=publish)
+        other.start()
+        found = fetched(made, orders)
+        other.join(timeout=60)
+        assert len(found) == COUNT
+        assert len(made.origin.requests) == COUNT - 1
+        elsewhere.close()
+
+
+def test_what_is_there_by_now_is_not_asked_for(tmp_path: Path) -> None:
+    with kit(tmp_path, "curl", "http", jobs=1, jobs_per_host=1) as made:
+        orders = serve(made)
+
+        def publish(_: object) -> Response:
+            tray = made.store.tray()
+            assert tray is not None
+            tray.put(orders[ODD].artifact.digests, (SMALL,), len(SMALL), "x")
+            tray.close()
+            return Response(body=body(2))
+
+        made.origin.route("/2.bin", publish)
+        assert len(fetched(made, orders)) == COUNT
+        assert len(made.origin.requests) == COUNT - 1
+
+
+@pytest.mark.fault("H08")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_answer_that_takes_its_time_goes_the_ordinary_way(tmp_path: Path, protocol: str) -> None:
+    with kit(tmp_path, "curl", protocol, jobs=2, jobs_per_host=2) as made:
+        orders = serve(made)
+        gate = made.origin.gate()
+        made.origin.route(f"/{ODD}.bin", Response(body=(SMALL[:50], Hold(gate), SMALL[50:]), length=len(SMALL)))
+
+        def release() -> None:
+            made.heard.wait_for(events.Fetching)  # told once nothing is kept back any more
+            gate.set()
+
+        other = threading.Thread(target=release)
+        made.heard.events.clear()
+        other.start()
+        assert len(fetched(made, orders)) == COUNT
+        other.join(timeout=60)
+        assert len(made.origin.requests) == COUNT
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_server_that_has_too_much_to_do_is_left_alone(tmp_path: Path, protocol: str) -> None:
+    def prepare(made: Kit, _orders: list[Order]) -> None:
+        made.origin.route("/6.bin", Response(503, (("Retry-After", "20"),)), Static(body(6)))
+
+    compare(tmp_path, protocol, prepare, jobs=1, jobs_per_host=1, retries=2)
+
+
+def test_a_body_without_an_end_is_not_collected(tmp_path: Path) -> None:
+    with kit(tmp_path, "curl", "http", jobs=1, jobs_per_host=1, retries=0) as made:
+        orders = serve(made)
+        endless = Response(200, (), (b"x" * 65536,) * 400, chunked=True)
+        made.origin.route(f"/{ODD}.bin", endless)
+        found = fetched(made, orders)
+        assert sum(isinstance(one, tuple) and isinstance(one[0], type) for one in found.values()) == 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("taken", [1, 4])
+def test_whoever_stops_listening_leaves_nothing_claimed(tmp_path: Path, protocol: str, taken: int) -> None:
+    with kit(tmp_path, "curl", protocol, jobs=3, jobs_per_host=3) as made:
+        orders = serve(made, 200)
+        run = made.fetcher.fetch_round(the_round(orders, lanes=True), made.store)
+        for _ in range(taken):
+            next(run)
+        run.close()
+        for one in orders:
+            claim = made.store.claim(one.key)
+            assert claim is not None
+            claim.close()
+        assert len(fetched(made, orders)) == 200
