@@ -307,6 +307,14 @@ class Tray(Protocol):
         """
         ...
 
+    def announce(self, pins: Iterable[str]) -> None:
+        """Say that these blobs will be used; comes before they are reserved, of many at once.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        ...
+
     def release(self, names: Iterable[bytes]) -> None:
         """Let go of what was reserved."""
         ...

@@ -175,6 +175,7 @@ def test_files_of_one_digest_come_once(tmp_path: Path, protocol: str) -> None:
         orders = serve(made)
         first = orders[6].artifact
         for number in (7, 12, 20):
+            made.origin.route(f"/{number}.bin", Static(body(6)))
             orders[number] = replace(
                 orders[number], artifact=replace(first, resource=f"again{number}", url=orders[number].artifact.url)
             )

@@ -269,7 +269,7 @@ class _Run:
         while more or self._under_way or self._ready or self._mate is not None:
             while more and self._loop.room and len(self._flights) < self._most:
                 lanes = self._lanes
-                order = self._following() if lanes is None or not lanes.open else lanes.passed_over()
+                order = self._following() if lanes is None else lanes.passed_over() if lanes.open else lanes.following()
                 if order is not None:
                     self._take(order)
                     continue

@@ -110,10 +110,9 @@ class Hand:
         """Begin what finds room; whether there may be more."""
         while self._more and depot.loop.room and len(self._under_way) < self._most:
             lanes = self._lanes
-            taking = lanes is not None and lanes.open
-            order = self._orders.next() if lanes is None or not taking else lanes.passed_over()
+            order = self._orders.next() if lanes is None else lanes.passed_over() if lanes.open else lanes.following()
             if order is None:
-                self._more = taking and not self._orders.over
+                self._more = lanes is not None and lanes.open and lanes.more
                 break
             key = order.artifact.digests.sha256 or ""
             if key in self._under_way or (lanes is not None and lanes.has(key)):

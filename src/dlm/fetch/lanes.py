@@ -10,6 +10,7 @@ ordinary, or takes its time; then it goes the way of every other file, with the 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,8 @@ class Lanes:
         self._stopped = False
         #: By digest, in the order in which they began.
         self._lanes: dict[str, Lane] = {}
+        #: Those that begin next: number and file.
+        self._next: deque[tuple[int, Artifact]] = deque()
 
     @property
     def open(self) -> bool:
@@ -82,11 +85,19 @@ class Lanes:
     @property
     def more(self) -> bool:
         """Whether there may be more than is under way."""
-        return not self._orders.over
+        return bool(self._next) or not self._orders.over
 
     def passed_over(self) -> Order | None:
         """An order that takes no lane, if the next one does not."""
         return self._orders.slow()
+
+    def following(self) -> Order | None:
+        """The next order, while lanes are not open; None where there is none left, for now."""
+        while self._next:
+            order = self._orders.make(self._next.popleft()[0])
+            if order is not None:
+                return order
+        return self._orders.next()
 
     def has(self, sha256: str | None) -> bool:
         """Whether a file with that digest is under way."""
@@ -129,12 +140,16 @@ class Lanes:
             return []
         began: list[tuple[Lane, str]] = []
         try:
-            files = orders.quick(self._origin, count, self._fits)
+            if not self._next:
+                self._fetch_next()
+            files = [self._next.popleft() for _ in range(min(count, len(self._next)))]
             if files:
                 pins = [artifact.digests.sha256 or "" for _, artifact in files]
                 now = self._depot.bench.clock.monotonic()
                 for (number, artifact), sha256, name in zip(files, pins, self._reserved(pins), strict=True):
-                    if name is None:
+                    if name is None or sha256 in self._lanes or self._known(sha256):
+                        if name is not None:
+                            self._depot.tray.release((name,))
                         orders.pass_over(number)
                         continue
                     lane = self._lanes[sha256] = (number, artifact, name, now)
@@ -152,7 +167,7 @@ class Lanes:
             for lane, lines, pieces in answers:
                 artifact = lane[1]
                 sha256 = artifact.digests.sha256 or ""
-                body = body_of(lines, pieces, artifact.size, sha256)
+                body = body_of(lines, pieces, artifact.size or 0, sha256, self._depot.idle_lines)
                 if body is None:
                     taken.append(False)
                     continue
@@ -179,11 +194,21 @@ class Lanes:
 
     # -- the rest ------------------------------------------------------------------------------------------------
 
+    def _fetch_next(self) -> None:
+        """See what comes next: some at once, since one word to the store serves for all of them."""
+        self._next.extend(self._orders.quick(self._origin, _AT_ONCE, self._fits))
+        if self._next:
+            try:
+                self._depot.tray.announce([artifact.digests.sha256 or "" for _, artifact in self._next])
+            except DlmError:
+                # The ordinary way comes to the same, and has the words for it.
+                for number, _ in self._next:
+                    self._orders.pass_over(number)
+                self._next.clear()
+
     def _fits(self, artifact: Artifact) -> bool:
-        sha256, limit = artifact.digests.sha256, self._depot.bench.size_limit
-        if sha256 is None or sha256 in self._lanes or self._known(sha256):
-            return False
-        return limit is None or (artifact.size or 0) <= limit.size
+        limit = self._depot.bench.size_limit
+        return artifact.digests.sha256 is not None and (limit is None or (artifact.size or 0) <= limit.size)
 
     def _reserved(self, pins: list[str]) -> list[bytes | None]:
         try:

@@ -34,34 +34,46 @@ SMALL = 1024 * 1024
 """Bytes of a body that is kept in memory until it is complete."""
 LIGHT = 64 * 1024
 """Bytes of one that many may share a connection with at the same time."""
-#: The head of an ordinary answer to an ordinary request: one status line, plain fields, no word about how the body is
-#: framed, coded or cut but its length, and none that promises something about its bytes.
-_ORDINARY = re.compile(
-    rb"HTTP/(?:1\.1|2|3) 200(?: [^\0\r\n]*)?\r\n"
-    rb"(?:(?!(?i:transfer-encoding|content-encoding|content-range|content-md5|content-digest|repr-digest|digest):)"
-    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\0\r\n]*\r\n)*"
-    rb"\r\n\Z"
+#: The status line of an ordinary answer to an ordinary request.
+_STATUS = re.compile(rb"HTTP/(?:1\.1|2|3) 200(?: [^\0\r\n]*)?\r\n\Z")
+#: A field that says nothing about how the body is framed, coded or cut, and promises nothing about its bytes.
+_IDLE = re.compile(
+    rb"(?!(?i:transfer-encoding|content-length|content-encoding|content-range|content-md5|content-digest|repr-digest"
+    rb"|digest):)[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\0\r\n]*\r\n\Z"
 )
-_LENGTH = re.compile(rb"(?i)^content-length:[ \t]*([0-9]{1,10})[ \t]*\r$", re.MULTILINE)
+_LENGTH = re.compile(rb"(?i)content-length:[ \t]*([0-9]{1,10})[ \t]*\r\n\Z")
 _KEPT = late(
     rb"(?i)^(" + b"|".join(name.encode() for name in KEPT_HEADERS) + rb"):[ \t]*([^\r]*?)[ \t]*\r$", re.MULTILINE
 )
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 #: No honest head of a small file is longer; a longer one is read with care.
 _HEAD = 8 * 1024
+#: Fields that are remembered.
+_REMEMBERED = 256
 
 
-def body_of(lines: Sequence[bytes], pieces: Sequence[bytes], size: int | None, sha256: str | None) -> bytes | None:
+def body_of(lines: Sequence[bytes], pieces: Sequence[bytes], size: int, sha256: str, idle: set[bytes]) -> bytes | None:
     """The body of a complete answer, if it is an ordinary one with the right bytes; else None.
 
     Args:
-        lines: of its head, or of all heads that came.
+        lines: of its head, or of all heads that came, one by one.
+        idle: remembers fields that were seen to be of no account: a server sends most of them each time.
     """
-    head = b"".join(lines)
-    if len(head) > _HEAD or _ORDINARY.match(head) is None:
+    if len(lines) < 2 or lines[-1] != b"\r\n" or _STATUS.match(lines[0]) is None:
         return None
-    length = _LENGTH.findall(head)
-    if len(length) != 1 or int(length[0]) != size:
+    lengths = 0
+    for line in lines[1:-1]:
+        if line in idle:
+            continue
+        if _IDLE.match(line) is not None:
+            if len(idle) < _REMEMBERED:
+                idle.add(line)
+            continue
+        length = _LENGTH.match(line)
+        if length is None or int(length[1]) != size:
+            return None
+        lengths += 1
+    if lengths != 1 or sum(map(len, lines)) > _HEAD:
         return None
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     if len(body) != size or hashlib.sha256(body, usedforsecurity=False).hexdigest() != sha256:
@@ -90,6 +102,8 @@ class Depot:
         self.store = store
         self.tray = tray
         self.give_back = give_back
+        #: See :func:`body_of`.
+        self.idle_lines: set[bytes] = set()
 
     def accepts(self, order: Order) -> bool:
         """Whether an order is for a small pinned file, and asks for it in no special way."""
@@ -183,7 +197,7 @@ class Parcel:
         order, bench = self._order, self._depot.bench
         artifact = order.artifact
         size, digests = artifact.size or 0, artifact.digests
-        body = body_of(lines, pieces, size, digests.sha256)
+        body = body_of(lines, pieces, size, digests.sha256 or "", self._depot.idle_lines)
         if body is None:
             return False
         try:

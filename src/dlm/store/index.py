@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobRow", "Index", "Signature"]
 
-_SCHEMA = 3
+_SCHEMA = 4
 _TABLES = """
 CREATE TABLE IF NOT EXISTS blobs (
     sha256 TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digests TEXT,
@@ -377,8 +377,9 @@ def _write(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[
     return True
 
 
-def _seal(fields: tuple[object, ...]) -> str:
-    text = repr(fields).encode("utf-8", "surrogatepass")
+def _seal(sha256: object, numbers: tuple[object, ...], inode: object, digests: object, name: object) -> str:
+    """What tells a row from one that was scribbled on; the name, which may hold anything, stands last."""
+    text = f"{sha256} {numbers} {inode} {digests} {name}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(text, usedforsecurity=False).hexdigest()[:16]
 
 
@@ -389,15 +390,14 @@ def _blob_values(row: BlobRow) -> tuple[object, ...]:
 def _values(sha256: str, signature: Signature, digests: str, name: str, used: float) -> tuple[object, ...]:
     size, mtime_ns, ctime_ns, inode = signature
     # An inode of 64 bits without a sign does not fit sqlite's integers.
-    values = (sha256, size, mtime_ns, ctime_ns, str(inode), digests, name, used)
-    return (*values, _seal(values))
+    seal = _seal(sha256, (size, mtime_ns, ctime_ns, used), inode, digests, name)
+    return (sha256, size, mtime_ns, ctime_ns, str(inode), digests, name, used, seal)
 
 
 def _blob_of(values: tuple[Any, ...]) -> BlobRow | None:
-    *fields, seal = values
-    if _seal(tuple(fields)) != seal:
+    sha256, size, mtime_ns, ctime_ns, inode, digests, name, used, seal = values
+    if _seal(sha256, (size, mtime_ns, ctime_ns, used), inode, digests, name) != seal:
         return None
-    sha256, size, mtime_ns, ctime_ns, inode, digests, name, used = fields
     row = BlobRow(
         digests=_unpacked(digests), signature=Signature(size, mtime_ns, ctime_ns, int(inode)), name=name, used=used
     )

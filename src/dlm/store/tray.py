@@ -38,7 +38,7 @@ _BLOB = 0o444
 
 def can_carry() -> bool:
     """Whether this system has what a tray needs: names relative to open folders, and times set on open files."""
-    return {os.open, os.rename, os.unlink} <= os.supports_dir_fd and os.utime in os.supports_fd
+    return {os.access, os.open, os.rename, os.unlink} <= os.supports_dir_fd and os.utime in os.supports_fd
 
 
 class LocalTray:
@@ -120,20 +120,36 @@ class LocalTray:
         """
         names = [pin_name(sha256) for sha256 in pins]
         try:
+            if self._folder < 0:
+                self._open()
             got = self._bundle.take(names)
         except OSError as error:
             raise disk_error("lock", self._layout.at("locks", "claims"), error) from error
         found: list[bytes | None] = []
         for sha256, name, one in zip(pins, names, got, strict=True):
             # A link that leads to nothing is no blob; what is renamed over it is one.
-            if one and not os.access(self._layout.blob(sha256), os.F_OK) and name.hex() not in self._partial:
-                self._unsaid[sha256] = None
+            there = f"{sha256[:2]}{os.sep}{sha256}"
+            if (
+                not one
+                or os.access(there, os.F_OK, dir_fd=self._blobs)
+                or (self._partial and name.hex() in self._partial)
+            ):
+                found.append(None)
+            else:
                 found.append(name)
                 continue
             if one:
                 self._bundle.free((name,))
-            found.append(None)
         return found
+
+    def announce(self, pins: Iterable[str]) -> None:
+        """Say together, before the first of them is there, that these blobs will be used.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        self._unsaid.update(dict.fromkeys(pins))
+        self._say()
 
     def release(self, names: Iterable[bytes]) -> None:
         """Let go of what was reserved."""

@@ -58,7 +58,7 @@ class Patient:
         self._tray = tray
         self._event = event
         self.claim, self.reserve, self.release, self.claimed = tray.claim, tray.reserve, tray.release, tray.claimed
-        self.note_all = tray.note_all
+        self.note_all, self.announce = tray.note_all, tray.announce
 
     def keep(self, sha256: str, data: bytes) -> tuple[int, int, int, int]:
         assert self._event.wait(LONG), "nothing else was asked for"
