@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--interrupted", action="store_true", help="by a signal that waits until the fork is over")
+    parser.add_argument("--orders", action="store_true", help="no file takes a lane")
     parser.add_argument("--losing", action="store_true", help="interrupted where no exception gets out")
     given = parser.parse_args()
     ear = Ear(losing=given.losing)
@@ -134,7 +135,14 @@ def main() -> None:
     lost: dict[int, str] = {}
     spares = transferred = 0
     sizes = [len(body(number, large=True)) for number in range(given.count)] if given.large else []
-    for outcome in fetcher.fetch_round(Round(given.count, make, sizes=sizes), store):
+    artifacts = [an_order(given.base, number, large=given.large).artifact for number in range(given.count)]
+
+    def plain(artifact: Artifact, origin: str) -> bool:
+        made.add(int(artifact.filename))
+        return not given.large and not given.orders and artifact.url.startswith(f"{origin}/")
+
+    round_ = Round(given.count, make, sizes=sizes, artifacts=artifacts, plain=plain)
+    for outcome in fetcher.fetch_round(round_, store):
         if isinstance(outcome, Lost):
             lost[outcome.order.number] = f"{type(outcome.error).__name__}: {outcome.error.message}"
             continue
