@@ -128,17 +128,19 @@ ODD: list[tuple[str, Handler | Response | Raw]] = [
 ]
 
 
+@pytest.mark.parametrize("lanes", [True, False], ids=["lanes", "orders"])
 @pytest.mark.parametrize(("name", "odd"), ODD, ids=[name for name, _ in ODD])
 def test_what_is_out_of_the_ordinary_ends_as_with_one_process(
-    origin: Origin, tmp_path: Path, name: str, odd: Handler | Response | Raw
+    origin: Origin, tmp_path: Path, name: str, odd: Handler | Response | Raw, lanes: bool
 ) -> None:
+    how = () if lanes else ("--orders",)
     numbers = range(25, COUNT, 40)
     for number in numbers:
         origin.route(f"/{number}", odd)
         # Where a redirect leads to.
         origin.route(f"/7{number}", lambda request: Response(body=body(int(request.path[2:]))))
-    alone = ended(begin(origin, tmp_path / "alone", "--alone"))
-    together = ended(begin(origin, tmp_path / "together"))
+    alone = ended(begin(origin, tmp_path / "alone", "--alone", *how))
+    together = ended(begin(origin, tmp_path / "together", *how))
     assert alone["mates"] == []
     assert together["mates"]
     assert together["lost"] == alone["lost"]
