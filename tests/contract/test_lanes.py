@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from dlm.errors import LocalError
 from dlm.fetch.parcel import Parcel
 from dlm.fetch.round import Round
 from dlm.model import events
 from dlm.model.artifact import Artifact
 from dlm.model.transfer import Arrived, Carried, Lost, Order
+from dlm.store import local
 from tests.contract.test_parcels import ANSWERS, SMALL, WRITTEN, as_written, timeless
 from tests.support.fetching import BODY, Kit, kit, order, sha256
 from tests.support.origin import Handler, Hold, Raw, Response, Static, redirect
@@ -277,6 +282,45 @@ def test_a_body_without_an_end_is_not_collected(tmp_path: Path) -> None:
         made.origin.route(f"/{ODD}.bin", endless)
         found = fetched(made, orders)
         assert sum(isinstance(one, tuple) and isinstance(one[0], type) for one in found.values()) == 1
+
+
+@pytest.mark.fault("L02")
+def test_a_file_that_the_disk_does_not_take_is_lost_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.rename
+
+    def full(source: str, target: str, **folders: int) -> None:
+        if target.endswith(sha256(SMALL).sha256 or "?"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target, **folders)
+
+    monkeypatch.setattr(os, "rename", full)
+    compare(tmp_path, "http", lambda _made, _orders: None, jobs=1, jobs_per_host=1)
+
+
+@pytest.mark.fault("L02")
+def test_what_cannot_be_flushed_on_the_way_is_lost_and_the_rest_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_MOST_UNSETTLED", 6)  # as if there were thousands
+    real = os.fsync
+    broken = [OSError(errno.EIO, os.strerror(errno.EIO))]
+
+    def fail(descriptor: int) -> None:
+        if broken and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise broken.pop()
+        real(descriptor)
+
+    with kit(tmp_path, "curl", "http", jobs=2, jobs_per_host=2) as made:
+        orders = serve(made)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            found = fetched(made, orders)
+        assert sorted(found) == list(range(COUNT))
+        lost = [one for one in found.values() if isinstance(one, tuple) and one[0] is LocalError]
+        assert 0 < len(lost) <= 6
+        assert not broken
+        again = fetched(made, orders)
+        assert not [one for one in again.values() if isinstance(one, tuple) and one[0] is LocalError]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

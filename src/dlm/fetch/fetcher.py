@@ -282,7 +282,8 @@ class _Run:
             if self._mate is not None:
                 yield from self._mate.collect(wait=not (more or self._under_way))
                 if self._mate.over:
-                    more = self._dismiss(self._mate)
+                    # Of what this process has been handed out, some may not have begun yet.
+                    more = self._dismiss(self._mate) or (self._lanes is not None and self._lanes.more)
             if self._lanes is not None and self._lanes.open:
                 self._lanes.fill()
             if self._under_way:

@@ -185,10 +185,12 @@ class Lanes:
 
     def carry_on(self, lane: Lane) -> Exchange | None:
         """What goes on with a lane whose answer is not an ordinary one; None where nothing does."""
-        parcel = self._grown(lane)
-        if parcel is None:
+        order = self._orders.make(lane[0])
+        if order is None:
+            self._end(lane)
             return None
-        exchange = parcel.carry_on(self._depot.tray.claimed(lane[2]), lane[3])
+        exchange = self._parcel(order).carry_on(self._depot.tray.claimed(lane[2]), lane[3])
+        del self._lanes[lane[1].digests.sha256 or ""]
         self._depot.loop.adopt(exchange, lane[3])
         return exchange
 
@@ -219,22 +221,27 @@ class Lanes:
     def _land(self, landed: list[Landed]) -> None:
         for lane, _, _ in landed:
             del self._lanes[lane[1].digests.sha256 or ""]
-        self._landed(landed)
+        # Before anything is told: a file that waited for the same bytes may be looked for at once.
         self._depot.tray.release([lane[2] for lane, _, _ in landed])
         self._depot.loop.repay(self._origin, len(landed))
-
-    def _grown(self, lane: Lane) -> Parcel | None:
-        del self._lanes[lane[1].digests.sha256 or ""]
-        order = self._orders.make(lane[0])
-        if order is None:
-            self._depot.tray.release((lane[2],))
-            self._depot.loop.repay(self._origin, 1)
-            return None
-        return self._parcel(order)
+        try:
+            self._landed(landed)
+        except DlmError as error:
+            # The disk does not take what came before; these were not told of, and are lost like any other.
+            for lane, _, _ in landed:
+                self._lose(lane, error)
 
     def _fail(self, lane: Lane, error: DlmError) -> None:
-        parcel = self._grown(lane)
-        if parcel is not None:
-            self._depot.tray.release((lane[2],))
-            self._depot.loop.repay(self._origin, 1)
-            parcel.fail(error)
+        self._end(lane)
+        self._lose(lane, error)
+
+    def _lose(self, lane: Lane, error: DlmError) -> None:
+        order = self._orders.make(lane[0])
+        if order is not None:
+            self._parcel(order).fail(error)
+
+    def _end(self, lane: Lane) -> None:
+        """A lane is free, and nobody has its file."""
+        del self._lanes[lane[1].digests.sha256 or ""]
+        self._depot.tray.release((lane[2],))
+        self._depot.loop.repay(self._origin, 1)

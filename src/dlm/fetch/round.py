@@ -56,7 +56,7 @@ class Round:
         self._plain = plain
         #: Those that are no quick ones.
         self._slow: deque[int] = deque()
-        self.over = False
+        self._in_vain = False
         self._batch = _BATCH
         large = [size for size in sizes if size > SMALL]
         self._large = len(large)
@@ -87,8 +87,13 @@ class Round:
             order = self._make(number)
             if order is not None:
                 return order
-        self.over = True
+        self._in_vain = True
         return None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing was left when somebody asked, and nothing has come back since."""
+        return self._in_vain and not (self._again or self._slow)
 
     def make(self, number: int) -> Order | None:
         """The order of a number that was handed out."""
@@ -117,7 +122,7 @@ class Round:
         while len(found) < most:
             number = self._number()
             if number is None:
-                self.over = True
+                self._in_vain = True
                 break
             artifact = self._artifacts[number]
             if not plain(artifact, origin) or not fits(artifact) or artifact.digests.sha256 in seen:
@@ -178,7 +183,6 @@ class Round:
         self._again.extend(
             number for number, mine in enumerate(self._mine, start=self._at) if not mine and number not in done
         )
-        self.over = self.over and len(self._again) == before
         return len(self._again) - before
 
     def close(self) -> None:
