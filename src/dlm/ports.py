@@ -574,8 +574,10 @@ class Track(Protocol):
 class Wire(Protocol):
     """A running backend: connections, and the exchanges on them. One thread uses it."""
 
-    #: Whether it offers complete answers to patient exchanges.
-    keeps_back: ClassVar[bool]
+    @property
+    def keeps_back(self) -> bool:
+        """Whether it offers complete answers to patient exchanges."""
+        ...
 
     def start(self, exchange: Exchange) -> None:
         """Send the request of ``exchange``; what comes of it is told during :meth:`turn`."""

@@ -92,6 +92,10 @@ class HttpFetcher:
         """
         self._bench = Workbench(settings, clock, reporter, version, credentials)
         self._backend = choose_backend(settings) if backend is None else backend
+        if settings.rewrite:
+            from dlm.fetch.files import with_files
+
+            self._backend = with_files(self._backend, settings)
         self._mates = mates
         self._idle: list[Wire] = []
         self._lock = threading.Lock()

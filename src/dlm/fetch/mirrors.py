@@ -16,7 +16,7 @@ from dlm.errors import PolicyError, SettingsError, UsageError
 from dlm.model.frozen import dataclass, replace
 from dlm.model.late import late
 from dlm.model.transfer import Source
-from dlm.model.url import REFERENCE, Url, secret_parameters
+from dlm.model.url import REFERENCE, Url, file_url, secret_parameters
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
@@ -129,7 +129,8 @@ def _rewritten(
 
 def _parse_filled(text: str, number: int) -> Url:
     try:
-        return Url.parse(text)
+        # A file has no query, which belongs to the name of what is there instead.
+        return file_url(text.partition("?")[0]) if text.startswith("file:") else Url.parse(text)
     except ValueError as error:
         raise SettingsError(
             f"rewrite: rule {number} makes an address that cannot be used: {error}", hint="correct the rule"
@@ -200,6 +201,8 @@ def _source(
     *,
     origin: bool,
 ) -> Source:
+    if url.scheme == "file":
+        return Source(url=url, origin=False)  # nobody to send anything to
     secrets: list[str] = []
     filler = _Filler(variables, url.host, secrets)
     sent = list(_headers(artifact, headers, filler))

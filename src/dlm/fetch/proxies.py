@@ -23,6 +23,8 @@ def proxy_for(url: Url, settings: Settings) -> Url | None:
     Raises:
         SettingsError: the proxy's address is not one; its credentials are not shown.
     """
+    if url.scheme == "file":
+        return None
     if settings.proxy is not None:
         return _parse(settings.proxy, "proxy") if settings.proxy else None
     text = settings.proxies.get(url.scheme) or settings.proxies.get("all")

@@ -47,7 +47,7 @@ def ca_bundle(settings: Settings) -> str:
 
 def client_for(url: Url, settings: Settings) -> ClientCertificate | None:
     """What to show to the server of ``url``, None where nothing is set."""
-    if not settings.hosts:
+    if not settings.hosts or url.scheme == "file":
         return None
     from dlm.model.hosts import client_certificate  # few configurations say anything of single hosts
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from dlm.model.frozen import dataclass, field
+from dlm.model.url import file_url
 
 if TYPE_CHECKING:
     from dlm.model.url import Url
@@ -19,6 +20,8 @@ OriginMode = Literal["allow", "last", "block"]
 _PLACE = re.compile(r"(?<!\$)\{([^{}]*)\}")
 _PREFIX = re.compile(r"(https?|\*)://([^/]+)(/.*)?\Z", re.DOTALL)
 _DIGEST = re.compile(r"sha256(?::([1-9][0-9]?))?\Z")
+#: Slashes of a folder's address, as in file:///mnt/.
+_FOLDER = 4
 _WORDS = ("host", "path", "filename")
 
 
@@ -114,8 +117,20 @@ def _check(template: str, groups: int) -> None:
             f"{{{name[:40]}}} has no meaning; there are {{host}}, {{path}}, {{filename}}, {{sha256}}, {{sha256:2}}"
             + (f" and {{1}} to {{{groups}}}" if groups > 1 else " and {1}" if groups else "")
         )
-    if not re.match(r"https?://[^/@]+(/|\Z)", template):
-        raise ValueError("a source begins with https:// or http:// and a host, without credentials (see hosts)")
+    if template.startswith("file:"):
+        _check_file(template)
+    elif not re.match(r"https?://[^/@]+(/|\Z)", template):
+        raise ValueError("a source begins with https:// or http:// and a host, without credentials, or with file:///")
+
+
+def _check_file(template: str) -> None:
+    """What is filled in comes from manifests: it may name files below a folder, and no folder."""
+    if "${" in template:
+        raise ValueError("a source below file:/// has no ${} in it")
+    fixed = template.partition("{")[0]
+    file_url(fixed)
+    if fixed.count("/") < _FOLDER:
+        raise ValueError("a source below file:/// begins with a folder, as in file:///mnt/mirror/{path}")
 
 
 def _filled(template: str, url: Url, found: re.Match[str], sha256: str | None) -> str | None:

@@ -9,6 +9,7 @@ Rules: RFC 3986 (syntax, 5.2 reference resolution), RFC 9110 4.2 (http and https
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,7 +17,7 @@ from functools import lru_cache
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.late import late
 
-__all__ = ["REFERENCE", "Url", "has_userinfo", "is_plain", "secret_parameters"]
+__all__ = ["FILE", "REFERENCE", "Url", "file_url", "has_userinfo", "is_plain", "path_of", "secret_parameters"]
 
 #: ``${NAME}``: a value of the environment, put in when the request is made.
 REFERENCE = late(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -161,6 +162,32 @@ class Url:
 
     def __str__(self) -> str:
         return self.redacted if self.query is None else f"{self.redacted}?{self.query}"
+
+
+FILE = "file:///"
+"""How the address of a file of this machine begins."""
+_FILE_PATH = late(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@ ]|%[0-9A-Fa-f]{2})*)+\Z")
+
+
+def file_url(text: str) -> Url:
+    """The address of a file of this machine, as only the user's own settings have any; :meth:`Url.parse` knows none.
+
+    Raises:
+        ValueError: it is not one, or leads back up: what is filled in may come from a hostile manifest.
+    """
+    path = text.removeprefix("file://")
+    if not text.startswith(FILE) or _FILE_PATH.match(path) is None:
+        raise ValueError(f"{FILE} is followed by a path, with what is special in it escaped")
+    for segment in map(_unescape, path.split("/")):
+        if segment in {".", ".."} or any(sign in segment for sign in "/\\\0"):
+            raise ValueError("a file's address does not lead back up")
+    return Url("file", "", None, path)
+
+
+def path_of(url: Url) -> str:
+    """The file that an address of :func:`file_url` means, as this system writes it."""
+    path = _unescape(url.path)
+    return path.lstrip("/").replace("/", os.sep) if os.name == "nt" else path
 
 
 def is_plain(text: str, origin: str) -> bool:
