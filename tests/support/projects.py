@@ -58,6 +58,7 @@ class Project:
         executable: bool = False,
         force: bool = False,
         remove: Sequence[str] = (),
+        forks: bool = False,
     ) -> Done:
         """Make the tree show ``wanted``, and drop ``remove``, in the order of a real run."""
         self.state.reload()
@@ -80,6 +81,7 @@ class Project:
             clock=self.clock,
             allow_outside=self.allow,
             force=force,
+            forks=forks,
         )
         self.state.finish(done.placements, done.removed, folders=done.folders, folders_removed=done.folders_removed)
         return done

@@ -208,4 +208,5 @@ def build_run(
         grammars=plugins,
         fold_case=sys.platform in {"darwin", "win32"},
         credentials=credentials,
+        forks=own_process,
     )

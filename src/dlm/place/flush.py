@@ -31,6 +31,7 @@ class Flush:
     def __init__(self, count: int) -> None:
         self._together = count > FEW and sys.platform == "linux"
         self._systems: dict[int, int] = {}
+        self._folders: set[str] = set()
 
     def file(self, descriptor: int, device: int | None = None) -> None:
         """The data of an open file shall be on the disk after :meth:`data`. Raises OSError.
@@ -43,6 +44,12 @@ class Flush:
                 self._later(descriptor)
         else:
             os.fsync(descriptor)
+
+    def folder(self, folder: Folder) -> None:
+        """As :meth:`file`, for what another process has written to a folder; only of many files. Raises OSError."""
+        if folder.path not in self._folders and folder.descriptor is not None:
+            self._folders.add(folder.path)
+            self._later(folder.descriptor)
 
     def data(self) -> None:
         """Wait for the data of all files. Raises OSError."""

@@ -23,6 +23,7 @@ from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
 from dlm.model.frozen import dataclass, field
 from dlm.model.plan import Conflict, aside_name, temporary_name
+from dlm.place.beside import ENOUGH, Beside
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
@@ -111,6 +112,7 @@ def carry_out(
     force: bool = False,
     limits: Limits | None = None,
     forget: Callable[[Collection[str]], None] = lambda _: None,
+    forks: bool = False,
 ) -> Done:
     """Place and remove. What fails for one path alone is in ``errors``, and the others go on.
 
@@ -122,6 +124,7 @@ def carry_out(
         force: replace and remove also what is not what the survey saw.
         limits: how much may come out of one archive; None for what is usual.
         forget: notes that paths are gone, before others are shown in their stead; may raise LocalError.
+        forks: whether a second process may help; only where this one is dlm's own.
 
     Raises:
         LocalError: a file cannot be made ready; then no destination has changed. Or ``forget`` failed, and the journal
@@ -132,7 +135,7 @@ def carry_out(
     with Tree(root, allow_outside) as tree:
         work = _Work(tree, reporter, clock, force, Flush(len(place) + len(remove)), set(folders))
         try:
-            ready = _make_ready(work, place, token, limits)
+            ready = _make_ready(work, place, token, limits, forks=forks)
             first = {path for change in place if change.instead for path in change.instead}
             leaving = [
                 (removal, aside_name(token, len(place), number)) for number, removal in enumerate(remove, len(place))
@@ -168,12 +171,35 @@ def carry_out(
 # Making ready
 
 
-def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limits | None) -> list[_Ready]:
+def _make_ready(
+    work: _Work, place: Sequence[Placing], token: str, limits: Limits | None, *, forks: bool
+) -> list[_Ready]:
     """All new files under temporary names, their data on the disk; none of them if one cannot be had."""
     ready: list[_Ready] = []
     dest = ""
     habits = Habits()
+    beside: Beside | None = None
+
+    def make(number: int) -> Made:
+        """A file that shows a blob, under its temporary name."""
+        change = place[number]
+        return make_file(
+            change.blob,
+            work.tree.parent(change.beside)[0],
+            temporary_name(token, number),
+            change.link,
+            executable=change.executable,
+            flush=work.flush,
+            habits=habits,
+        )
+
     try:
+        if forks and len(place) >= ENOUGH:
+            for change in place:  # before there are two who would make them
+                dest = change.dest
+                work.tree.parent(change.beside, make=True)
+            beside = Beside.of(place, make)
+        there: dict[int, Made] | None = None
         for number, change in enumerate(place):
             dest = change.dest
             temporary = temporary_name(token, number)
@@ -188,18 +214,20 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limit
                 listing = _unpack(work, change, change.extract, folder, temporary, limits=limits)
                 ready.append(_Ready(change, temporary, aside, Made("copy"), listing))
                 continue
-            made = make_file(
-                change.blob,
-                folder,
-                temporary,
-                change.link,
-                executable=change.executable,
-                flush=work.flush,
-                habits=habits,
-            )
+            if beside is not None and there is None and number >= beside.first:
+                there = beside.made()
+            made = None if there is None else there.get(number)
+            if made is None:
+                made = make(number)
+            else:
+                work.flush.folder(folder)
             ready.append(_Ready(change, temporary, aside, made))
         work.flush.data()
     except (OSError, DlmError) as error:
+        if beside is not None:
+            beside.end()
+            left = range(len(ready), len(place))
+            ready += [_Ready(place[number], temporary_name(token, number), "", Made("copy")) for number in left]
         for one in ready:
             _drop(work, one)
         for made_folder in reversed(work.tree.made):
@@ -207,6 +235,9 @@ def _make_ready(work: _Work, place: Sequence[Placing], token: str, limits: Limit
         if isinstance(error, OSError):
             raise disk_error("write", work.tree.shown(dest), error) from error
         raise
+    finally:
+        if beside is not None:
+            beside.end()
     return ready
 
 

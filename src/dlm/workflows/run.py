@@ -47,6 +47,7 @@ class Run:
         version: of dlm itself.
         credentials: what the user's configuration sends to an origin, None for nothing.
         fold_case: whether this machine's file systems take ``A`` and ``a`` for one name.
+        forks: whether this process is dlm's own, which may have a second one help.
     """
 
     files: ProjectFiles
@@ -65,6 +66,7 @@ class Run:
     grammars: Mapping[str, Grammar] = field(default_factory=dict)
     fold_case: bool = False
     credentials: Credentials | None = None
+    forks: bool = False
 
     def manifest(self) -> Manifest:
         """Read and check the manifest; its warnings are reported."""

@@ -578,6 +578,7 @@ class _Sync:
             allow_outside=run.settings.allow_outside,
             force=self._wish.force,
             forget=run.state.forget,
+            forks=run.forks,
         )
         trees = notes(run)
         for listing in done.listings:
