@@ -84,7 +84,8 @@ class SyncReport:
     Attributes:
         kept: how many paths were right already.
         missing: what would have to be fetched, to place it or to lock it; empty after a run.
-        left: paths that stay though nothing asks for them, since they were edited or cannot be got at.
+        left: paths that stay though nothing asks for them, since they were edited, cannot be got at, or are another
+            lockfile's, too.
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
@@ -307,7 +308,10 @@ def _plan(
             wrong[artifact.dest] = blob.size
     if wrong:
         wants = _without(run, wants, wrong)
-    here = Survey(blobs=held, found=found, owned=owned)
+    # Where nothing that stands here may change, nobody need know what other manifests in the folder have placed.
+    changing = {artifact.dest for artifact in needed}
+    touched = any(one.kind != "absent" and (dest in changing or dest not in wants.asked) for dest, one in found.items())
+    here = Survey(blobs=held, found=found, owned=owned, shared=run.state.shared() if touched else {})
     plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
     return plan, here, wants
 
@@ -634,7 +638,8 @@ def _noted(run: Run) -> Iterator[str]:
 
 def _conflict_error(conflict: Conflict) -> DlmError:
     kind = PolicyError if conflict.policy else LocalError
-    hint = "move it away, or run `dlm sync --force` to overwrite it" if conflict.forcible else "move it away"
+    way = "give one of the two another dest" if conflict.shared else "move it away"
+    hint = f"{way}, or run `dlm sync --force` to overwrite it" if conflict.forcible else way
     if conflict.policy:
         hint = "remove the link, or name its target under allow_outside in your config.yaml"
     return kind(f"{conflict.dest}: {conflict.reason}", resource=conflict.resource, hint=hint, details=conflict.details)
