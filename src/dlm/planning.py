@@ -238,7 +238,7 @@ def _anothers(found: Found, want: Wanted, shared: Shared | None) -> Conflict | N
         return None
     if found.sha256 not in shared.digests or found.sha256 == want.artifact.shown:
         return None
-    reason = f"dlm placed what stands there for {shared.lockfiles}"
+    reason = f"dlm placed what stands there for {shared}"
     return Conflict(dest=found.dest, resource=want.artifact.resource, reason=reason, forcible=True, shared=True)
 
 
@@ -307,8 +307,8 @@ def _also(dest: str, found: Found, shared: Mapping[str, Shared]) -> str | None:
     if not shared or found.kind == "absent":
         return None
     if dest in shared:
-        return f"dlm placed it for {shared[dest].lockfiles}, too"
+        return f"dlm placed it for {shared[dest]}, too"
     if found.kind != "directory":
         return None
     inside = next((path for path in sorted(shared) if path.startswith(f"{dest}/")), None)
-    return None if inside is None else f"dlm placed {inside} in it for {shared[inside].lockfiles}"
+    return None if inside is None else f"dlm placed {inside} in it for {shared[inside]}"

@@ -157,6 +157,37 @@ def test_other_bytes_do_not_take_the_place_of_what_another_manifest_placed(
     assert "dlm placed what stands there for b.lock" in sync(desk, "a.yaml", code=1)
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_two_that_come_to_ask_for_the_same_new_bytes_agree(world: World, desk: Desk, *, gone: bool) -> None:
+    """Both are locked anew, and then one after the other is synced; or the one has no use for the path any more."""
+    for name in ("a.yaml", "b.yaml"):
+        ask(desk, name, file(world))
+        sync(desk, name)
+    ask(desk, "a.yaml", file(world, B))
+    ask(desk, "b.yaml", *(() if gone else [file(world, B)]))
+    assert "dlm placed what stands there for b.lock" in sync(desk, "a.yaml", code=1), "it is not locked yet"
+    desk.dlm("lock", "-f", "b.yaml").ok()
+    sync(desk, "a.yaml")
+    assert placed(desk) == {"in/shared": B}
+    sync(desk, "b.yaml")
+    assert placed(desk) == {"in/shared": B}
+    for name in ("a.yaml", "b.yaml"):
+        assert desk.dlm("sync", "-f", name, "--check").code == 0
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_lockfile_that_says_nothing_agrees_to_nothing(world: World, desk: Desk, text: str | None) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        ask(desk, name, file(world))
+        sync(desk, name)
+    (desk.root / "b.lock").unlink()
+    if text is not None:
+        (desk.root / "b.lock").write_text(text)
+    ask(desk, "a.yaml", file(world, B))
+    assert "dlm placed what stands there for b.lock" in sync(desk, "a.yaml", code=1)
+
+
 @pytest.mark.promise(5)
 def test_a_folder_with_other_content_does_not_either(world: World, desk: Desk) -> None:
     old = folder(world)
@@ -168,6 +199,15 @@ def test_a_folder_with_other_content_does_not_either(world: World, desk: Desk) -
     ask(desk, "b.yaml", new)
     assert "vendor/tool: dlm placed what stands there for a.lock" in sync(desk, "b.yaml", code=1)
     assert placed(desk) == tree
+    # The same archive is not enough: what comes out of it has to be the same.
+    ask(desk, "a.yaml", new.replace("extract: true", "extract: {strip: 1}"))
+    desk.dlm("lock", "-f", "a.yaml").ok()
+    assert "vendor/tool: dlm placed what stands there for a.lock" in sync(desk, "b.yaml", code=1)
+    ask(desk, "a.yaml", new)
+    desk.dlm("lock", "-f", "a.yaml").ok()
+    sync(desk, "b.yaml")
+    sync(desk, "a.yaml")
+    assert placed(desk).keys() != tree.keys()
 
 
 @pytest.mark.promise(5)

@@ -46,7 +46,7 @@ def plan(
         found={one.dest: one for one in there},
         owned={dest: Owned(dest=dest, digests=frozenset({sha256})) for dest, sha256 in (owned or {}).items()},
         shared={
-            dest: Shared(lockfiles="b.lock", digests=frozenset({sha256})) for dest, sha256 in (shared or {}).items()
+            dest: Shared(lockfiles=("b.lock",), digests=frozenset({sha256})) for dest, sha256 in (shared or {}).items()
         },
     )
     return make_plan(

@@ -46,12 +46,15 @@ class Shared:
     """A path that dlm placed for other lockfiles of the same folder.
 
     Attributes:
-        lockfiles: their names, as messages have them.
+        lockfiles: their names.
         digests: every sha256 that dlm put or was about to put there for them.
     """
 
-    lockfiles: str
+    lockfiles: tuple[str, ...]
     digests: frozenset[str]
+
+    def __str__(self) -> str:
+        return " and ".join(self.lockfiles)
 
 
 FoundKind = Literal["absent", "file", "symlink", "directory", "other"]

@@ -165,7 +165,7 @@ class ProjectState:
             for dest, one in ProjectState(folder, self._reporter).owned().items():
                 known = found.get(dest)
                 found[dest] = Shared(
-                    lockfiles=name if known is None else f"{known.lockfiles} and {name}",
+                    lockfiles=(name,) if known is None else (*known.lockfiles, name),
                     digests=one.digests if known is None else one.digests | known.digests,
                 )
         return found

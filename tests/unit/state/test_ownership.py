@@ -198,9 +198,9 @@ def test_what_was_placed_for_other_lockfiles_is_known_while_a_document_is_there(
         found = ProjectState(one.folder, heard, str(path / "a.lock")).shared()
         assert set(found) == {"x", "y"}
         assert found["x"] == Shared(
-            lockfiles="b.lock and c.lock", digests=frozenset({str(OLD.sha256), str(NEW.sha256)})
+            lockfiles=("b.lock", "c.lock"), digests=frozenset({str(OLD.sha256), str(NEW.sha256)})
         )
-        assert found["y"] == Shared(lockfiles="b.lock", digests=frozenset({str(OLD.sha256)}))
+        assert found["y"] == Shared(lockfiles=("b.lock",), digests=frozenset({str(OLD.sha256)}))
     assert heard.warnings == []
 
 
