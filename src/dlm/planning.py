@@ -10,7 +10,7 @@ from dlm.model.plan import Conflict, Plan, Removal
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
-    from dlm.model.plan import Found, Owned, Survey, Wanted
+    from dlm.model.plan import Found, Owned, Shared, Survey, Wanted
 
 __all__ = ["bytes_wanted", "make_plan", "nested", "shows"]
 
@@ -27,8 +27,9 @@ def make_plan(
     """Decide about every path.
 
     A path is dlm's to change when what it shows is what dlm put there: the state, the journal and the old and new
-    lockfile tell (promise 5). Everything else is a conflict unless ``force`` is given. What nothing asks for any more
-    makes way for a path that comes to lie in it, or to stand where it lies.
+    lockfile tell (promise 5), and dlm did not put it there for another lockfile as well. Everything else is a conflict
+    unless ``force`` is given. What nothing asks for any more makes way for a path that comes to lie in it, or to stand
+    where it lies; what another lockfile has, too, is left whatever is forced.
 
     Args:
         wanted: the paths that this run shall show, with their artifacts; each artifact has a sha256, but for those of a
@@ -79,13 +80,15 @@ def make_plan(
         if sha256 not in survey.blobs:
             fetch.setdefault(sha256 or bytes_wanted(want.artifact), want.artifact)
         ours = _ours(dest, survey.owned, pinned)
-        conflict = _in_the_way(found, ours, want, placed=dest in survey.owned, force=force)
+        conflict = None if force else _anothers(found, want, survey.shared.get(dest))
+        conflict = conflict or _in_the_way(found, ours, want, placed=dest in survey.owned, force=force)
         if conflict is not None:
             conflicts.append(conflict)
         else:
             place.append(want)
     if not prune:
         remove, left = [], []
+    barring = {one.dest for one in conflicts}
     return Plan(
         keep=(*keep, *adopt, *grown),
         adopt=tuple(adopt),
@@ -93,7 +96,7 @@ def make_plan(
         place=tuple(place),
         fetch=tuple(fetch.values()),
         remove=tuple(remove),
-        left=tuple(left),
+        left=tuple(one for one in left if one.dest not in barring),
         conflicts=tuple(conflicts),
         instead=instead,
     )
@@ -229,6 +232,16 @@ def _ours(dest: str, owned: Mapping[str, Owned], pinned: Mapping[str, frozenset[
     return (known.digests if known is not None else frozenset()) | pinned.get(dest, frozenset())
 
 
+def _anothers(found: Found, want: Wanted, shared: Shared | None) -> Conflict | None:
+    """The conflict where dlm put other bytes there for another lockfile, whoever else they belong to."""
+    if shared is None or found.problem is not None:
+        return None
+    if found.sha256 not in shared.digests or found.sha256 == want.artifact.shown:
+        return None
+    reason = f"dlm placed what stands there for {shared}"
+    return Conflict(dest=found.dest, resource=want.artifact.resource, reason=reason, forcible=True, shared=True)
+
+
 def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: bool, force: bool) -> Conflict | None:
     resource, dest = want.artifact.resource, found.dest
     if found.problem is not None:
@@ -260,7 +273,7 @@ def _folder_in_the_way(
 def _removals(
     survey: Survey, asked: set[str], pinned: Mapping[str, frozenset[str]], *, force: bool
 ) -> tuple[list[Removal], list[Conflict]]:
-    """What goes, and what stays because it was edited since or cannot be got at."""
+    """What goes, and what stays because it was edited since, cannot be got at, or is another lockfile's, too."""
     remove: list[Removal] = []
     left: list[Conflict] = []
     settled = _settled(survey, asked)
@@ -269,6 +282,10 @@ def _removals(
             continue
         ours = _ours(dest, survey.owned, pinned)
         folder = found.kind == "directory"
+        also = _also(dest, found, survey.shared) if ours else None
+        if also is not None:
+            left.append(Conflict(dest=dest, resource=None, reason=also, shared=True))
+            continue
         if ours and found.barred and found.problem is not None:
             reason = f"dlm placed it, and cannot get at it now: {found.problem}"
             left.append(Conflict(dest=dest, resource=None, reason=reason, policy=found.policy, barred=True))
@@ -283,3 +300,15 @@ def _removals(
             reason = "it was edited since dlm placed it"
             left.append(Conflict(dest=dest, resource=None, reason=reason, forcible=True, details=found.edits))
     return remove, left
+
+
+def _also(dest: str, found: Found, shared: Mapping[str, Shared]) -> str | None:
+    """Why a path is another lockfile's, too, or None."""
+    if not shared or found.kind == "absent":
+        return None
+    if dest in shared:
+        return f"dlm placed it for {shared[dest]}, too"
+    if found.kind != "directory":
+        return None
+    inside = next((path for path in sorted(shared) if path.startswith(f"{dest}/")), None)
+    return None if inside is None else f"dlm placed {inside} in it for {shared[inside]}"

@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import random
+import signal
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -289,3 +291,34 @@ def _second_run(origin: Origin, desk: Desk, stopping: _Stopping) -> int:
     assert desk.tree() == {"large.bin": SPLIT_BODY}
     ranges = [request.range or (0, None) for request in origin.requests[before:]]
     return sum((len(SPLIT_BODY) if end is None else end) - start for start, end in ranges)
+
+
+#: Dies when a document is about to take its place.
+KILLED = """
+import os, signal, sys
+name = sys.argv.pop(1)
+def hook(event, args):
+    if event == "os.rename" and str(args[1]).endswith(name):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+from dlm.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize(
+    ("command", "document"),
+    [("lock", "downloads.lock"), ("sync", "downloads.lock"), ("add", "downloads.yaml"), ("add", "downloads.lock")],
+)
+def test_killed_while_it_writes_a_document(world: World, desk: Desk, command: str, document: str) -> None:
+    """The draft goes with the next run that writes one, whichever that is."""
+    desk.manifest(f"version: 1\nresources: ['{world.file('/a.csv', b'a')}']\n")
+    arguments = ("add", world.file("/b.csv", b"b")) if command == "add" else (command,)
+    ran = desk.dlm(document, *arguments, program=[sys.executable, "-c", KILLED])
+    assert ran.code == -signal.SIGKILL, str(ran)
+    assert len(list(desk.root.glob(".dlm-*"))) == 1
+    assert not desk.lockfile.exists()
+    desk.dlm("sync").ok()
+    assert list(desk.root.glob(".dlm-*")) == []
+    assert desk.dlm("sync", "--check").code == 0

@@ -220,3 +220,21 @@ def test_killed_at_any_step(
 def shown(desk: Desk) -> dict[str, bytes]:
     """The files of the tree that are not temporary."""
     return {path: body for path, body in desk.tree().items() if "/.dlm-" not in f"/{path}"}
+
+
+@pytest.mark.parametrize("flags", [("--dry-run",), ("--check",), ()])
+@pytest.mark.parametrize(("before", "after"), [("data", "data/"), ("data/x", "data")])
+def test_what_was_edited_and_is_in_the_way_is_said_once(
+    desk: Desk, file: str, before: str, after: str, flags: tuple[str, ...]
+) -> None:
+    ask(desk, file, before)
+    desk.dlm("sync").ok()
+    edited = before if before != "data/" else "data/data"
+    (desk.root / edited).write_text("edited")
+    ask(desk, file, after)
+    if flags == ("--check",):
+        desk.dlm("lock").ok()
+    run = desk.dlm("sync", *flags)
+    assert run.err.count("edited since dlm placed it") == 1, str(run)
+    found = desk.dlm("sync", "--format", "json", *flags).document
+    assert found["warnings"] == []

@@ -9,7 +9,7 @@ import pytest
 
 from dlm.model.artifact import Artifact, Blob, Placement
 from dlm.model.digest import Digests
-from dlm.model.plan import Found, FoundKind, Owned, Plan, Survey, Wanted
+from dlm.model.plan import Found, FoundKind, Owned, Plan, Shared, Survey, Wanted
 from dlm.planning import make_plan
 
 NEW, OLD, EDITED = (Digests.sha256_of(text).sha256 or "" for text in (b"new", b"old", b"edited"))
@@ -38,12 +38,16 @@ def plan(
     pinned: Mapping[str, str] | None = None,
     held: Sequence[str] = (NEW,),
     asked: Sequence[str] | None = None,
+    shared: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Plan:
     survey = Survey(
         blobs={one: Blob(path=f"/{one}", digests=Digests.from_mapping({"sha256": one}), size=3) for one in held},
         found={one.dest: one for one in there},
         owned={dest: Owned(dest=dest, digests=frozenset({sha256})) for dest, sha256 in (owned or {}).items()},
+        shared={
+            dest: Shared(lockfiles=("b.lock",), digests=frozenset({sha256})) for dest, sha256 in (shared or {}).items()
+        },
     )
     return make_plan(
         wants,
@@ -181,3 +185,46 @@ def test_a_narrow_run_judges_removal_against_the_whole_manifest() -> None:
     there = [found("a", "absent"), found("other", sha256=OLD)]
     result = plan([wanted()], there, owned={"other": OLD}, asked=["a", "other"])
     assert result.remove == ()
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize("kind", ["file", "directory"])
+@pytest.mark.parametrize("there", [OLD, EDITED])
+def test_what_is_another_lockfiles_too_is_left(kind: FoundKind, there: str, *, force: bool) -> None:
+    result = plan([], [found(kind=kind, sha256=there)], owned={"a": OLD}, shared={"a": OLD}, force=force)
+    (left,) = result.left
+    assert (result.remove, left.reason, left.shared) == ((), "dlm placed it for b.lock, too", True)
+
+
+@pytest.mark.promise(5)
+def test_a_folder_with_a_file_of_another_lockfile_in_it_is_left_though_forced() -> None:
+    there, owned = [found(kind="directory", sha256=EDITED)], {"a": OLD}
+    result = plan([], there, owned=owned, shared={"a/x": NEW, "ab": NEW}, force=True)
+    assert ([one.reason for one in result.left], result.remove) == (["dlm placed a/x in it for b.lock"], ())
+    assert [one.dest for one in plan([], there, owned=owned, shared={"ab": NEW}, force=True).remove] == ["a"]
+
+
+def test_what_is_another_lockfiles_alone_is_none_of_this_plans_business() -> None:
+    assert plan([], [found(sha256=OLD)], shared={"a": OLD}) == Plan()
+    assert plan([], [found(kind="absent")], owned={"a": OLD}, shared={"a": OLD}) == Plan()
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("known", [{"owned": {"a": OLD}}, {"pinned": {"a": OLD}}, {}])
+def test_bytes_that_another_lockfile_has_there_are_in_the_way_unless_forced(known: Any) -> None:
+    want = wanted()
+    (conflict,) = plan([want], [found(sha256=OLD)], shared={"a": OLD}, **known).conflicts
+    assert (conflict.reason, conflict.forcible) == ("dlm placed what stands there for b.lock", True)
+    assert plan([want], [found(sha256=OLD)], shared={"a": OLD}, force=True, **known) == Plan(place=(want,))
+
+
+def test_bytes_that_another_lockfile_has_lost_there_already_are_not() -> None:
+    want = wanted()
+    assert plan([want], [found(sha256=OLD)], owned={"a": OLD}, shared={"a": EDITED}) == Plan(place=(want,))
+    assert plan([wanted(executable=True)], [found(sha256=NEW)], owned={"a": NEW}, shared={"a": NEW}).conflicts == ()
+
+
+def test_what_is_in_the_way_is_not_left_as_well() -> None:
+    result = plan([wanted("a/b")], [found(sha256=EDITED), found("a/b", "absent")], owned={"a": OLD})
+    assert ([one.dest for one in result.conflicts], result.left) == (["a"], ())

@@ -17,6 +17,8 @@ __all__ = ["clean"]
 def clean(border: Border, *, dry_run: bool, force: bool) -> Result:
     """Remove all that dlm placed in this project. The lockfile and the cache stay, so `dlm sync` brings it back.
 
+    What dlm placed for another manifest in the same folder, too, stays.
+
     \b
     Examples:
       dlm clean --dry-run
@@ -25,7 +27,7 @@ def clean(border: Border, *, dry_run: bool, force: bool) -> Result:
     report = clean_workflow(border.run(need_manifest=False), force=force, dry_run=dry_run)
     console = border.console
     for conflict in report.left:
-        console.warn(left_text(conflict, "clean"))
+        (console.say if conflict.shared else console.warn)(left_text(conflict, "clean"))
     count = len(report.removed)
     if not count:
         console.say("Nothing to remove.")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 
 from dlm.cli.places import LOCKFILE, MANIFESTS, upwards
 from dlm.errors import LocalError, UsageError
+from dlm.store.guard import try_whole
 
 __all__ = ["DocumentFiles", "find_project", "write_atomically"]
+
+_DRAFT, _DIGITS, _END = ".dlm-draft-", 12, ".tmp"
+_OLD = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class DocumentFiles:
@@ -104,7 +110,8 @@ def write_atomically(path: str, data: bytes) -> None:
     """Give ``path`` the bytes ``data``: written beside it, flushed, renamed, the folder flushed.
 
     A link is followed, so that a lockfile kept elsewhere stays there; one that leads to nothing, or to a device, is
-    not, since it may have come with the repository. The mode of an old file is kept.
+    not, since it may have come with the repository. The mode of an old file is kept. Whoever writes holds a lock on
+    what is not renamed yet, and first removes what nobody holds any more: the drafts of runs that were killed.
 
     Raises:
         LocalError: the disk refuses; the old file is whole.
@@ -115,28 +122,80 @@ def write_atomically(path: str, data: bytes) -> None:
     if os.path.exists(target) and not os.path.isfile(target):
         raise LocalError(f"{path} is no file and is left as it is", hint="move it out of the way")
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".dlm-{os.urandom(6).hex()}.tmp")
     try:
         try:
             mode = os.stat(target).st_mode & 0o777
         except FileNotFoundError:
             mode = 0o666
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        _remove_drafts(folder)
+        draft, descriptor = _new_draft(folder, mode)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, target)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fsync(descriptor)
+                if os.name == "nt":  # where no open file is renamed
+                    os.close(descriptor)
+                    descriptor = -1
+                os.replace(draft, target)
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
+            raise
     except OSError as error:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass  # it may never have been made
         raise LocalError(f"{path} cannot be written: {error.strerror}", hint="check permissions and space") from error
     _flush_folder(folder)
+
+
+def _new_draft(folder: str, mode: int) -> tuple[str, int]:
+    """A new file, open and locked, and its path. Raises OSError."""
+    while True:
+        draft = os.path.join(folder, f"{_DRAFT}{os.urandom(_DIGITS // 2).hex()}{_END}")
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            mine = try_whole(descriptor) and os.fstat(descriptor).st_nlink > 0
+        except OSError:
+            return draft, descriptor  # without locks nobody removes what they find
+        if mine:
+            return draft, descriptor
+        os.close(descriptor)  # between the two calls somebody took it for one that nobody holds
+
+
+def _remove_drafts(folder: str) -> None:
+    """Remove the drafts of runs that were killed. What may be another's, or cannot be removed, stays."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # missing, which whoever writes will see; or one may write here and not look
+    for name in filter(_is_draft, names):
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError):
+            descriptor = _open_draft(path)
+            try:
+                dead = stat.S_ISREG(os.fstat(descriptor).st_mode) and try_whole(descriptor)
+                if dead and os.name != "nt":  # where no open file is removed
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
+            if dead and os.name == "nt":
+                os.unlink(path)
+
+
+def _is_draft(name: str) -> bool:
+    digits = name.removeprefix(_DRAFT).removesuffix(_END)
+    return name == f"{_DRAFT}{digits}{_END}" and len(digits) == _DIGITS and set(digits) <= set("0123456789abcdef")
+
+
+def _open_draft(path: str) -> int:
+    """Raises OSError, also where it is a link."""
+    try:
+        return os.open(path, os.O_RDWR | _OLD)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | _OLD)  # as the file is whose place it was to take
 
 
 def _flush_folder(folder: str) -> None:

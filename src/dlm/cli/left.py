@@ -11,11 +11,13 @@ __all__ = ["left_text"]
 
 
 def left_text(left: Conflict, verb: str) -> str:
-    """One path that stays, and the ways out.
+    """One path that stays, and the ways out, where it should not.
 
     Args:
         verb: the command that left it.
     """
+    if left.shared:
+        return f"{left.dest}: {left.reason}, so it stays"
     if left.policy:
         way = f"permit it with allow_outside in your config.yaml, and run `dlm {verb}` again"
     elif left.barred:

@@ -66,7 +66,7 @@ def _ci(border: Border) -> str | None:
 
 def _say(console: Console, report: SyncReport, lockfile: str, *, dry: bool) -> None:
     for left in report.left:
-        console.warn(left_text(left, "sync"))
+        (console.say if left.shared else console.warn)(left_text(left, "sync"))
         for line in left.details:
             console.say(f"  {line}")
     if not (report.placed or report.removed or report.changes or report.fetched or report.errors or report.differs):

@@ -18,6 +18,7 @@ __all__ = [
     "Placing",
     "Plan",
     "Removal",
+    "Shared",
     "Survey",
     "Wanted",
     "aside_name",
@@ -38,6 +39,22 @@ class Owned:
     dest: str
     digests: frozenset[str]
     placement: Placement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A path that dlm placed for other lockfiles of the same folder.
+
+    Attributes:
+        lockfiles: their names.
+        digests: every sha256 that dlm put or was about to put there for them.
+    """
+
+    lockfiles: tuple[str, ...]
+    digests: frozenset[str]
+
+    def __str__(self) -> str:
+        return " and ".join(self.lockfiles)
 
 
 FoundKind = Literal["absent", "file", "symlink", "directory", "other"]
@@ -83,11 +100,13 @@ class Survey:
         blobs: what the store holds, by sha256.
         found: what stands at each path that this run may touch.
         owned: what dlm placed, by path.
+        shared: what it placed for other lockfiles of the same folder, by path.
     """
 
     blobs: Mapping[str, Blob]
     found: Mapping[str, Found]
     owned: Mapping[str, Owned]
+    shared: Mapping[str, Shared] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +134,7 @@ class Conflict:
         policy: because it leads out of the project.
         forcible: ``--force`` would change it all the same.
         barred: nobody could tell what stands there, so it is still known as dlm's.
+        shared: dlm placed it for another lockfile of the same folder.
         details: for a folder, what was edited in it, one line each.
     """
 
@@ -124,6 +144,7 @@ class Conflict:
     policy: bool = False
     forcible: bool = False
     barred: bool = False
+    shared: bool = False
     details: tuple[str, ...] = ()
 
 
@@ -138,7 +159,8 @@ class Plan:
         place: paths to change, in order.
         fetch: artifacts whose bytes are not in the store.
         remove: paths to remove.
-        left: paths that nothing asks for any more and that stay, since they were edited or cannot be got at.
+        left: paths that nothing asks for any more and that stay, since they were edited, cannot be got at, or are
+            another lockfile's, too; but for those that stand in the way.
         conflicts: paths that stand in the way; with any of them, nothing is done.
         instead: for each path to change that comes in the stead of others, which dlm placed above or below it: those.
             They go first. None of them for a folder that a killed run has emptied already.

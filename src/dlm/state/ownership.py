@@ -26,7 +26,7 @@ from dlm.model.artifact import LINK_MODES, Placement
 from dlm.model.digest import Digest
 from dlm.model.events import Warned
 from dlm.model.frozen import dataclass, field, replace
-from dlm.model.plan import Owned, aside_name, temporary_name
+from dlm.model.plan import Owned, Shared, aside_name, temporary_name
 from dlm.state.journal import Journal, is_inside, journal_pieces, read_digests, read_journal
 from dlm.state.pieces import Entries, pieces_of
 from dlm.state.projects import register
@@ -145,6 +145,30 @@ class ProjectState:
                     placement=known.placement if known else None,
                 )
         return owned
+
+    def shared(self) -> Mapping[str, Shared]:
+        """Every path that dlm placed for other lockfiles of the project's folder, or was about to.
+
+        Raises:
+            LocalError: what there is cannot be read.
+        """
+        if not self._project:
+            return {}
+        from dlm.state.siblings import siblings
+
+        found: dict[str, Shared] = {}
+        state_dir = os.path.dirname(os.path.dirname(self._folder))
+        for lockfile in siblings(self._project):
+            folder, name = project_folder(state_dir, lockfile), os.path.basename(lockfile)
+            if folder == self._folder or not os.path.isdir(folder):
+                continue
+            for dest, one in ProjectState(folder, self._reporter).owned().items():
+                known = found.get(dest)
+                found[dest] = Shared(
+                    lockfiles=(name,) if known is None else (*known.lockfiles, name),
+                    digests=one.digests if known is None else one.digests | known.digests,
+                )
+        return found
 
     def begin(self, place: Sequence[Placing], remove: Sequence[Removal], folders: Iterable[str] = ()) -> str:
         """Note what is about to change, on the disk; the tree must not change before this returns.

@@ -17,15 +17,15 @@ __all__ = ["CleanReport", "clean"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanReport:
-    """What a clean removed, or with ``dry_run`` would remove, and the files that it left: edited ones, and those
-    that it could not get at."""
+    """What a clean removed, or with ``dry_run`` would remove, and the files that it left: edited ones, those that
+    it could not get at, and those that are another lockfile's, too."""
 
     removed: tuple[str, ...]
     left: tuple[Conflict, ...]
 
 
 def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanReport:
-    """Remove what the state says dlm placed. The lockfile and the cache stay.
+    """Remove what the state says dlm placed, and for no other lockfile of the folder. The lockfile and the cache stay.
 
     Raises:
         LocalError: the disk refuses.
@@ -67,5 +67,5 @@ def clean(run: Run, *, force: bool = False, dry_run: bool = False) -> CleanRepor
 def _plan(run: Run, *, force: bool) -> tuple[Plan, Survey]:
     owned = run.state.owned()
     found = survey(run, owned, owned, folders=())
-    here = Survey(blobs={}, found=found, owned=owned)
+    here = Survey(blobs={}, found=found, owned=owned, shared=run.state.shared() if owned else {})
     return make_plan((), here, asked=(), pinned={}, force=force), here

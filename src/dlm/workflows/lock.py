@@ -48,6 +48,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "LockReport", "LockWish", "Relocked", "lock", "refuse_stale", "relock"]
 
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE_SUFFIXES = frozenset({"html", "htm", "xhtml"})
+#: Of so many files of one resource, each is named in a warning.
+_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockWish:
@@ -230,6 +235,8 @@ class _Work:
         self._pending: list[_Pending] = []
         self._errors: list[DlmError] = []
         self._failed: set[str] = set()
+        # Files, by resource, in whose stead a page may have come.
+        self._pages: dict[str, list[str]] = {}
         self._fetched = 0
         self._transferred = 0
         self._policy = policy_of(run, manifest)
@@ -290,6 +297,7 @@ class _Work:
         haul = inquiry.gather(offline=self._wish.offline)
         for number, place in enumerate(open_places):
             self._take(haul, inquiry, number, place)
+        self._say_pages()
         inquiry.say_unchecked()
 
     def result(self) -> Relocked:
@@ -486,14 +494,25 @@ class _Work:
         except DlmError as failure:
             self._fail(pending.resource, failure)
             return
+        artifact = pending.artifacts[index]
+        if not artifact.digests and _is_page(receipt) and not _may_be_page(artifact.filename):
+            self._pages.setdefault(pending.resource.name, []).append(artifact.filename)
         locked = _locked(
-            pending.artifacts[index],
+            artifact,
             arrived.blob.digests,
             arrived.blob.size,
             receipt.headers if receipt.from_origin else {},
             final_url=receipt.final_url if receipt.from_origin else None,
         )
         pending.done[index] = replace(locked, evidence=provenance.as_documents())
+
+    def _say_pages(self) -> None:
+        """Warn of pages under the names of other files: an error or a form to log in, and not what was meant."""
+        for name, files in self._pages.items():
+            which = "" if files == [name] else f" for {', '.join(files[:_NAMED])}"
+            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            look = "look whether that is the file" if len(files) == 1 else "look whether these are the files"
+            self._run.reporter.emit(Warned(f"the server answered with an HTML page{which}{more}; {look}", name))
 
     def _fail(self, resource: Resource, error: DlmError) -> None:
         repeated = resource.name in self._failed
@@ -705,6 +724,18 @@ def _locked(
         final_url=final_url,
         headers=headers,
     )
+
+
+def _is_page(receipt: Receipt) -> bool:
+    """Whether a server calls what it sent a page for people."""
+    kind = next((value for name, value in receipt.headers.items() if name.lower() == "content-type"), "")
+    return kind.partition(";")[0].strip().lower() in _PAGES
+
+
+def _may_be_page(filename: str) -> bool:
+    """Whether a name is that of a page, or says nothing of what the file is."""
+    _, dot, suffix = filename.lower().rpartition(".")
+    return not dot or suffix in _PAGE_SUFFIXES or not any(letter.isalpha() for letter in suffix)
 
 
 def _unverified(artifact: Artifact) -> LockedArtifact:

@@ -6,10 +6,12 @@ when all that this run needs is fetched and verified.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import DlmError, LocalError, PolicyError
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import dataclass, field, replace
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
     from dlm.model.lockfile import LockedArtifact, LockEntry
     from dlm.model.manifest import Resource
-    from dlm.model.plan import Conflict, Plan, Removal
+    from dlm.model.plan import Conflict, Plan, Removal, Shared
     from dlm.place.place import Done
     from dlm.workflows.lock import Change
     from dlm.workflows.orders import Haul
@@ -84,7 +86,8 @@ class SyncReport:
     Attributes:
         kept: how many paths were right already.
         missing: what would have to be fetched, to place it or to lock it; empty after a run.
-        left: paths that stay though nothing asks for them, since they were edited or cannot be got at.
+        left: paths that stay though nothing asks for them, since they were edited, cannot be got at, or are another
+            lockfile's, too.
         passed_over: resources that do not know this platform.
         changes: what locking changed first.
         written: whether the lockfile was replaced.
@@ -307,9 +310,42 @@ def _plan(
             wrong[artifact.dest] = blob.size
     if wrong:
         wants = _without(run, wants, wrong)
-    here = Survey(blobs=held, found=found, owned=owned)
+    # Where nothing that stands here may change, nobody need know what other manifests in the folder have placed.
+    changing = {artifact.dest for artifact in needed}
+    touched = any(one.kind != "absent" and (dest in changing or dest not in wants.asked) for dest, one in found.items())
+    shared = _disputed(run, needed, run.state.shared()) if touched else {}
+    here = Survey(blobs=held, found=found, owned=owned, shared=shared)
     plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
     return plan, here, wants
+
+
+def _disputed(run: Run, needed: Iterable[Artifact], shared: Mapping[str, Shared]) -> Mapping[str, Shared]:
+    """What dlm placed for other lockfiles, without the paths where none of them asks for other bytes by now.
+
+    Args:
+        needed: what this run may place.
+    """
+    near = {one.dest: one.shown for one in needed if one.dest in shared}
+    locked = {name: _pins(run, name) for name in {name for dest in near for name in shared[dest].lockfiles}}
+
+    def agrees(name: str, dest: str) -> bool:
+        pins = locked[name]
+        return pins is not None and pins.get(dest, near[dest]) == near[dest]
+
+    agreed = {dest for dest in near if all(agrees(name, dest) for name in shared[dest].lockfiles)}
+    return {dest: one for dest, one in shared.items() if dest not in agreed} if agreed else shared
+
+
+def _pins(run: Run, lockfile: str) -> dict[str, str] | None:
+    """The sha256 or tree digest that another lockfile of the folder has for each path; None where nobody can tell."""
+    try:
+        with open(os.path.join(run.files.root, lockfile), "rb") as file:
+            read = read_lockfile(file.read(), lockfile)
+    except (OSError, DlmError):
+        return None
+    entries = read.lockfile.entries.values()
+    locked = (one for entry in entries for one in for_platform(entry, run.platform))
+    return {one.dest: one.sha256 if one.extracted is None else one.extracted.tree for one in locked}
 
 
 def _size_shown(run: Run, artifact: Artifact, found: Found) -> int | None:
@@ -635,7 +671,8 @@ def _noted(run: Run) -> Iterator[str]:
 
 def _conflict_error(conflict: Conflict) -> DlmError:
     kind = PolicyError if conflict.policy else LocalError
-    hint = "move it away, or run `dlm sync --force` to overwrite it" if conflict.forcible else "move it away"
+    way = "give one of the two another dest" if conflict.shared else "move it away"
+    hint = f"{way}, or run `dlm sync --force` to overwrite it" if conflict.forcible else way
     if conflict.policy:
         hint = "remove the link, or name its target under allow_outside in your config.yaml"
     return kind(f"{conflict.dest}: {conflict.reason}", resource=conflict.resource, hint=hint, details=conflict.details)

@@ -10,6 +10,7 @@ import pytest
 
 from dlm.cli.files import find_project, write_atomically
 from dlm.errors import LocalError, UsageError
+from tests.support.processes import start
 
 
 def touch(path: Path, text: str = "x") -> Path:
@@ -166,3 +167,96 @@ def test_a_failing_flush_is_a_failed_write(tmp_path: Path, monkeypatch: pytest.M
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="cannot be written: No such file or directory"):
         write_atomically(str(tmp_path / "missing" / "downloads.lock"), b"new")
+
+
+#: Writes b"theirs" to the path it is given, and says a line before each event named behind that; then it waits for one.
+WRITER = """
+import sys
+path, *events = sys.argv[1:]
+def hook(event, args):
+    if events and event == events[0]:
+        events.pop(0)
+        print(event, flush=True)
+        input()
+sys.addaudithook(hook)
+from dlm.cli.files import write_atomically
+write_atomically(path, b"theirs")
+print("written")
+"""
+DRAFT = ".dlm-draft-0123456789ab.tmp"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path, mode: int) -> None:
+    path = touch(tmp_path / "downloads.lock", "old")
+    path.chmod(mode)
+    for _ in range(2):
+        with start(WRITER, path, "os.rename") as program:
+            assert program.line() == "os.rename"
+            program.kill()
+        draft, lockfile = names(tmp_path)
+        assert (draft.startswith(".dlm-"), lockfile) == (True, "downloads.lock")
+        assert path.read_bytes() == b"old"
+    # Whatever document it was to become: a manifest's goes with the next lockfile.
+    write_atomically(str(tmp_path / "downloads.yaml"), b"new")
+    assert names(tmp_path) == ["downloads.lock", "downloads.yaml"]
+
+
+@pytest.mark.promise(3)
+def test_the_draft_of_a_writer_that_lives_is_its_own(tmp_path: Path) -> None:
+    path = touch(tmp_path / "downloads.lock", "old")
+    with start(WRITER, path, "os.rename") as program:
+        assert program.line() == "os.rename"
+        draft = names(tmp_path)[0]
+        write_atomically(str(path), b"ours")
+        assert names(tmp_path) == [draft, "downloads.lock"]
+        assert path.read_bytes() == b"ours"
+        program.tell("")
+        assert program.end() == "written\n"
+    assert path.read_bytes() == b"theirs"
+    assert names(tmp_path) == ["downloads.lock"]
+
+
+@pytest.mark.promise(3)
+def test_a_draft_that_is_taken_for_a_dead_one_is_made_again(tmp_path: Path) -> None:
+    """Another writer comes between the making of a draft and its lock."""
+    path = touch(tmp_path / "downloads.lock", "old")
+    with start(WRITER, path, "fcntl.flock", "os.rename") as program:
+        assert program.line() == "fcntl.flock"
+        assert len(names(tmp_path)) == 2
+        write_atomically(str(path), b"ours")
+        assert names(tmp_path) == ["downloads.lock"]
+        program.tell("")
+        assert program.line() == "os.rename"
+        write_atomically(str(path), b"ours again")
+        program.tell("")
+        assert program.end() == "written\n"
+    assert path.read_bytes() == b"theirs"
+    assert names(tmp_path) == ["downloads.lock"]
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("what", ["link", "dead link", "fifo", "folder"])
+def test_what_no_writer_left_stays(tmp_path: Path, what: str) -> None:
+    """Names that are not quite a draft's, and things under such a name that no draft is."""
+    others = [".dlm-draft-.tmp", ".dlm-draft-0123456789AB.tmp", f"{DRAFT}.tmp", f"my{DRAFT}", ".dlm-0123456789ab.tmp"]
+    for name in others:
+        touch(tmp_path / name, "mine")
+    target = tmp_path / "mine"
+    if what == "fifo":
+        os.mkfifo(tmp_path / DRAFT)
+    elif what == "folder":
+        touch(tmp_path / DRAFT / "mine")
+    else:
+        (tmp_path / DRAFT).symlink_to(target)
+        if what == "link":
+            touch(target, "mine")
+    before = names(tmp_path)
+    write_atomically(str(tmp_path / "downloads.lock"), b"new")
+    assert names(tmp_path) == sorted([*before, "downloads.lock"])
+    assert what != "link" or target.read_text(encoding="utf-8") == "mine"

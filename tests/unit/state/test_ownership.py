@@ -11,7 +11,7 @@ import pytest
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, Placement
 from dlm.model.digest import Digests
-from dlm.model.plan import Found, Placing, Removal, temporary_name
+from dlm.model.plan import Found, Placing, Removal, Shared, temporary_name
 from dlm.state.ownership import ProjectState, project_folder
 from tests.support.stores import Heard
 
@@ -174,3 +174,36 @@ def test_a_state_that_cannot_be_written_is_an_error_before_anything_changes(tmp_
     with pytest.raises(LocalError, match=r"journal\.json") as caught:
         state.begin([placing("a")], [])
     assert "DLM_STATE_DIR" in str(caught.value.hint)
+
+
+def sibling(tmp_path: Path, heard: Heard, name: str) -> ProjectState:
+    """The state of one of the lockfiles in a folder."""
+    path = str(tmp_path / "project" / name)
+    return ProjectState(project_folder(str(tmp_path / "state"), path), heard, path)
+
+
+@pytest.mark.promise(5)
+def test_what_was_placed_for_other_lockfiles_is_known_while_a_document_is_there(tmp_path: Path, heard: Heard) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    one, two, three = (sibling(tmp_path, heard, f"{name}.lock") for name in "abc")
+    one.finish([placement("mine")])
+    two.finish([placement("x"), placement("y")])
+    three.begin([placing("x")], ())  # killed then
+    assert one.shared() == {}, "their documents are gone"
+    for name in ("a.yaml", "a.lock", "b.json", "c.lock", "d.yml"):
+        (root / name).write_text("")
+    (tmp_path / "link").symlink_to(root)
+    for path in (root, tmp_path / "link"):
+        found = ProjectState(one.folder, heard, str(path / "a.lock")).shared()
+        assert set(found) == {"x", "y"}
+        assert found["x"] == Shared(
+            lockfiles=("b.lock", "c.lock"), digests=frozenset({str(OLD.sha256), str(NEW.sha256)})
+        )
+        assert found["y"] == Shared(lockfiles=("b.lock",), digests=frozenset({str(OLD.sha256)}))
+    assert heard.warnings == []
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path, heard: Heard) -> None:
+    with pytest.raises(LocalError, match="nobody knows what other manifests in it ask for"):
+        sibling(tmp_path, heard, "a.lock").shared()
