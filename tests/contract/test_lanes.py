@@ -347,8 +347,8 @@ def test_those_that_take_no_lane_wait_for_none_of_their_kind(tmp_path: Path, els
             return orders[number]
 
         round_ = Round(len(orders), make, artifacts=[one.artifact for one in orders], plain=below_light)
-        for one in fetcher.fetch_round(round_, made.store):
-            landed += one.numbers if isinstance(one, Carried) else (one.order.number,)
+        for outcome in fetcher.fetch_round(round_, made.store):
+            landed += outcome.numbers if isinstance(outcome, Carried) else (outcome.order.number,)
         assert sorted(landed) == list(range(len(orders)))
         assert len(turns) <= 1
         fetcher.close()
