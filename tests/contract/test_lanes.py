@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from dlm.fetch.round import Round
 from dlm.model import events
 from dlm.model.artifact import Artifact
 from dlm.model.transfer import Arrived, Carried, Lost, Order
-from dlm.ports import Wire
+from dlm.model.wire import Request as ModelRequest
+from dlm.ports import Lane, Wire
 from dlm.store.local import LocalStore
 from tests.contract.test_parcels import ANSWERS, SMALL, WRITTEN, as_written, timeless
 from tests.support.fetching import BODY, Kit, kit, order, sha256
@@ -355,18 +356,26 @@ def test_those_that_take_no_lane_wait_for_none_of_their_kind(tmp_path: Path, els
 
 
 def test_whoever_shares_a_digest_waits_for_no_other_process(tmp_path: Path) -> None:
-    def prepare(made: Kit, orders: list[Order]) -> None:
-        first = orders[6].artifact
-        for number in (7, 12, 20):
-            made.origin.route(f"/{number}.bin", Static(body(6)))
-            orders[number] = replace(
-                orders[number], artifact=replace(first, resource=f"again{number}", url=orders[number].artifact.url)
-            )
-
     with kit(tmp_path, "curl", "http", jobs=2, jobs_per_host=2) as made:
         orders = serve(made)
-        prepare(made, orders)
-        assert sorted(fetched(made, orders)) == list(range(COUNT))
+        again = replace(orders[8].artifact, resource="again", url=orders[9].artifact.url)
+        orders[9] = replace(orders[9], artifact=again)
+        gate = made.origin.gate()
+        made.origin.route("/8.bin", Response(body=body(8), before=(Hold(gate),)))
+        made.origin.route("/9.bin", Static(body(8)))
+
+        def make(number: int) -> Order:
+            if number == 9:
+                gate.set()  # its bytes are on their way, for another one
+            return orders[number]
+
+        def plain(artifact: Artifact, origin: str) -> bool:
+            return below(artifact, origin) and not artifact.url.endswith("/7.bin")  # so that the next two come together
+
+        round_ = Round(COUNT, make, artifacts=[one.artifact for one in orders], plain=plain)
+        found = list(made.fetcher.fetch_round(round_, made.store))
+        assert sum(len(one.numbers) if isinstance(one, Carried) else 1 for one in found) == COUNT
+        assert len(made.origin.requests) == COUNT - 1
         assert made.events(events.Waiting) == []
 
 
@@ -390,3 +399,42 @@ def test_an_interrupt_at_any_moment_leaves_nothing_claimed(tmp_path: Path, proto
                     claim.close()
             moment += 4
         assert moment > 100, "that were a few moments only"
+
+
+class Line:
+    """Has some addresses asked for at once, and others wherever there is a chance to."""
+
+    def __init__(self, first: Order, rest: Order) -> None:
+        self._next = [first, rest]
+        self.story: list[str] = []
+
+    def begin(self) -> list[tuple[Lane, str]]:
+        self.story.append("begin")
+        return [((one.number, one.artifact, b"", 0.0), one.artifact.url) for one in (self._next.pop(0),)]
+
+    def take(self, answers: Sequence[tuple[Lane, Sequence[bytes], Sequence[bytes]]]) -> list[bool]:
+        self.story.append("take")
+        return [True for _ in answers]
+
+    def carry_on(self, lane: Lane) -> None:
+        raise AssertionError("all of them are taken")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(("status", "begun"), [(200, 2), (503, 1), (404, 1)])
+def test_the_next_begin_before_an_answer_is_taken_unless_it_may_ask_for_less(
+    tmp_path: Path, protocol: str, status: int, begun: int
+) -> None:
+    with kit(tmp_path, "curl", protocol) as made:
+        orders = serve(made, 2)
+        made.origin.route("/0.bin", Response(status, body=b"x"))
+        line = Line(*orders)
+        wire = CurlBackend(made.settings).open()
+        track = wire.track()
+        assert track is not None
+        track.attend(line, ModelRequest(url=orders[0].sources[0].url))
+        track.fill()
+        while "take" not in line.story:
+            wire.turn(1.0)
+        assert line.story[: begun + 1] == ["begin"] * begun + ["take"]
+        wire.close()
