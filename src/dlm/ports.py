@@ -315,7 +315,7 @@ class Tray(Protocol):
         """
         ...
 
-    def release(self, names: Iterable[bytes]) -> None:
+    def release(self, names: Sequence[bytes]) -> None:
         """Let go of what was reserved."""
         ...
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,21 @@ from typing import Any
 import pytest
 
 from dlm.errors import LocalError
-from dlm.fetch.parcel import Parcel
+from dlm.fetch.curl_backend import CurlBackend
+from dlm.fetch.fetcher import HttpFetcher
+from dlm.fetch.parcel import LIGHT, Parcel
 from dlm.fetch.round import Round
 from dlm.model import events
 from dlm.model.artifact import Artifact
 from dlm.model.transfer import Arrived, Carried, Lost, Order
+from dlm.model.wire import Request as ModelRequest
+from dlm.ports import Lane, Wire
 from dlm.store import local
+from dlm.store.local import LocalStore
 from tests.contract.test_parcels import ANSWERS, SMALL, WRITTEN, as_written, timeless
 from tests.support.fetching import BODY, Kit, kit, order, sha256
 from tests.support.origin import Handler, Hold, Raw, Response, Static, redirect
+from tests.unit.fetch.test_small_files import Interrupts
 
 COUNT = 24
 #: The one that is answered in another way than the rest.
@@ -36,6 +43,10 @@ def body(number: int) -> bytes:
 
 def below(artifact: Artifact, origin: str) -> bool:
     return artifact.url.startswith(f"{origin}/")
+
+
+def below_light(artifact: Artifact, origin: str) -> bool:
+    return below(artifact, origin) and (artifact.size or 0) <= LIGHT
 
 
 def serve(made: Kit, count: int = COUNT) -> list[Order]:
@@ -337,3 +348,137 @@ def test_whoever_stops_listening_leaves_nothing_claimed(tmp_path: Path, protocol
             assert claim is not None
             claim.close()
         assert len(fetched(made, orders)) == 200
+
+
+class Turns(CurlBackend):
+    """The backend, and how often its wire had its turn."""
+
+    count = 0
+
+    def open(self) -> Wire:
+        wire = super().open()
+        turn = wire.turn
+
+        def counted(timeout: float) -> None:
+            self.count += 1
+            turn(timeout)
+
+        wire.turn = counted  # type: ignore[method-assign]
+        return wire
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["larger", "elsewhere"])
+def test_those_that_take_no_lane_wait_for_none_of_their_kind(tmp_path: Path, elsewhere: bool) -> None:
+    jobs = 12
+    with kit(tmp_path, "curl", jobs=jobs, jobs_per_host=jobs) as made, kit(tmp_path / "other") as other:
+        orders = serve(made, jobs)
+        where = other.origin if elsewhere else made.origin
+        gate = where.gate()
+        for number in range(jobs, 2 * jobs):
+            data = body(number) if elsewhere else BODY[number : number + 90_000]
+            url = where.route(f"/odd{number}.bin", Response(body=data, before=(Hold(gate),)))
+            one = order(url, digests=sha256(data), size=len(data), name=f"odd{number}")
+            orders.append(replace(one, bare=True, number=number))
+        backend = Turns(made.settings)
+        fetcher = HttpFetcher(made.settings, made.clock, made.heard, backend, version="0")
+        landed: list[int] = []
+        turns: set[int] = set()
+
+        def make(number: int) -> Order:
+            if len(landed) == jobs:  # so that there is room for all of the others
+                turns.add(backend.count)
+            if number == len(orders) - 1:
+                gate.set()
+            return orders[number]
+
+        round_ = Round(len(orders), make, artifacts=[one.artifact for one in orders], plain=below_light)
+        for outcome in fetcher.fetch_round(round_, made.store):
+            landed += outcome.numbers if isinstance(outcome, Carried) else (outcome.order.number,)
+        assert sorted(landed) == list(range(len(orders)))
+        assert len(turns) <= 1
+        fetcher.close()
+
+
+def test_whoever_shares_a_digest_waits_for_no_other_process(tmp_path: Path) -> None:
+    with kit(tmp_path, "curl", "http", jobs=2, jobs_per_host=2) as made:
+        orders = serve(made)
+        again = replace(orders[8].artifact, resource="again", url=orders[9].artifact.url)
+        orders[9] = replace(orders[9], artifact=again)
+        gate = made.origin.gate()
+        made.origin.route("/8.bin", Response(body=body(8), before=(Hold(gate),)))
+        made.origin.route("/9.bin", Static(body(8)))
+
+        def make(number: int) -> Order:
+            if number == 9:
+                gate.set()  # its bytes are on their way, for another one
+            return orders[number]
+
+        def plain(artifact: Artifact, origin: str) -> bool:
+            return below(artifact, origin) and not artifact.url.endswith("/7.bin")  # so that the next two come together
+
+        round_ = Round(COUNT, make, artifacts=[one.artifact for one in orders], plain=plain)
+        found = list(made.fetcher.fetch_round(round_, made.store))
+        assert sum(len(one.numbers) if isinstance(one, Carried) else 1 for one in found) == COUNT
+        assert len(made.origin.requests) == COUNT - 1
+        assert made.events(events.Waiting) == []
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("first", range(4))
+def test_an_interrupt_at_any_moment_leaves_nothing_claimed(tmp_path: Path, protocol: str, first: int) -> None:
+    with kit(tmp_path, "curl", protocol, retries=0, jobs=1, jobs_per_host=1) as made:
+        orders = serve(made, 6)
+        made.origin.route("/3.bin", Response(body=b"others"))
+        made.origin.route("/4.bin", Response(404))
+        moment = 1 + first
+        came = True
+        while came:
+            with contextlib.closing(LocalStore(str(tmp_path / f"cache-{moment}"), made.clock, made.heard)) as store:
+                with Interrupts(moment, "lanes", "parcel") as interrupts, contextlib.suppress(KeyboardInterrupt):
+                    list(made.fetcher.fetch_round(the_round(orders, lanes=True), store))
+                came = interrupts.came
+                for one in orders:
+                    claim = store.claim(one.key)
+                    assert claim is not None, moment
+                    claim.close()
+            moment += 4
+        assert moment > 100, "that were a few moments only"
+
+
+class Line:
+    """Has some addresses asked for at once, and others wherever there is a chance to."""
+
+    def __init__(self, first: Order, rest: Order) -> None:
+        self._next = [first, rest]
+        self.story: list[str] = []
+
+    def begin(self) -> list[tuple[Lane, str]]:
+        self.story.append("begin")
+        return [((one.number, one.artifact, b"", 0.0), one.artifact.url) for one in (self._next.pop(0),)]
+
+    def take(self, answers: Sequence[tuple[Lane, Sequence[bytes], Sequence[bytes]]]) -> list[bool]:
+        self.story.append("take")
+        return [True for _ in answers]
+
+    def carry_on(self, lane: Lane) -> None:
+        raise AssertionError("all of them are taken")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(("status", "begun"), [(200, 2), (503, 1), (404, 1)])
+def test_the_next_begin_before_an_answer_is_taken_unless_it_may_ask_for_less(
+    tmp_path: Path, protocol: str, status: int, begun: int
+) -> None:
+    with kit(tmp_path, "curl", protocol) as made:
+        orders = serve(made, 2)
+        made.origin.route("/0.bin", Response(status, body=b"x"))
+        line = Line(*orders)
+        wire = CurlBackend(made.settings).open()
+        track = wire.track()
+        assert track is not None
+        track.attend(line, ModelRequest(url=orders[0].sources[0].url))
+        track.fill()
+        while "take" not in line.story:
+            wire.turn(1.0)
+        assert line.story[: begun + 1] == ["begin"] * begun + ["take"]
+        wire.close()

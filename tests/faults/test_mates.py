@@ -91,6 +91,7 @@ def test_each_file_comes_once_and_both_have_fetched(origin: Origin, tmp_path: Pa
     found = ended(begin(origin, tmp_path))
     assert sorted(found["own"] + found["mates"]) == list(range(COUNT))
     assert found["mates"]
+    print("OWN", sorted(found["own"]), found["transferred"])
     assert found["own"]
     assert asked(origin) == {f"/{number}": 1 for number in range(COUNT)}
     check_store(tmp_path, range(COUNT))
@@ -239,6 +240,7 @@ def test_both_together_keep_the_limit(origin: Origin, tmp_path: Path) -> None:
     origin.otherwise(counted)
     found = ended(begin(origin, tmp_path, "--jobs", "4"))
     assert found["mates"]
+    print("OWN", sorted(found["own"]), found["transferred"])
     assert len(found["own"]) + len(found["mates"]) == COUNT
     assert 2 <= most <= 4
 
@@ -257,3 +259,31 @@ def test_two_such_runs_fetch_everything_once(origin: Origin, tmp_path: Path) -> 
         assert sorted(found["own"] + found["mates"]) == list(range(COUNT))
     assert set(asked(origin).values()) == {1}
     check_store(tmp_path, range(COUNT))
+
+
+def test_what_one_process_has_not_begun_is_fetched_when_the_other_is_done(origin: Origin, tmp_path: Path) -> None:
+    count = 64  # of which each takes half at once
+    asked_for, gates = threading.Event(), [origin.gate(), origin.gate()]
+
+    def held(request: Request) -> Response:
+        asked_for.set()
+        return Response(body=body(5), before=(Hold(gates[0]),))
+
+    origin.route("/5", held)
+    origin.route("/40", Response(body=body(40), before=(Hold(gates[1]),)))
+    process = begin(origin, tmp_path, "--jobs", "2", count=count)
+    assert asked_for.wait(30)
+    [child] = children(process)
+    # One that would have a lane next takes none after all.
+    store = a_store(tmp_path)
+    tray = store.tray()
+    assert tray is not None
+    tray.put(Digests.sha256_of(body(20)), (body(20),), len(body(20)), "20")
+    tray.close()
+    store.close()
+    gates[1].set()
+    assert gone(child)
+    gates[0].set()
+    found = ended(process)
+    assert sorted(found["own"] + found["mates"]) == list(range(count))
+    assert found["mates"]

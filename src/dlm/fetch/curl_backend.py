@@ -265,9 +265,11 @@ class _CurlWire:
         relay = self._relay
         if relay is None:
             return
-        self.fill()
-        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
-            pass
+        # One that is no success says something about those that would be asked next.
+        if all(slot.lines and b" 200 " in slot.lines[0] for slot in landed):
+            self.fill()
+            while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+                pass
         free = self._free[landed[0].client]
         taken = relay.take([(slot.lane, slot.lines, slot.chunks) for slot in landed if slot.lane is not None])
         for slot, whole in zip(landed, taken, strict=True):

@@ -273,11 +273,11 @@ class _Run:
         while more or self._under_way or self._ready or self._mate is not None:
             while more and self._loop.room and len(self._flights) < self._most:
                 lanes = self._lanes
-                order = self._following() if lanes is None else lanes.passed_over() if lanes.open else lanes.following()
+                order = self._following() if lanes is None else lanes.following()
                 if order is not None:
                     self._take(order)
                     continue
-                more = lanes is not None and lanes.open and lanes.more
+                more = lanes is not None and lanes.more
                 break
             while self._ready:
                 self._early = 0
@@ -286,9 +286,9 @@ class _Run:
             if self._mate is not None:
                 yield from self._mate.collect(wait=not (more or self._under_way))
                 if self._mate.over:
-                    # Of what this process has been handed out, some may not have begun yet.
-                    more = self._dismiss(self._mate) or (self._lanes is not None and self._lanes.more)
-            if self._lanes is not None and self._lanes.open:
+                    # Not all that this process has of the round has begun.
+                    more = self._dismiss(self._mate) or more
+            if self._lanes is not None:
                 self._lanes.fill()
             if self._under_way:
                 if more and self._early > 0 and self._turns >= _AHEAD:

@@ -110,9 +110,9 @@ class Hand:
         """Begin what finds room; whether there may be more."""
         while self._more and depot.loop.room and len(self._under_way) < self._most:
             lanes = self._lanes
-            order = self._orders.next() if lanes is None else lanes.passed_over() if lanes.open else lanes.following()
+            order = self._orders.next() if lanes is None else lanes.following()
             if order is None:
-                self._more = lanes is not None and lanes.open and lanes.more
+                self._more = lanes is not None and lanes.more
                 break
             key = order.artifact.digests.sha256 or ""
             if key in self._under_way or (lanes is not None and lanes.has(key)):

@@ -87,12 +87,14 @@ class Lanes:
         """Whether there may be more than is under way."""
         return bool(self._next) or not self._orders.over
 
-    def passed_over(self) -> Order | None:
-        """An order that takes no lane, if the next one does not."""
-        return self._orders.slow()
-
     def following(self) -> Order | None:
-        """The next order, while lanes are not open; None where there is none left, for now."""
+        """The next order; None where there is none left, for now, and where those that come next take lanes."""
+        if self.open:
+            order = self._orders.slow()
+            if order is None:
+                self._track.fill()  # which comes across those that take none
+                order = self._orders.slow()
+            return order
         while self._next:
             order = self._orders.make(self._next.popleft()[0])
             if order is not None:
@@ -135,25 +137,27 @@ class Lanes:
     def begin(self) -> list[tuple[Lane, str]]:
         """Those that begin now, each with its address."""
         loop, orders = self._depot.loop, self._orders
-        count = 0 if self._stopped else loop.lend(self._origin, _AT_ONCE)
+        if self._stopped or loop.holds(self._origin):
+            return []
+        if not self._next:
+            # Also where no lane is free: what takes none shall not wait for one.
+            self._fetch_next()
+        count = loop.lend(self._origin, min(_AT_ONCE, len(self._next)))
         if not count:
             return []
         began: list[tuple[Lane, str]] = []
         try:
-            if not self._next:
-                self._fetch_next()
-            files = [self._next.popleft() for _ in range(min(count, len(self._next)))]
-            if files:
-                pins = [artifact.digests.sha256 or "" for _, artifact in files]
-                now = self._depot.bench.clock.monotonic()
-                for (number, artifact), sha256, name in zip(files, pins, self._reserved(pins), strict=True):
-                    if name is None or sha256 in self._lanes or self._known(sha256):
-                        if name is not None:
-                            self._depot.tray.release((name,))
-                        orders.pass_over(number)
-                        continue
-                    lane = self._lanes[sha256] = (number, artifact, name, now)
-                    began.append((lane, artifact.url))
+            files = [self._next.popleft() for _ in range(count)]
+            pins = [artifact.digests.sha256 or "" for _, artifact in files]
+            now = self._depot.bench.clock.monotonic()
+            for (number, artifact), sha256, name in zip(files, pins, self._reserved(pins), strict=True):
+                if name is None or sha256 in self._lanes or self._known(sha256):
+                    if name is not None:
+                        self._depot.tray.release((name,))
+                    orders.pass_over(number)
+                    continue
+                lane = self._lanes[sha256] = (number, artifact, name, now)
+                began.append((lane, artifact.url))
         finally:
             loop.repay(self._origin, count - len(began))
         return began
@@ -189,7 +193,7 @@ class Lanes:
         if order is None:
             self._end(lane)
             return None
-        exchange = self._parcel(order).carry_on(self._depot.tray.claimed(lane[2]), lane[3])
+        exchange = self._parcel(order).carry_on(lane[2], lane[3])
         del self._lanes[lane[1].digests.sha256 or ""]
         self._depot.loop.adopt(exchange, lane[3])
         return exchange

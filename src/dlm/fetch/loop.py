@@ -246,15 +246,20 @@ class Loop:
     def lend(self, host: str, most: int) -> int:
         """How many requests to ``host`` (an origin) may begin beside all exchanges, until they are repaid.
 
-        What waits goes first.
+        What waits keeps its place. All that is lent at a time is lent for one origin.
         """
-        if self._queued or self.holds(host):
+        if self.holds(host):
             return 0
-        if not self._lent:
-            self._lane = 1 if self._wide(host) else STREAMS
+        lane = 1 if self._wide(host) else STREAMS
+        if lane != self._lane:
+            lent = self._lent
+            self.repay(host, lent)
+            self._lane = lane
+            self.repay(host, -lent)
         limits = self._limits
-        own = limits.jobs_per_host * STREAMS - self._per_host.get(host, 0)
-        count = min(most, min(limits.jobs * STREAMS - self._load, own) // self._lane)
+        waiting = sum(exchange.weight for exchange in self._queues.get(host, ()))
+        own = limits.jobs_per_host * STREAMS - self._per_host.get(host, 0) - waiting
+        count = min(most, min(limits.jobs * STREAMS - self._load - self._waiting, own) // lane)
         if count <= 0:
             return 0
         self.repay(host, -count)

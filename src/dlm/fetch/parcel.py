@@ -173,10 +173,11 @@ class Parcel:
         )
         depot.loop.start(exchange)
 
-    def carry_on(self, claim: Claim, begun: float) -> Exchange:
-        """Go on with a request that was sent before anybody knew of this parcel, and claimed for its file."""
+    def carry_on(self, name: bytes, begun: float) -> Exchange:
+        """Go on with a request that was sent before anybody knew of this parcel; ``name``: by which it is reserved."""
         depot = self._depot
-        self._claim, self._begun = claim, begun
+        self._claim = depot.tray.claimed(name)  # here, so that an interrupt finds it with somebody who lets go of it
+        self._begun = begun
         request = depot.bench.request(self._order.sources[0])
         exchange = self._exchange = Exchange(depot.loop, self, 0, request, light=True)
         return exchange

@@ -241,13 +241,12 @@ class Bundle:
         try:
             return slots.acquire_many(names, self)
         except OSError as error:
-            slots.release_many(names, self)
             if error.errno not in _UNSUPPORTED:
                 raise
             claims.refuse(error)
             return [False] * len(names)
 
-    def free(self, names: Iterable[bytes]) -> None:
+    def free(self, names: Sequence[bytes]) -> None:
         """Let go of some keys."""
         if self._slots is not None:
             self._slots.release_many(names, self)
@@ -315,18 +314,24 @@ class _Slots:
             return True
 
     def acquire_many(self, keys: Sequence[bytes], owner: Bundle) -> list[bool]:
-        """As :meth:`acquire`, for each of some keys."""
+        """As :meth:`acquire`, for each of some keys: for all of them, or with an OSError for none."""
         got: list[bool] = []
         with self._lock:
             descriptor, known, offsets = self.descriptors[0], self._keys, self._offsets
-            for key in keys:
-                offset = _offset(key)
-                if key in known or (offset not in offsets and not _try_range(descriptor, offset)):
-                    got.append(False)
-                    continue
-                known[key] = owner
-                offsets[offset] = offsets.get(offset, 0) + 1
-                got.append(True)
+            try:
+                for key in keys:
+                    offset = _offset(key)
+                    if key in known or (offset not in offsets and not _try_range(descriptor, offset)):
+                        got.append(False)
+                        continue
+                    known[key] = owner
+                    offsets[offset] = offsets.get(offset, 0) + 1
+                    got.append(True)
+            except OSError:
+                for key, one in zip(keys, got, strict=False):
+                    if one:
+                        self._let_go(key)
+                raise
         return got
 
     def release_many(self, keys: Iterable[bytes], owner: Bundle) -> None:

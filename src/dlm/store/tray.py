@@ -151,7 +151,7 @@ class LocalTray:
         self._unsaid.update(dict.fromkeys(pins))
         self._say()
 
-    def release(self, names: Iterable[bytes]) -> None:
+    def release(self, names: Sequence[bytes]) -> None:
         """Let go of what was reserved."""
         self._bundle.free(names)
 
@@ -231,8 +231,8 @@ class LocalTray:
             os.rename(private, name, src_dir_fd=self._folder, dst_dir_fd=self._blobs)
 
     def _say(self) -> None:
-        unsaid, self._unsaid = self._unsaid, {}
         try:
-            self._uses.say(*unsaid)
+            self._uses.say(*self._unsaid)
         except OSError as error:
             raise disk_error("write to", self._layout.at("using"), error) from error
+        self._unsaid = {}

@@ -366,3 +366,105 @@ class TestPatience:
         bench.loop.turn()
         assert taken == [False, False]
         assert offers == [1]
+
+
+class TestLanes:
+    HOST = "https://a.example"
+
+    def test_they_keep_to_both_caps(self) -> None:
+        bench = Bench(jobs=5, jobs_per_host=3)
+        assert bench.loop.lend(self.HOST, 64) == 3
+        assert bench.loop.lend(self.HOST, 64) == 0
+        assert bench.room()
+        others = [bench.start("b.example") for _ in range(3)]
+        bench.loop.turn()
+        assert bench.wire.running == others[:2]
+        bench.loop.repay(self.HOST, 3)
+        bench.loop.turn()
+        assert bench.wire.running == others
+        assert bench.loop.lend(self.HOST, 1) == 1
+        assert bench.loop.lend(self.HOST, 64) == 1
+
+    def test_what_waits_keeps_its_place_and_no_other(self) -> None:
+        bench = Bench(jobs=4, jobs_per_host=2)
+        for _ in range(3):
+            bench.start("b.example")
+        bench.loop.turn()
+        # Two are under way, and the third has to wait for them.
+        assert bench.loop.lend(self.HOST, 64) == 1
+
+    def test_what_waits_for_its_own_host_keeps_its_place(self) -> None:
+        bench = Bench(jobs=8, jobs_per_host=2)
+        waiting = bench.start("a.example")
+        assert bench.loop.lend(self.HOST, 64) == 1
+        bench.loop.turn()
+        assert bench.wire.running == [waiting]
+
+    def test_one_of_a_host_that_is_held_keeps_nobody_else_waiting(self) -> None:
+        bench = Bench(jobs=4, jobs_per_host=4)
+        bench.loop.hold("https://b.example", 60)
+        bench.start("b.example")
+        assert bench.loop.lend("https://b.example", 64) == 0
+        assert bench.loop.lend(self.HOST, 64) == 3
+
+    def test_a_host_that_is_held_gets_none_until_then(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=2)
+        bench.loop.hold(self.HOST, 10)
+        assert bench.loop.holds(self.HOST)
+        assert bench.loop.lend(self.HOST, 64) == 0
+        bench.clock.now += 10
+        assert not bench.loop.holds(self.HOST)
+        assert bench.loop.lend(self.HOST, 64) == 2
+
+    def test_one_that_becomes_an_exchange_keeps_its_place_and_its_time(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=2, head_timeout=5)
+        assert bench.loop.lend(self.HOST, 2) == 2
+        began = bench.clock.monotonic()
+        exchange = Exchange(bench.loop, bench.handler, 7, Request(url=Url.parse(f"{self.HOST}/x")), light=True)
+
+        def grow() -> None:
+            bench.wire.during = lambda: None
+            bench.loop.adopt(exchange, began)
+            bench.wire.running.append(exchange)
+
+        bench.wire.during = grow
+        bench.loop.turn()
+        assert bench.loop.lend(self.HOST, 2) == 0
+        bench.loop.repay(self.HOST, 1)
+        assert bench.loop.lend(self.HOST, 2) == 1
+        while not bench.handler.endings:
+            bench.loop.turn()
+        assert bench.clock.monotonic() == began + 5
+        assert bench.handler.endings == [(7, Failure.HEAD_TIMEOUT)]
+        bench.loop.repay(self.HOST, 1)
+        assert not bench.loop.busy
+        assert bench.loop.lend(self.HOST, 64) == 2
+
+    def test_they_weigh_less_as_soon_as_they_share_a_connection(self) -> None:
+        bench = Bench(jobs=2, jobs_per_host=2)
+        assert bench.loop.lend(self.HOST, 64) == 2
+        bench.wire.streaming.add(self.HOST)
+        assert bench.loop.lend(self.HOST, 64) == 2 * STREAMS - 2
+        bench.loop.repay(self.HOST, 2 * STREAMS)
+        assert bench.loop.lend(self.HOST, 64) == 2 * STREAMS
+
+    def test_limits_that_change_leave_what_is_lent(self) -> None:
+        bench = Bench(jobs=4, jobs_per_host=4)
+        bench.wire.streaming.add(self.HOST)
+        assert bench.loop.lend(self.HOST, 20) == 20
+        bench.loop.narrow(Limits(jobs=1, jobs_per_host=1))
+        assert bench.loop.lend(self.HOST, 64) == 0
+        assert not bench.room()
+        bench.loop.narrow(Limits(jobs=4, jobs_per_host=4))
+        assert bench.loop.lend(self.HOST, 64) == 4 * STREAMS - 20
+        bench.loop.repay(self.HOST, 4 * STREAMS)
+        assert not bench.loop.busy
+        assert bench.loop.lend(self.HOST, 64) == 4 * STREAMS
+
+    def test_a_turn_with_nothing_else_is_the_wires(self) -> None:
+        bench = Bench(jobs=1, jobs_per_host=1)
+        assert bench.loop.lend(self.HOST, 1) == 1
+        assert bench.loop.busy
+        bench.loop.turn()
+        assert len(bench.wire.turns) == 1
+        assert 0 < bench.wire.turns[0] <= 1

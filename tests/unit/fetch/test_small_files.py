@@ -274,10 +274,15 @@ def test_small_answers_wait_for_no_large_ones(tmp_path: Path) -> None:
 
 
 class Interrupts:
-    """Raises KeyboardInterrupt at one of the moments at which Python code of the fetcher meets the rest."""
+    """Raises KeyboardInterrupt at one of the moments at which Python code of the fetcher meets the rest.
 
-    def __init__(self, moment: int) -> None:
+    Args:
+        places: the names of its modules in which moments count; none for all.
+    """
+
+    def __init__(self, moment: int, *places: str) -> None:
         self._left = moment
+        self._places = tuple(f"{os.sep}{name}.py" for name in places)
         self.came = False
 
     def __enter__(self) -> Self:
@@ -291,7 +296,7 @@ class Interrupts:
         code = frame.f_code
         if event not in {"call", "c_return"} or code.co_name == "<genexpr>":  # whose end nobody hears of
             return
-        if f"{os.sep}dlm{os.sep}fetch{os.sep}" in code.co_filename:
+        if f"{os.sep}dlm{os.sep}fetch{os.sep}" in code.co_filename and code.co_filename.endswith(self._places or ""):
             self._left -= 1
             if self._left == 0:
                 sys.setprofile(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dlm.errors import LocalError
-from dlm.store.guard import Claims, NullClaim, hold
+from dlm.store.guard import Bundle, Claims, NullClaim, hold
 from tests.support.processes import start
 
 CLAIMER = """
@@ -240,3 +241,137 @@ def test_a_forked_child_has_no_claims_of_its_parent(path: str) -> None:
     """
     with start(code, path) as other:
         assert other.end().splitlines() == ["child True", "still True", "parent True"]
+
+
+def named(*texts: str) -> list[bytes]:
+    """The names of some keys."""
+    return [hashlib.sha256(text.encode()).digest() for text in texts]
+
+
+class TestBundle:
+    def test_it_holds_what_nobody_else_does(self, path: str) -> None:
+        claims = Claims(path, refuse)
+        bundle, other = Bundle(claims), Bundle(Claims(path, refuse))
+        single = claims.claim("c")
+        assert single is not None
+        assert bundle.take(named("a", "b", "c", "a")) == [True, True, False, False]
+        assert other.take(named("a", "b", "d")) == [False, False, True]
+        assert claims.claim("a") is None
+        assert claims.claim("d") is None
+        with start(CLAIMER, path, "b") as process:
+            assert process.line() == "taken"
+        other.free(named("a", "b"))  # which are not its own
+        assert claims.claim("a") is None
+        bundle.free(named("a", "c"))
+        assert claims.claim("c") is None
+        with start(CLAIMER, path, "a") as process:
+            assert process.line() == "mine"
+        bundle.close()
+        bundle.close()
+        with start(CLAIMER, path, "b") as process:
+            assert process.line() == "mine"
+        with start(CLAIMER, path, "d") as process:
+            assert process.line() == "taken"
+        with start(CLAIMER, path, "c") as process:
+            assert process.line() == "taken"
+        other.close()
+        single.close()
+
+    def test_another_process_has_its_own(self, path: str) -> None:
+        with start(CLAIMER, path, "theirs") as process:
+            assert process.line() == "mine"
+            bundle = Bundle(Claims(path, refuse))
+            assert bundle.take(named("ours", "theirs")) == [True, False]
+            bundle.close()
+
+    def test_what_is_taken_out_stays_when_the_rest_goes(self, path: str) -> None:
+        bundle = Bundle(Claims(path, refuse))
+        assert bundle.take(named("a", "b")) == [True, True]
+        part = bundle.part(named("a")[0])
+        bundle.free(named("a", "b"))
+        bundle.close()
+        del bundle
+        with start(CLAIMER, path, "a") as process:
+            assert process.line() == "taken"
+        with start(CLAIMER, path, "b") as process:
+            assert process.line() == "mine"
+        part.close()
+        with start(CLAIMER, path, "a") as process:
+            assert process.line() == "mine"
+
+    @pytest.mark.fault("L10")
+    def test_what_is_held_below_a_lock_file_that_was_removed_is_let_go_of(self, path: str) -> None:
+        claims = Claims(path, refuse)
+        bundle = Bundle(claims)
+        before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+        assert bundle.take(named("a", "b")) == [True, True]
+        os.unlink(path)
+        assert bundle.take(named("c")) == [True]
+        part = bundle.part(named("a")[0])
+        part.close()
+        bundle.free(named("b", "c"))
+        assert bundle.take(named("a", "b", "c")) == [True, True, True]
+        with start(CLAIMER, path, "b") as process:
+            assert process.line() == "taken"
+        bundle.close()
+        with start(CLAIMER, path, "b") as process:
+            assert process.line() == "mine"
+        del claims, bundle
+        if before:
+            assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_a_forked_child_lets_go_of_nothing(self, path: str) -> None:
+        claims = Claims(path, refuse)
+        bundle = Bundle(claims)
+        assert bundle.take(named("a")) == [True]
+        pid = os.fork()
+        if pid == 0:
+            bundle.free(named("a"))
+            bundle.close()
+            own = Bundle(claims)
+            os._exit(int(own.take(named("a", "b")) != [False, True]))
+        assert os.waitpid(pid, 0)[1] == 0
+        with start(CLAIMER, path, "a") as process:
+            assert process.line() == "taken"
+        bundle.close()
+
+    @pytest.mark.fault("L10")
+    @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP])
+    def test_without_locks_it_gets_nothing_and_that_is_said(
+        self, path: str, code: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fail_locks(monkeypatch, code, behind=0)
+        said: list[str] = []
+        bundle = Bundle(Claims(path, said.append))
+        assert bundle.take(named("a", "b")) == [False, False]
+        assert bundle.take(named("c")) == [False]
+        bundle.close()
+        assert said == [os.strerror(code)]
+
+    def test_a_lock_that_fails_leaves_what_was_held(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        bundle = Bundle(Claims(path, refuse))
+        assert bundle.take(named("a")) == [True]
+        with monkeypatch.context() as patched:
+            fail_locks(patched, errno.EIO, behind=1)
+            with pytest.raises(OSError):
+                bundle.take(named("a", "b", "c"))
+        with start(CLAIMER, path, "a") as process:
+            assert process.line() == "taken"
+        with start(CLAIMER, path, "b") as process:
+            assert process.line() == "mine"
+        bundle.part(named("a")[0]).close()
+        bundle.close()
+
+
+def fail_locks(monkeypatch: pytest.MonkeyPatch, code: int, *, behind: int) -> None:
+    """Let the system refuse every lock behind the first ones."""
+    lockf, left = fcntl.lockf, [behind]
+
+    def refused(descriptor: int, kind: int, *rest: int) -> None:
+        if kind & fcntl.LOCK_EX:
+            left[0] -= 1
+            if left[0] < 0:
+                raise OSError(code, os.strerror(code))
+        lockf(descriptor, kind, *rest)
+
+    monkeypatch.setattr(fcntl, "lockf", refused)
