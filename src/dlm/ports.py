@@ -546,8 +546,16 @@ class Relay(Protocol):
         """Some complete answers, each with the raw lines of its head, and its body; which of them were taken."""
         ...
 
-    def carry_on(self, lane: Lane) -> Exchange | None:
-        """The exchange that goes on with a request; None where nobody wants it any more."""
+    def arrived(self, count: int) -> None:
+        """So many requests have complete answers, which :meth:`take` gets when others have begun in their places."""
+        ...
+
+    def carry_on(self, lane: Lane, *, arrived: bool = False) -> Exchange | None:
+        """The exchange that goes on with a request; None where nobody wants it any more.
+
+        Args:
+            arrived: its answer is complete, and was not taken.
+        """
         ...
 
 

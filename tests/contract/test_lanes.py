@@ -460,7 +460,10 @@ class Line:
         self.story.append("take")
         return [True for _ in answers]
 
-    def carry_on(self, lane: Lane) -> None:
+    def arrived(self, count: int) -> None:
+        self.story.append(f"arrived {count}")
+
+    def carry_on(self, lane: Lane, *, arrived: bool = False) -> None:
         raise AssertionError("all of them are taken")
 
 
@@ -480,5 +483,5 @@ def test_the_next_begin_before_an_answer_is_taken_unless_it_may_ask_for_less(
         track.fill()
         while "take" not in line.story:
             wire.turn(1.0)
-        assert line.story[: begun + 1] == ["begin"] * begun + ["take"]
+        assert line.story[: begun + 2] == ["begin", "arrived 1", *["begin"] * (begun - 1), "take"]
         wire.close()

@@ -249,11 +249,11 @@ class _CurlWire:
                 self._grow(slot)
                 return
 
-    def _grow(self, slot: _Slot) -> None:
+    def _grow(self, slot: _Slot, *, arrived: bool = False) -> None:
         lane, slot.lane = slot.lane, None
         if lane is None:
             return
-        exchange = None if self._relay is None else self._relay.carry_on(lane)
+        exchange = None if self._relay is None else self._relay.carry_on(lane, arrived=arrived)
         if exchange is None:
             self._take_off(slot)
             return
@@ -265,6 +265,7 @@ class _CurlWire:
         relay = self._relay
         if relay is None:
             return
+        relay.arrived(len(landed))
         # One that is no success says something about those that would be asked next.
         if all(slot.lines and b" 200 " in slot.lines[0] for slot in landed):
             self.fill()
@@ -279,7 +280,7 @@ class _CurlWire:
                 slot.chunks.clear()
                 free.append(slot)
             else:
-                self._grow(slot)
+                self._grow(slot, arrived=True)
                 self._end(slot, 0, "")
 
     # -- exchanges -----------------------------------------------------------------------------------------------

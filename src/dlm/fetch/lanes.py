@@ -162,6 +162,10 @@ class Lanes:
             loop.repay(self._origin, count - len(began))
         return began
 
+    def arrived(self, count: int) -> None:
+        """So many answers are complete, and will be handed in: others may begin in their places meanwhile."""
+        self._depot.loop.repay(self._origin, count)
+
     def take(self, answers: Sequence[tuple[Lane, Sequence[bytes], Sequence[bytes]]]) -> list[bool]:
         """Which of some complete answers were taken: the lines of each head, and its body."""
         taken: list[bool] = []
@@ -187,15 +191,19 @@ class Lanes:
                 self._land(landed)
         return taken
 
-    def carry_on(self, lane: Lane) -> Exchange | None:
+    def carry_on(self, lane: Lane, *, arrived: bool = False) -> Exchange | None:
         """What goes on with a lane whose answer is not an ordinary one; None where nothing does."""
+        loop = self._depot.loop
+        if arrived:
+            loop.repay(self._origin, -1)  # it is not over yet
         order = self._orders.make(lane[0])
         if order is None:
             self._end(lane)
+            loop.repay(self._origin, 1)
             return None
         exchange = self._parcel(order).carry_on(lane[2], lane[3])
         del self._lanes[lane[1].digests.sha256 or ""]
-        self._depot.loop.adopt(exchange, lane[3])
+        loop.adopt(exchange, lane[3])
         return exchange
 
     # -- the rest ------------------------------------------------------------------------------------------------
@@ -227,7 +235,6 @@ class Lanes:
             del self._lanes[lane[1].digests.sha256 or ""]
         # Before anything is told: a file that waited for the same bytes may be looked for at once.
         self._depot.tray.release([lane[2] for lane, _, _ in landed])
-        self._depot.loop.repay(self._origin, len(landed))
         try:
             self._landed(landed)
         except DlmError as error:
@@ -245,7 +252,6 @@ class Lanes:
             self._parcel(order).fail(error)
 
     def _end(self, lane: Lane) -> None:
-        """A lane is free, and nobody has its file."""
+        """Nobody goes on with what had a lane."""
         del self._lanes[lane[1].digests.sha256 or ""]
         self._depot.tray.release((lane[2],))
-        self._depot.loop.repay(self._origin, 1)
