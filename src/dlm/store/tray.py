@@ -46,7 +46,7 @@ class LocalTray:
 
     Args:
         uses: told of every blob before it is there.
-        note: told of every blob that has its name: its digests, its signature, a name for people.
+        note: told of every blob that has its name: its path, its digests, its signature, a name for people.
         note_all: told of many such: the digests of each, its signature, a name for people.
         make: makes a folder that is missing.
     """
