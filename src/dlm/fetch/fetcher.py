@@ -401,6 +401,8 @@ class _Run:
         if self._track is None or self._orders is None or self._depot is None:
             return
         if self._lanes is None:
+            if self._orders.over or not self._orders.has_quick:
+                return
             from dlm.fetch.lanes import Lanes
 
             self._lanes = Lanes(

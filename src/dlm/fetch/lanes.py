@@ -108,7 +108,7 @@ class Lanes:
     def offer(self, order: Order) -> None:
         """An order was fulfilled the short way: others of its origin may be so without one."""
         source = order.sources[0]
-        if self._request is None and self._orders.has_quick and not source.headers and len(order.sources) == 1:
+        if self._request is None and not source.headers and len(order.sources) == 1:
             self._origin = source.url.origin
             self._request = self._depot.bench.request(source)
             self._track.attend(self, self._request)

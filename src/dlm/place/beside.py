@@ -23,10 +23,8 @@ from dlm.place.link import Look, Made
 if TYPE_CHECKING:
     from dlm.model.plan import Placing
 
-__all__ = ["ENOUGH", "Beside", "suits"]
+__all__ = ["Beside", "suits"]
 
-ENOUGH = 600
-"""Files that a second process is worth: it costs what some hundred of them do."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -77,14 +75,14 @@ class Beside:
                 raise
 
     @classmethod
-    def of(cls, place: Sequence[Placing], make: Callable[[int], Made]) -> Beside | None:
-        """A child for the second half of what suits it; None where none is worth it, or none is to be had."""
-        if sys.platform != "linux" or len(place) < ENOUGH or len(os.sched_getaffinity(0)) < 2:
+    def of(cls, place: Sequence[Placing], make: Callable[[int], Made], least: int) -> Beside | None:
+        """A child for half of what suits it, if that is ``least`` files; None where it is not, or none is to be had."""
+        if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
             return None
         if threading.active_count() > 1:
             return None  # a child has this thread alone, and may wait for ever for what another one holds
         numbers = [number for number, change in enumerate(place) if suits(change)]
-        if len(numbers) < ENOUGH:
+        if len(numbers) < least:
             return None
         try:
             return cls(numbers[len(numbers) // 2 :], make)

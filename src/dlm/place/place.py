@@ -23,7 +23,6 @@ from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
 from dlm.model.frozen import dataclass, field
 from dlm.model.plan import Conflict, aside_name, temporary_name
-from dlm.place.beside import ENOUGH, Beside
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
@@ -33,12 +32,15 @@ if TYPE_CHECKING:
     from dlm.model.extract import Extract, Limits
     from dlm.model.listing import Listing
     from dlm.model.plan import Found, Placing, Removal
+    from dlm.place.beside import Beside
     from dlm.place.link import Look
     from dlm.place.tree import Folder
     from dlm.ports import Clock, Reporter
 
 __all__ = ["Done", "carry_out"]
 
+#: Files that a second process is worth: it costs what some hundred of them do.
+_MANY = 600
 _EDITED = "it was changed while dlm was at work"
 #: Windows refuses to replace a file that a program has open, such as a virus scanner, for a moment.
 _REFUSES_OPEN_FILES = os.name == "nt"
@@ -194,11 +196,13 @@ def _make_ready(
         )
 
     try:
-        if forks and len(place) >= ENOUGH:
+        if forks and len(place) >= _MANY:
+            from dlm.place.beside import Beside
+
             for change in place:  # before there are two who would make them
                 dest = change.dest
                 work.tree.parent(change.beside, make=True)
-            beside = Beside.of(place, make)
+            beside = Beside.of(place, make, _MANY)
         there: dict[int, Made] | None = None
         for number, change in enumerate(place):
             dest = change.dest
