@@ -242,7 +242,6 @@ class _Run:
         orders: where ``following`` takes from, if that is a round.
         """
         self._bench = bench
-        self._numbered = orders is not None
         self._meanwhile = meanwhile
         self._loop = loop
         self._following = following
@@ -260,7 +259,7 @@ class _Run:
         self._turns = 0
         # Only for rounds: whoever has orders one by one may take an outcome, and ask for another order, in between.
         shared = self._depot is not None and sharing is None and loop.shares
-        self._early = _EARLY if self._numbered and shared else 0
+        self._early = _EARLY if orders is not None and shared else 0
         self._orders = orders
         self._track = wire.track() if orders is not None and self._depot is not None else None
         self._lanes: Lanes | None = None
@@ -394,7 +393,7 @@ class _Run:
         flight.launch()
 
     def _parcel(self, depot: Depot, order: Order) -> Parcel:
-        return Parcel(depot, order, self._done, self._carried if self._numbered and order.bare else None)
+        return Parcel(depot, order, self._done, self._carried if self._orders is not None and order.bare else None)
 
     def _open_lanes(self, order: Order) -> None:
         """The short way was open for one order: those behind it may need no more than that."""
