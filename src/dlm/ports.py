@@ -220,8 +220,12 @@ class Store(Protocol):
         """The right to fetch what ``key`` names, or None while another process has it."""
         ...
 
-    def spares(self) -> str | None:
-        """The folder in which writers make spares, absolute; None where they make none."""
+    def spares(self, room: int = 0) -> str | None:
+        """The folder in which writers and trays make spares, absolute; None where they make none.
+
+        Args:
+            room: bytes that small ones will take together; None also where the disk has not several times as much.
+        """
         ...
 
     def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> Writer:
@@ -332,8 +336,13 @@ class Tray(Protocol):
         ...
 
     @property
-    def note_all(self) -> Callable[[Sequence[tuple[Digests, Any, str]]], list[Blob]]:
-        """Takes note of what was kept: the digests of each, its look, a name for people."""
+    def note_all(self) -> Callable[[Sequence[tuple[Digests, Any, str, Spare | None]]], list[Blob]]:
+        """Takes note of what was kept: the digests of each, its look, a name for people, its spare."""
+        ...
+
+    def lay_by(self, data: bytes, permissions: int, dest: str) -> Spare | None:
+        """A spare of what was kept, together with others of its folder for a ``dest`` that is not ``""``; None where
+        there is none to be had."""
         ...
 
     def put(self, digests: Digests, pieces: Sequence[bytes], size: int, name: str) -> Blob:
@@ -450,6 +459,10 @@ class Orders(Protocol):
 
     def artifact(self, number: int) -> Artifact:
         """What the order of a number is for, where :meth:`quick` hands it out."""
+        ...
+
+    def spare(self, artifact: Artifact) -> tuple[int, str] | None:
+        """For one that :meth:`quick` hands out, what ``Tray.lay_by`` has to know; None where no spare is wanted."""
         ...
 
     @property

@@ -422,11 +422,13 @@ class _Run:
     def _landed(self, landed: Sequence[Landed]) -> None:
         """Some files have come over lanes."""
         assert self._depot is not None
-        blobs = self._depot.tray.note_all([(lane[1].digests, look, lane[1].filename) for lane, look, _ in landed])
-        self._bench.tell_all((lane[1], seconds) for lane, _, seconds in landed)
+        blobs = self._depot.tray.note_all(
+            [(lane[1].digests, look, lane[1].filename, spare) for lane, look, _, spare in landed]
+        )
+        self._bench.tell_all((lane[1], seconds) for lane, _, seconds, _ in landed)
         self._ready.append(
             Carried(
-                numbers=tuple(lane[0] for lane, _, _ in landed),
+                numbers=tuple(lane[0] for lane, *_ in landed),
                 blobs=tuple(blobs),
                 transferred=sum(blob.size for blob in blobs),
             )

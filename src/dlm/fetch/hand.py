@@ -62,7 +62,7 @@ class Hand:
         self._under_way: dict[str, Parcel | Flight] = {}
         self._told: list[tuple[object, ...]] = []
         self._done: list[tuple[object, ...]] = []
-        self._light: list[tuple[int, tuple[int, ...], float]] = []
+        self._light: list[tuple[object, ...]] = []
         self._odd = 0
         self._more = True
         self._lanes: Lanes | None = None
@@ -168,7 +168,10 @@ class Hand:
 
     def _landed_light(self, landed: Sequence[Landed]) -> None:
         """Some files have come over lanes."""
-        self._light.extend((lane[0], tuple(look), seconds) for lane, look, seconds in landed)
+        self._light.extend(
+            (lane[0], tuple(look), seconds, None if spare is None else (spare.path, spare.permissions, spare.look))
+            for lane, look, seconds, spare in landed
+        )
 
     def _grown(self, order: Order) -> Parcel:
         """The parcel that goes on with what took a lane."""

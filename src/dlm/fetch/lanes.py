@@ -20,7 +20,7 @@ from dlm.fetch.parcel import Parcel, body_of
 
 if TYPE_CHECKING:
     from dlm.fetch.parcel import Depot
-    from dlm.model.artifact import Artifact
+    from dlm.model.artifact import Artifact, Spare
     from dlm.model.transfer import Order
     from dlm.model.wire import Request
     from dlm.ports import Lane, Orders, Track
@@ -32,8 +32,8 @@ _PATIENCE = 1.0
 #: Requests that begin at once, at most.
 _AT_ONCE = 64
 
-#: A file that is there: its lane, how it looks in the store, and the seconds that it took.
-Landed = tuple["Lane", tuple[int, int, int, int], float]
+#: A file that is there: its lane, how it looks in the store, the seconds that it took, and its spare.
+Landed = tuple["Lane", tuple[int, int, int, int], float, "Spare | None"]
 
 
 class Lanes:
@@ -170,7 +170,7 @@ class Lanes:
         """Which of some complete answers were taken: the lines of each head, and its body."""
         taken: list[bool] = []
         landed: list[Landed] = []
-        keep, clock = self._depot.tray.keep, self._depot.bench.clock
+        tray, clock, spare = self._depot.tray, self._depot.bench.clock, self._orders.spare
         try:
             for lane, lines, pieces in answers:
                 artifact = lane[1]
@@ -181,11 +181,13 @@ class Lanes:
                     continue
                 taken.append(True)
                 try:
-                    look = keep(sha256, body)
+                    look = tray.keep(sha256, body)
                 except DlmError as error:
                     self._fail(lane, error)
-                else:
-                    landed.append((lane, look, clock.monotonic() - lane[3]))
+                    continue
+                wish = spare(artifact)
+                laid_by = None if wish is None else tray.lay_by(body, *wish)
+                landed.append((lane, look, clock.monotonic() - lane[3], laid_by))
         finally:
             if landed:
                 self._land(landed)
@@ -231,15 +233,15 @@ class Lanes:
             return [None] * len(pins)  # the ordinary way comes to the same, and has the words for it
 
     def _land(self, landed: list[Landed]) -> None:
-        for lane, _, _ in landed:
+        for lane, *_ in landed:
             del self._lanes[lane[1].digests.sha256 or ""]
         # Before anything is told: a file that waited for the same bytes may be looked for at once.
-        self._depot.tray.release([lane[2] for lane, _, _ in landed])
+        self._depot.tray.release([lane[2] for lane, *_ in landed])
         try:
             self._landed(landed)
         except DlmError as error:
             # The disk does not take what came before; these were not told of, and are lost like any other.
-            for lane, _, _ in landed:
+            for lane, *_ in landed:
                 self._lose(lane, error)
 
     def _fail(self, lane: Lane, error: DlmError) -> None:

@@ -19,7 +19,7 @@ import marshal
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlm.fetch.hand import LENGTH, Hand
 from dlm.model import events
@@ -162,18 +162,18 @@ class Mate:
             if light:
                 yield self._adopted(light)
 
-    def _adopted(self, light: Sequence[tuple[int, tuple[int, int, int, int], float]]) -> Carried:
-        """What came over lanes: the number of each file, how it looks, and the seconds that it took."""
-        files = [self._orders.artifact(number) for number, _, _ in light]
+    def _adopted(self, light: Sequence[tuple[int, tuple[int, int, int, int], float, Any]]) -> Carried:
+        """What came over lanes: the number of each file, how it looks, the seconds that it took, and its spare."""
+        files = [self._orders.artifact(number) for number, *_ in light]
         blobs = self._store.adopt(
             [
-                (one.digests.sha256 or "", look, one.filename, None)
-                for one, (_, look, _) in zip(files, light, strict=True)
+                (one.digests.sha256 or "", look, one.filename, spare and Spare(*spare))
+                for one, (_, look, _, spare) in zip(files, light, strict=True)
             ]
         )
-        numbers = tuple(number for number, _, _ in light)
+        numbers = tuple(number for number, *_ in light)
         self._done.update(numbers)
-        self._bench.tell_all((one, seconds) for one, (_, _, seconds) in zip(files, light, strict=True))
+        self._bench.tell_all((one, seconds) for one, (_, _, seconds, _) in zip(files, light, strict=True))
         return Carried(numbers=numbers, blobs=tuple(blobs), transferred=sum(blob.size for blob in blobs))
 
 

@@ -34,6 +34,7 @@ class Round:
         artifacts: what the orders are for, by their numbers, as far as anybody wants them quickly.
         plain: whether an artifact is small, pinned, and asked for at its own address below that origin, and with
             nothing else.
+        spare: whether a spare is wanted of one of those, and how: see ``Orders.spare``.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Round:
         sizes: Iterable[int] = (),
         artifacts: Sequence[Artifact] = (),
         plain: Callable[[Artifact, str], bool] | None = None,
+        spare: Callable[[Artifact], tuple[int, str] | None] = lambda _: None,
     ) -> None:
         self._count = count
         self._make = make
@@ -54,6 +56,7 @@ class Round:
         self._again: deque[int] = deque()
         self._artifacts = artifacts
         self._plain = plain
+        self.spare = spare
         #: Those that are no quick ones.
         self._slow: deque[int] = deque()
         self._in_vain = False

@@ -164,10 +164,12 @@ class Spare:
     Attributes:
         path: absolute.
         permissions: those that it was made with, before the umask took its part.
+        look: of a small one, which is complete and dated back: its mtime and ctime in nanoseconds, and its inode.
     """
 
     path: str
     permissions: int
+    look: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

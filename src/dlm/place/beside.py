@@ -75,13 +75,13 @@ class Beside:
                 raise
 
     @classmethod
-    def of(cls, place: Sequence[Placing], make: Callable[[int], Made], least: int) -> Beside | None:
+    def of(cls, place: Sequence[tuple[int, Placing]], make: Callable[[int], Made], least: int) -> Beside | None:
         """A child for half of what suits it, if that is ``least`` files; None where it is not, or none is to be had."""
         if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
             return None
         if threading.active_count() > 1:
             return None  # a child has this thread alone, and may wait for ever for what another one holds
-        numbers = [number for number, change in enumerate(place) if suits(change)]
+        numbers = [number for number, change in place if suits(change)]
         if len(numbers) < least:
             return None
         try:

@@ -29,7 +29,8 @@ class Flush:
     """
 
     def __init__(self, count: int) -> None:
-        self._together = count > FEW and sys.platform == "linux"
+        #: Whether whole file systems are flushed at once.
+        self.together = count > FEW and sys.platform == "linux"
         self._systems: dict[int, int] = {}
         self._folders: set[str] = set()
 
@@ -39,7 +40,7 @@ class Flush:
         Args:
             device: the file system that it lies on, where that is known already.
         """
-        if self._together:
+        if self.together:
             if device is None or device not in self._systems:
                 self._later(descriptor)
         else:
@@ -60,7 +61,7 @@ class Flush:
         """The names in a folder shall be on the disk after :meth:`close`. Raises OSError."""
         if folder.descriptor is None:
             return
-        if self._together:
+        if self.together:
             self._later(folder.descriptor)
             return
         try:

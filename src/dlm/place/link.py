@@ -68,11 +68,13 @@ class Made:
         mode: the link mode that was really used.
         reason: why it is not the one that was asked for, else None.
         seen: how a file of its own looks, complete.
+        spare: where that file lies, if it is not under the name that was asked for, but moves right into its place.
     """
 
     mode: LinkMode
     reason: str | None = None
     seen: Look | None = None
+    spare: str | None = None
 
 
 @dataclass(slots=True)
@@ -84,11 +86,13 @@ class Habits:
         back: an mtime for the files of a folder of the tree, before anything that happens to them; and for how many
             files more it serves.
         fits: whether a copy that was made in a folder of the store is as one made in a folder of the tree.
+        there: what lies in a folder of the store where small spares are.
     """
 
     cloneless: dict[tuple[str, str], str] = field(default_factory=dict)
     back: dict[str, tuple[int, int]] = field(default_factory=dict)
     fits: dict[tuple[str, str], bool] = field(default_factory=dict)
+    there: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def permissions(*, executable: bool) -> int:
@@ -201,8 +205,15 @@ def _file(
 
 def _moved(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, habits: Habits) -> Made | None:
     """The copy that was made while the blob arrived, in its place; None where there is none, or none that fits."""
-    from dlm.place.spares import take
+    from dlm.place.spares import is_ready, take
 
+    spare = blob.spare
+    if spare is not None and spare.look is not None and flush.together:
+        if not is_ready(spare, folder, habits, executable=executable):
+            return None
+        flush.folder(folder)
+        mtime_ns, _, inode = spare.look
+        return Made("copy", None, Look(blob.size, mtime_ns, inode), spare.path)
     target = take(blob, folder, name, habits, executable=executable)
     if target is None:
         return None

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from dlm.errors import DlmError, IntegrityError, LocalError
 from dlm.model.artifact import Placement
 from dlm.model.events import LinkFellBack, Placed, Removed
-from dlm.model.frozen import dataclass, field
+from dlm.model.frozen import dataclass, field, replace
 from dlm.model.plan import Conflict, aside_name, temporary_name
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Made, make_file
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dlm.place.beside import Beside
     from dlm.place.link import Look
     from dlm.place.tree import Folder
+    from dlm.place.whole import Whole
     from dlm.ports import Clock, Reporter
 
 __all__ = ["Done", "carry_out"]
@@ -137,7 +138,7 @@ def carry_out(
     with Tree(root, allow_outside) as tree:
         work = _Work(tree, reporter, clock, force, Flush(len(place) + len(remove)), set(folders))
         try:
-            ready = _make_ready(work, place, token, limits, forks=forks)
+            ready, wholes = _make_ready(work, place, token, limits, forks=forks)
             first = {path for change in place if change.instead for path in change.instead}
             leaving = [
                 (removal, aside_name(token, len(place), number)) for number, removal in enumerate(remove, len(place))
@@ -149,8 +150,13 @@ def carry_out(
             if any(change.instead is not None for change in place):
                 ready = _make_way(work, ready, {removal.dest for removal in remove} - set(work.removed))
                 forget((first - {removal.dest for removal in remove}) | set(work.removed))
+            for whole in wholes:
+                _show_whole(work, whole, place, token)
             for one in ready:
                 _show(work, one)
+            if wholes and ready:
+                order = {change.dest: number for number, change in enumerate(place)}
+                work.placements.sort(key=lambda one: order[one.dest])
             for removal, aside in leaving:
                 if removal.dest not in first:
                     _remove(work, removal, found.get(removal.dest), aside)
@@ -175,9 +181,12 @@ def carry_out(
 
 def _make_ready(
     work: _Work, place: Sequence[Placing], token: str, limits: Limits | None, *, forks: bool
-) -> list[_Ready]:
-    """All new files under temporary names, their data on the disk; none of them if one cannot be had."""
+) -> tuple[list[_Ready], list[Whole]]:
+    """All new files under temporary names, and folders that come whole; their data is on the disk. None of them if one
+    cannot be had."""
     ready: list[_Ready] = []
+    wholes: dict[str, Whole] = {}
+    single = list(enumerate(place))
     dest = ""
     habits = Habits()
     beside: Beside | None = None
@@ -196,15 +205,20 @@ def _make_ready(
         )
 
     try:
-        if forks and len(place) >= _MANY:
+        if work.flush.together and any(change.blob.spare is not None for change in place):
+            from dlm.place.whole import find_wholes
+
+            wholes = find_wholes(work.tree, place, habits, work.flush)
+        single = [(number, change) for number, change in enumerate(place) if _above(change) not in wholes]
+        if forks and len(single) >= _MANY:
             from dlm.place.beside import Beside
 
-            for change in place:  # before there are two who would make them
+            for _, change in single:  # before there are two who would make them
                 dest = change.dest
                 work.tree.parent(change.beside, make=True)
-            beside = Beside.of(place, make, _MANY)
+            beside = Beside.of(single, make, _MANY)
         there: dict[int, Made] | None = None
-        for number, change in enumerate(place):
+        for number, change in single:
             dest = change.dest
             temporary = temporary_name(token, number)
             aside = aside_name(token, len(place), number) if change.swaps else ""
@@ -230,8 +244,8 @@ def _make_ready(
     except (OSError, DlmError) as error:
         if beside is not None:
             beside.end()
-            left = range(len(ready), len(place))
-            ready += [_Ready(place[number], temporary_name(token, number), "", Made("copy")) for number in left]
+            left = single[len(ready) :]
+            ready += [_Ready(change, temporary_name(token, number), "", Made("copy")) for number, change in left]
         for one in ready:
             _drop(work, one)
         for made_folder in reversed(work.tree.made):
@@ -242,7 +256,12 @@ def _make_ready(
     finally:
         if beside is not None:
             beside.end()
-    return ready
+    return ready, list(wholes.values())
+
+
+def _above(change: Placing) -> str:
+    """The folder of a path, relative and POSIX."""
+    return change.dest.rpartition("/")[0]
 
 
 def _unpack(
@@ -286,6 +305,8 @@ def _unpack(
 
 
 def _drop(work: _Work, ready: _Ready) -> None:
+    if ready.made.spare is not None:
+        return  # it goes with the store
     with contextlib.suppress(OSError, DlmError):  # the journal has the name; the next run tries again
         folder, _ = work.tree.parent(ready.change.beside)
         if ready.listing is not None:
@@ -336,6 +357,21 @@ def _cleared(work: _Work, change: Placing) -> bool:
     return True
 
 
+def _show_whole(work: _Work, whole: Whole, place: Sequence[Placing], token: str) -> None:
+    """A folder comes, by one rename; file by file where it cannot."""
+    if not whole.move(work.tree):
+        with contextlib.suppress(OSError, DlmError):  # which each of them will tell
+            work.tree.folder(whole.path, make=True)
+        for number in whole.files:
+            change = place[number]
+            _show(work, _Ready(change, temporary_name(token, number), "", whole.made(number, change)))
+        return
+    work.placements.extend(whole.placements(place))
+    for number in whole.files:
+        change = place[number]
+        work.reporter.emit(Placed(change.resource, change.dest, "copy", change.blob.size))
+
+
 def _show(work: _Work, ready: _Ready) -> None:
     """One destination changes, by one rename, or by an exchange where a folder comes or goes."""
     change = ready.change
@@ -364,7 +400,14 @@ def _show(work: _Work, ready: _Ready) -> None:
             if problem is not None:
                 work.errors.append(_of_resource(problem, change))
         else:
-            _replace(work, source, ready, folder, name)
+            try:
+                _replace(work, source, ready, folder, name)
+            except FileNotFoundError:
+                if ready.made.spare is None:
+                    raise
+                ready = _copied(ready, source)  # the cache was emptied meanwhile, or that part of it
+                look = _look(ready, source)
+                _replace(work, source, ready, folder, name)
         if ready.listing is not None:
             work.listings.append(ready.listing)
         work.placements.append(_placement(ready, look, folder.stat(name)))
@@ -383,6 +426,16 @@ def _show(work: _Work, ready: _Ready) -> None:
     _tell(work, ready)
 
 
+def _copied(ready: _Ready, folder: Folder) -> _Ready:
+    """A copy of its own for a path whose spare is gone. Raises OSError, LocalError."""
+    change = ready.change
+    blob = replace(change.blob, spare=None)
+    made = make_file(
+        blob, folder, ready.temporary, change.link, executable=change.executable, flush=Flush(1), habits=Habits()
+    )
+    return replace(ready, made=made)
+
+
 def _refuse_others(seen: os.stat_result, path: str) -> None:
     """Folders, devices, FIFOs and sockets stay, whoever asks."""
     if stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode):
@@ -397,12 +450,15 @@ def _replace(work: _Work, source: Folder, ready: _Ready, folder: Folder, name: s
     waits = list(_WAITS) if _REFUSES_OPEN_FILES else []
     while True:
         try:
-            os.replace(
-                source.name(temporary),
-                folder.name(name),
-                src_dir_fd=source.descriptor,
-                dst_dir_fd=folder.descriptor,
-            )
+            if ready.made.spare is not None:
+                os.replace(ready.made.spare, folder.name(name), dst_dir_fd=folder.descriptor)
+            else:
+                os.replace(
+                    source.name(temporary),
+                    folder.name(name),
+                    src_dir_fd=source.descriptor,
+                    dst_dir_fd=folder.descriptor,
+                )
         except PermissionError:
             if not waits:
                 raise

@@ -14,16 +14,18 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from dlm.place.link import permissions, share
+from dlm.place.tree import Folder
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Spare
     from dlm.place.link import Habits
-    from dlm.place.tree import Folder
 
-__all__ = ["serves", "take"]
+__all__ = ["is_ready", "open_stage", "serves", "take"]
 
 _ABSENT = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP}
 _OPEN = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+_OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0)
 
 
 class _Traits(NamedTuple):
@@ -61,6 +63,35 @@ def take(blob: Blob, folder: Folder, name: str, habits: Habits, *, executable: b
         os.close(descriptor)
     os.unlink(name, dir_fd=folder.descriptor)
     return None
+
+
+def is_ready(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> bool:
+    """Whether a small spare, which was made complete, can be moved right to its place in an open folder of the tree."""
+    if not _fits(spare, folder, habits, executable=executable):
+        return False
+    where, name = os.path.split(spare.path)
+    there = habits.there.get(where)
+    if there is None:
+        # Once for all: another process may have emptied the cache since they were made, and nothing has changed yet.
+        there = frozenset()
+        with contextlib.suppress(OSError):
+            there = frozenset(os.listdir(where))
+        habits.there[where] = there
+    return name in there
+
+
+def open_stage(path: str, folder: Folder) -> Folder | None:
+    """The open folder of the store that may move into an open one of the tree, with the files that were made in it, as
+    if they had been made there; None where it may not."""
+    if folder.descriptor is None:
+        return None
+    traits = _traits(path)
+    if traits is None or traits != _traits(folder.descriptor):
+        return None
+    try:
+        return Folder(path, os.open(path, _OPEN_FOLDER))
+    except OSError:
+        return None
 
 
 def _fits(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> bool:

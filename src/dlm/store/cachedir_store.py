@@ -79,9 +79,9 @@ class CachedirStore:
         """As :meth:`LocalStore.leave`."""
         self._below.leave()
 
-    def spares(self) -> str | None:
+    def spares(self, room: int = 0) -> str | None:
         """As :meth:`LocalStore.spares`."""
-        return self._below.spares()
+        return self._below.spares(room)
 
     def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> Writer:
         """As :meth:`LocalStore.writer`."""

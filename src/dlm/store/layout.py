@@ -139,12 +139,19 @@ class Layout:
                     yield self.at(top, algorithm)
             elif top in _SPREAD:
                 yield from (self.at(top, name) for name in self.pairs(top))
+            elif top == "tmp":
+                for name in entries(self.at(top)):
+                    path = self.at(top, name)
+                    if _TEMPORARY.match(name) and os.path.isdir(path) and not os.path.islink(path):
+                        yield path
             yield self.at(top)
         yield self.root
 
     def files_in(self, folder: str) -> Iterator[tuple[str, int]]:
         """The files with a place in the layout that lie right in one of its folders, with their sizes."""
-        pattern = _FOLDERS.get(os.path.relpath(folder, self.root).split(os.sep)[0])
+        top, _, inner = os.path.relpath(folder, self.root).partition(os.sep)
+        # What is made ready for a folder of a tree has the names that it will have there.
+        pattern = None if top == "tmp" and inner else _FOLDERS.get(top)
         for name in _FILES if folder == self.root else entries(folder):
             if pattern is None or pattern.match(name):
                 path = os.path.join(folder, name)

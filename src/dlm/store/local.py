@@ -53,6 +53,7 @@ from dlm.store.hashing import Hashing
 from dlm.store.index import BlobRow, Index, Signature
 from dlm.store.layout import LAYOUT, Layout, key_name
 from dlm.store.settling import Settling
+from dlm.store.spare import Spares, remove_private
 from dlm.store.tray import LocalTray, can_carry
 from dlm.store.using import Uses, in_use
 
@@ -124,7 +125,7 @@ class LocalStore:
         self._lock = threading.Lock()
         self._read_version = False
         self._made = False
-        self._spares: list[str] = []
+        self._spares = Spares()
         self._hashing = Hashing() if own_process else None
         self._beside = True
         self._told: Callable[[str, Signature], None] | None = None
@@ -171,7 +172,7 @@ class LocalStore:
         finally:
             self._settling.close()
             self._uses.close()
-            _remove_spares(self._spares)
+            self._spares.remove()
             if self._hashing is not None:
                 self._hashing.close()
 
@@ -235,12 +236,27 @@ class LocalStore:
         except OSError as error:
             raise disk_error("lock", self._layout.at("locks", "claims"), error) from error
 
-    def spares(self) -> str | None:
-        """The folder in which writers make spares; None where they make none."""
+    def spares(self, room: int = 0) -> str | None:
+        """The folder in which writers and trays make spares; None where they make none.
+
+        Args:
+            room: bytes that small ones will take together; None also where there is not several times as much.
+        """
         if self._shared or sys.platform != "linux":
             return None  # what is made in a shared cache is the group's
         self._make()
-        return self._layout.at("tmp")
+        folder = self._layout.at("tmp")
+        if room:
+            from dlm.store.space import free_space
+
+            try:
+                # The blobs come first: spares take only room that is left by them.
+                if free_space(folder) <= 3 * room:
+                    return None
+            except OSError:
+                return None
+            self._spares.begin(folder)
+        return folder
 
     def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> Writer:
         """A writer for what ``key`` names, with what an earlier run left of it.
@@ -283,7 +299,7 @@ class LocalStore:
         from dlm.store.spare import SpareFile
 
         path = self._layout.at("tmp", os.urandom(16).hex())
-        self._spares.append(path)
+        self._spares.add(path)
         return SpareFile(path, mode, size)
 
     def tray(self, told: Callable[[str, Signature], None] | None = None) -> Tray | None:
@@ -303,11 +319,19 @@ class LocalStore:
             if told is not None:
                 told(digests.sha256 or "", signature)
 
-        def tell_all(blobs: Sequence[tuple[Digests, Signature, str]]) -> list[Blob]:
+        def tell_all(blobs: Sequence[tuple[Digests, Signature, str, Spare | None]]) -> list[Blob]:
             return []  # whoever hands these in tells of them
 
         note, note_all = (self._note_new, self._note_all) if told is None else (tell, tell_all)
-        return LocalTray(self._layout, self._claims, self._uses, note=note, note_all=note_all, make=self._folder)
+        return LocalTray(
+            self._layout,
+            self._claims,
+            self._uses,
+            note=note,
+            note_all=note_all,
+            make=self._folder,
+            spares=self._spares.prefix,
+        )
 
     def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
         """Take note of blobs that a child has stored: their sha256, what it was told of them, names for people, spares.
@@ -323,15 +347,16 @@ class LocalStore:
             raise disk_error("write to", self._layout.at("using"), error) from error
         # Where the child may have made folders.
         self._settling.add_folder(self._layout.at("cas"))
-        if not any(spare is not None or flushes_at_once(look[0]) for _, look, _, spare in blobs):
+        large = any(spare is not None and spare.look is None for *_, spare in blobs)
+        if not (large or any(flushes_at_once(look[0]) for _, look, _, _ in blobs)):
             return self._note_all(
-                [(Digests.of_sha256(sha256), Signature(*look), name) for sha256, look, name, _ in blobs]
+                [(Digests.of_sha256(sha256), Signature(*look), name, spare) for sha256, look, name, spare in blobs]
             )
         found: list[Blob] = []
         for sha256, look, name, spare in blobs:
             blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=look[0], spare=spare)
             if spare is not None:
-                self._spares.append(spare.path)
+                self._spares.add(spare.path)
             self._note_new(blob.path, blob.digests, Signature(*look), name)
             found.append(blob)
         return found
@@ -691,16 +716,17 @@ class LocalStore:
             self._index.set_new(sha256, signature, _shown(name))
             self._unsettled(sha256, path)
 
-    def _note_all(self, blobs: Sequence[tuple[Digests, Signature, str]]) -> list[Blob]:
-        """As :meth:`_note_new`, for many small blobs: the digests of each, its signature, a name for people."""
-        paths = {sha256: self._layout.blob(sha256) for digests, _, _ in blobs if (sha256 := digests.sha256)}
-        self._index.set_all([(digests.sha256 or "", signature, _shown(name)) for digests, signature, name in blobs])
+    def _note_all(self, blobs: Sequence[tuple[Digests, Signature, str, Spare | None]]) -> list[Blob]:
+        """As :meth:`_note_new`, for many small blobs: the digests of each, its signature, a name for people, its
+        spare."""
+        paths = {sha256: self._layout.blob(sha256) for digests, _, _, _ in blobs if (sha256 := digests.sha256)}
+        self._index.set_all([(digests.sha256 or "", signature, _shown(name)) for digests, signature, name, _ in blobs])
         self._settling.add_all(paths)
         if len(self._settling) >= _MOST_UNSETTLED:
             self.settle()
         return [
-            Blob(path=paths[digests.sha256 or ""], digests=digests, size=signature.size)
-            for digests, signature, _ in blobs
+            Blob(path=paths[digests.sha256 or ""], digests=digests, size=signature.size, spare=spare)
+            for digests, signature, _, spare in blobs
         ]
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
@@ -843,8 +869,7 @@ class LocalStore:
         with os.scandir(self._layout.at("tmp")) as found:
             for entry in found:
                 if _TEMPORARY.match(entry.name):
-                    with contextlib.suppress(OSError):
-                        os.unlink(entry.path)
+                    remove_private(entry.path)
         # A second name of a blob: its writer was killed when only this one was left to be removed. A second name in
         # tmp/ is gone by now, so what was not yet a blob has one name and is kept.
         for path, _ in self._layout.files_in(self._layout.at("partial")):
@@ -874,9 +899,9 @@ def _warn_unlocked(reporter: Reporter, root: str, reason: str) -> None:
     )
 
 
-def _finish(settling: Settling, uses: Uses, spares: list[str], hashing: Hashing | None) -> None:
+def _finish(settling: Settling, uses: Uses, spares: Spares, hashing: Hashing | None) -> None:
     """What happens when a store is let go of without a word."""
-    _remove_spares(spares)
+    spares.remove()
     if hashing is not None:
         hashing.close()
     # A blob that could not be flushed is not noted as good: whoever asks for it next reads it first.
@@ -894,12 +919,6 @@ def _names_in(folder: str) -> frozenset[str] | None:
         return frozenset()
     except OSError:
         return None
-
-
-def _remove_spares(spares: list[str]) -> None:
-    """Remove those that nobody has moved away."""
-    while spares:
-        _remove((spares.pop(),))
 
 
 def _give_group(path: str | int, mode: int) -> None:

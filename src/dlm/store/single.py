@@ -52,7 +52,7 @@ class SingleStore:
     def leave(self) -> None:
         """Nothing is in use."""
 
-    def spares(self) -> None:
+    def spares(self, room: int = 0) -> None:
         """There are none."""
 
     def writer(self, key: str, expected: Digests, size: int | None, spare: int | None = None) -> SingleWriter:

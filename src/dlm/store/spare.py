@@ -1,12 +1,15 @@
-"""A second file with the bytes of a large body, made while they arrive, for one tree that wants a copy: ``SpareFile``.
+"""A second file with the bytes of a body, made while they are at hand, for one tree that wants a copy: ``SpareFile``.
 
 It lies in the store's folder for private files until somebody moves it away, and goes with the run if nobody does. A
 spare is never owed: where anything keeps it from being made, whoever wants a copy copies the blob.
+
+Those of small bodies are the tray's (``LocalTray.lay_by``); here is only what removes them: :class:`Spares`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Sequence
 
@@ -14,9 +17,66 @@ from dlm.model.artifact import Spare
 from dlm.store.disk import write_pieces
 from dlm.store.space import free_space
 
-__all__ = ["SpareFile"]
+__all__ = ["SpareFile", "Spares", "remove_private", "stage_name"]
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+#: Characters of a private name.
+_NAME = 32
+
+
+def stage_name(prefix: str, folder: str) -> str:
+    """How the folder is called in which the spares for one folder of a tree lie together."""
+    name = hashlib.sha256(folder.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    return prefix + name[: _NAME - len(prefix)]
+
+
+def remove_private(path: str) -> None:
+    """Remove a private file, or a folder of spares. What cannot be removed stays for the next sweep."""
+    try:
+        os.unlink(path)
+    except (IsADirectoryError, PermissionError):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(path):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(path, name))
+            os.rmdir(path)
+    except OSError:
+        return
+
+
+class Spares:
+    """The spares of one store, and of the children that are forked with it: where they are, so that they can go.
+
+    Attributes:
+        prefix: how the names of small ones begin, which are too many to be told one by one; None before there are any.
+    """
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+        self._folder = ""
+        self.prefix: str | None = None
+
+    def begin(self, folder: str) -> None:
+        """There will be small ones, in that folder."""
+        self._folder = folder
+        self.prefix = self.prefix or os.urandom(6).hex()
+
+    def add(self, path: str) -> None:
+        """A large one will be there."""
+        self._paths.append(path)
+
+    def remove(self) -> None:
+        """Remove those that nobody has moved away."""
+        while self._paths:
+            remove_private(self._paths.pop())
+        prefix, self.prefix = self.prefix, None
+        if prefix is None:
+            return
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self._folder):
+                if name.startswith(prefix):
+                    remove_private(os.path.join(self._folder, name))
 
 
 class SpareFile:

@@ -12,11 +12,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dlm.model.artifact import Blob
+from dlm.model.artifact import Blob, Spare
 from dlm.store.disk import BACK_NS, disk_error, write_all
 from dlm.store.guard import Bundle
 from dlm.store.index import Signature
 from dlm.store.layout import pin_name
+from dlm.store.spare import stage_name
 
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
@@ -34,6 +35,10 @@ _SERVES = 64
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _BLOB = 0o444
+#: How far the mtime of a spare lies back: more than a tick of the clock. What is edited once it is in a tree shows it.
+_SPARE_BACK_NS = 20_000_000
+#: Characters of a private name that are random; those behind them count.
+_PREFIX = 24
 
 
 def can_carry() -> bool:
@@ -47,8 +52,9 @@ class LocalTray:
     Args:
         uses: told of every blob before it is there.
         note: told of every blob that has its name: its path, its digests, its signature, a name for people.
-        note_all: told of many such: the digests of each, its signature, a name for people.
+        note_all: told of many such: the digests of each, its signature, a name for people, its spare.
         make: makes a folder that is missing.
+        spares: how the names of spares begin; None where none are made.
     """
 
     def __init__(
@@ -58,8 +64,9 @@ class LocalTray:
         uses: Uses,
         *,
         note: Callable[[str, Digests, Signature, str], None],
-        note_all: Callable[[Sequence[tuple[Digests, Signature, str]]], list[Blob]],
+        note_all: Callable[[Sequence[tuple[Digests, Signature, str, Spare | None]]], list[Blob]],
         make: Callable[[str], None],
+        spares: str | None = None,
     ) -> None:
         self._layout = layout
         self._claims = claims
@@ -76,6 +83,11 @@ class LocalTray:
         self._folder = self._blobs = -1
         # Private names are random enough once; behind that they are counted.
         self._prefix = os.urandom(12).hex()
+        self._spares = None if spares is None else spares + self._prefix[: _PREFIX - len(spares)]
+        # By folder of the tree.
+        self._stages: dict[str, str] = {}
+        self._stem = spares or ""
+        self._spared = self._spare_back = -_SERVES
         self._count = 0
         self._asked = 0
         self._back = 0
@@ -203,6 +215,41 @@ class LocalTray:
             raise disk_error("write to", self._layout.blob(sha256), error) from error
         return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
+    def lay_by(self, data: bytes, permissions: int, dest: str) -> Spare | None:
+        """A second file with the bytes that were kept last; None where there is none to be had.
+
+        Args:
+            permissions: of which the umask takes its part.
+            dest: where in a tree it will be, if the folder that it lies in there can be moved as a whole: all spares
+                for such a folder lie together, under the names that they will have. ``""`` for another one.
+        """
+        spares = self._spares
+        if spares is None:
+            return None
+        above, _, name = dest.rpartition("/")
+        name = f"{self._stages.get(above) or self._stage(above)}{name}" if above else f"{spares}{self._count:08x}"
+        found: os.stat_result | None = None
+        try:
+            descriptor = os.open(name, _NEW, permissions, dir_fd=self._folder)
+            try:
+                if os.write(descriptor, data) == len(data):
+                    if self._count - self._spared >= _SERVES:
+                        self._spared = self._count
+                        self._spare_back = os.fstat(descriptor).st_mtime_ns - _SPARE_BACK_NS
+                    os.utime(descriptor, ns=(self._spare_back, self._spare_back))
+                    found = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            found = None  # a full disk, or a quota: the copy that is made in its place tells of it
+        if found is not None:
+            look = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+            return Spare(f"{self._temporary}{os.sep}{name}", permissions, look)
+        self._spares = None
+        with contextlib.suppress(OSError):  # it goes with the store, at the latest
+            os.unlink(name, dir_fd=self._folder)
+        return None
+
     def close(self) -> None:
         """Let go of what is open, and of what is reserved."""
         self._bundle.close()
@@ -214,6 +261,14 @@ class LocalTray:
     def _open(self) -> None:
         self._folder = os.open(self._temporary, _FOLDER)
         self._blobs = os.open(self._layout.at("cas"), _FOLDER)
+
+    def _stage(self, above: str) -> str:
+        """How the names of spares for one folder of a tree begin: whoever makes some for it comes to the same."""
+        name = stage_name(self._stem, above)
+        with contextlib.suppress(OSError):  # another process made it; or nothing can be made there, as will show
+            os.mkdir(name, dir_fd=self._folder)
+        self._stages[above] = found = f"{name}{os.sep}"
+        return found
 
     def _fill(self, descriptor: int, data: bytes) -> None:
         if os.write(descriptor, data) < len(data):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
-from dlm.fetch.parcel import LIGHT
+from dlm.fetch.parcel import LIGHT, SMALL
 from dlm.fetch.round import Round
 from dlm.model.artifact import Artifact
 from dlm.model.frozen import dataclass, field, replace
@@ -31,7 +31,6 @@ __all__ = ["Delivery", "Haul", "artifact_of", "artifacts_of", "for_platform", "g
 
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_NO_SPARES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def gather(
     most: Mapping[int, int] | None = None,
     lenient: bool = False,
     bare: bool = False,
-    spares: Mapping[str, int] = _NO_SPARES,
+    spare: Callable[[Artifact], tuple[int, str] | None] = lambda _: None,
     meanwhile: Callable[[], None] | None = None,
 ) -> Haul:
     """Fetch every artifact that the store does not hold.
@@ -87,7 +86,8 @@ def gather(
         most: the most bytes that some of them may have, by their place; the user's setting holds for the others.
         offline: the flag or variable that forbids the network, or None.
         lenient, bare: as in ``Order``.
-        spares: by sha256, as ``Order.spare``.
+        spare: says of each with which permissions a spare of it is wanted, and of a small one for which place in a
+            folder that is to be moved as a whole.
         meanwhile: called while the first answer is waited for, if the artifacts are ``bare``.
     """
     haul = Haul()
@@ -110,7 +110,7 @@ def gather(
                 None if most is None else most.get(index),
                 lenient=lenient,
                 bare=bare,
-                spare=spares.get(artifact.digests.sha256 or "") if spares else None,
+                spare=wish[0] if (artifact.size or 0) > SMALL and (wish := spare(artifact)) is not None else None,
                 number=index,
             )
         except DlmError as error:
@@ -133,6 +133,7 @@ def gather(
             sizes=[one.size or 0 for one in artifacts],
             artifacts=artifacts,
             plain=None if most else _plain(run),
+            spare=spare,
         )
         outcomes = run.fetcher().fetch_round(round_, run.store, meanwhile)
     else:

@@ -7,12 +7,13 @@ when all that this run needs is fetched and verified.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import DlmError, LocalError, PolicyError
+from dlm.fetch.parcel import LIGHT
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import Lockfile
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "SyncReport", "SyncWish", "sync"]
 
-#: Bytes up to which a file is copied as quickly as it is moved.
+#: Bytes up to which a file of some hundred is copied as quickly as it is moved.
 _LARGE = 1024 * 1024
+#: Small files that are many: together they are flushed at once, and moved with less ado than copied.
+_MANY = 64
 # Of so many resources that could not be locked, each is named beside the changes that were not written.
 _NAMED = 3
 
@@ -499,7 +502,7 @@ class _Sync:
             plan.fetch,
             offline=self._modes.offline,
             bare=told,
-            spares=self._spares(plan),
+            spare=self._spare(plan),
             meanwhile=partial(_load_placing, len(plan.place)),
         )
         self._sort_errors(plan, haul)
@@ -535,20 +538,37 @@ class _Sync:
             errors=tuple(self._errors),
         )
 
-    def _spares(self, plan: Plan) -> dict[str, int]:
-        """For large files that will be copies of their blobs, the permissions of a copy that is made as they come."""
-        large = [want for want in plan.place if (want.artifact.size or 0) > _LARGE and _is_copy(want)]
-        if not large:
-            return {}
-        folder = self._run.store.spares()
+    def _spare(self, plan: Plan) -> Callable[[Artifact], tuple[int, str] | None]:
+        """Says of a file that will be a copy of its blob with which permissions that is made as the bytes come.
+
+        It is worth the while for large files, and for many small ones. Those whose folder is not there yet are made for
+        their place in it, so that it can be moved into the tree whole.
+        """
+        copied = {want.artifact.resource for want in plan.place if _is_copy(want)}
+        sizes = [one.size or 0 for one in plan.fetch if one.resource in copied]
+        small = [size for size in sizes if size <= LIGHT]
+        many = len(small) >= _MANY
+        if not many and not any(size > _LARGE for size in sizes):
+            return _no_spare
+        folder = self._run.store.spares(sum(small) if many else 0)
         if folder is None:
-            return {}
+            return _no_spare
         from dlm.place.link import permissions
         from dlm.place.spares import serves
 
         if not serves(folder, self._run.files.root):
-            return {}
-        return {one.digests.sha256 or "": permissions(executable=one.program) for one in (w.artifact for w in large)}
+            return _no_spare
+
+        missing = frozenset(missing_folders(self._run.files.root, (want.artifact.dest for want in plan.place)))
+
+        def spare(artifact: Artifact) -> tuple[int, str] | None:
+            size = artifact.size or 0
+            if artifact.resource not in copied or (size <= _LARGE and not (many and size <= LIGHT)):
+                return None
+            dest = artifact.dest
+            return permissions(executable=artifact.program), dest if dest.rpartition("/")[0] in missing else ""
+
+        return spare
 
     def _inspect(self, place: Iterable[Wanted], held: Mapping[str, Blob]) -> list[Wanted]:
         """What can be placed; of every archive it is known what comes out of it, before anything changes."""
@@ -648,6 +668,10 @@ def _unwritten(errors: Sequence[DlmError]) -> str | None:
         return None
     what = ", ".join(names) if 0 < len(names) <= _NAMED else f"{len(names) or len(errors)} resources"
     return f"{what} could not be locked"
+
+
+def _no_spare(_: Artifact) -> None:
+    """Nobody wants a second file."""
 
 
 def _load_placing(count: int) -> None:

@@ -43,7 +43,7 @@ def test_what_is_reserved_can_be_kept_and_is_believed(tmp_path: Path) -> None:
     assert tray.reserve(pins[:1]) == [None]
     assert tray.claim(pins[1]) is None
     kept = [
-        (Digests.of_sha256(sha256), tray.keep(sha256, data), data.decode())
+        (Digests.of_sha256(sha256), tray.keep(sha256, data), data.decode(), None)
         for sha256, data in zip(pins, datas, strict=True)
     ]
     blobs = tray.note_all(kept)
