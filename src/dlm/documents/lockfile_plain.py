@@ -19,7 +19,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-from dlm.model.digest import Digests
+from dlm.model.digest import checked_sha256
 from dlm.model.lockfile import LockedArtifact
 from dlm.model.paths import names_file
 from dlm.model.url import has_userinfo
@@ -34,6 +34,10 @@ _LIST = b'\n      "artifacts": [\n'
 _LIST_END = b"\n      ]"
 _NEXT = b",\n"
 _ARTIFACT_END = b"\n        }"
+_TEXT_NEXT = _NEXT.decode()
+_TEXT_END = _ARTIFACT_END.decode()
+#: Bytes that become text at once.
+_BLOCK = 128 * 1024
 
 # A name that ``paths.names_file`` and ``check_filename`` let pass by their quick rule.
 _NAME = r'(?!(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])[."])[A-Za-z0-9_+=-][A-Za-z0-9_.+=-]{0,253}(?<!\.)'
@@ -55,7 +59,7 @@ _ARTIFACT = re.compile(
     r'(,\n {10}"verified": false)?'
     r'(?:,\n {10}"headers": \{\n((?: {12}".*\n)+) {10}\})?'
     r'(?:,\n {10}"evidence": \[\n((?: {12}.*\n)+) {10}\])?'
-    r"\n {8}\}\Z"
+    r"\n {8}\}"
 )
 # One header, and that another one follows wherever a comma says so.
 _HEADERS = re.compile(rf' {{12}}"([a-z0-9-]+)": "({_TEXT}*(?:\\"{_TEXT}*)*)"(?:,\n(?= )|\n\Z)')
@@ -122,11 +126,22 @@ class PlainArtifacts:
         """The artifacts from where the reader stands up to the end of their list."""
         match = _ARTIFACT.match
         begin = self._end
-        while (end := data.find(_ARTIFACT_END, begin)) >= 0:
-            end += len(_ARTIFACT_END)
+        while (end := _last(data, _ARTIFACT_END, begin)) >= 0:
+            # Many become text at once: each by itself would take as long as reading it.
             text = data[begin:end].decode()
-            found = match(text)
-            yield self._other(text) if found is None else self._plain(found)
+            position = 0
+            while True:
+                found = match(text, position)
+                if found is not None:
+                    position = found.end()
+                    yield self._plain(found)
+                else:
+                    start, position = position, text.index(_TEXT_END, position) + len(_TEXT_END)
+                    yield self._other(text[start:position])
+                if not text.startswith(_TEXT_NEXT, position):
+                    break
+                position += len(_TEXT_NEXT)
+            end = begin + (position if text.isascii() else len(text[:position].encode()))
             if data.startswith(_NEXT, end):
                 begin = end + len(_NEXT)
             elif data.startswith(_LIST_END, end):
@@ -153,7 +168,7 @@ class PlainArtifacts:
             url=url,
             dest=dest,
             size=int(size),
-            digests=Digests.of_sha256(sha256),
+            digests=checked_sha256(sha256),
             platform=None if platform is None else intern(platform),
             version=None if version is None else intern(version),
             final_url=final_url,
@@ -198,3 +213,11 @@ class PlainArtifacts:
         if len(self._evidence) < _REMEMBERED:
             self._evidence[block] = evidence
         return evidence
+
+
+def _last(data: bytes, mark: bytes, begin: int) -> int:
+    """Where the last mark ends of those in the next block, or the first one behind it; -1 where there is none."""
+    found = data.rfind(mark, begin, begin + _BLOCK)
+    if found < 0:
+        found = data.find(mark, begin)
+    return found if found < 0 else found + len(mark)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from dlm.model.frozen import dataclass
 
-__all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "new_hash"]
+__all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "check_mappings", "checked_sha256", "new_hash"]
 
 #: What may pin bytes, weakest first, with the length of the digest in bytes. MD5 and SHA-1 are broken
 #: against collisions, so they pin nothing; anything shorter than 256 bits is left out for the same reason.
@@ -159,7 +159,7 @@ class Digests:
         """
         if _SHA256.match(value) is None:
             return cls((Digest("sha256", value),))  # which says what is wrong with it
-        return _of_sha256(value)
+        return checked_sha256(value)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> Digests:
@@ -167,7 +167,7 @@ class Digests:
         if len(mapping) == 1:
             sha256 = mapping.get("sha256")
             if isinstance(sha256, str) and _SHA256.match(sha256) is not None:
-                return _of_sha256(sha256)
+                return checked_sha256(sha256)
         return cls(tuple(Digest.from_hex(name, value) for name, value in mapping.items()))
 
     def as_mapping(self) -> dict[str, str]:
@@ -217,9 +217,20 @@ class Digests:
         return len(self.items)
 
 
+def check_mappings(mappings: Iterable[Mapping[str, str]]) -> None:
+    """See that :meth:`Digests.from_mapping` can read each. Raises what that raises."""
+    is_sha256 = _SHA256.match
+    for mapping in mappings:
+        sha256 = mapping.get("sha256")
+        if len(mapping) != 1 or not isinstance(sha256, str) or is_sha256(sha256) is None:
+            Digests.from_mapping(mapping)
+
+
 @lru_cache(maxsize=1 << 14)
-def _of_sha256(value: str) -> Digests:
-    """A sha256 that was checked. A lockfile, its request and the index have each: one is enough.
+def checked_sha256(value: str) -> Digests:
+    """A sha256 that is known to be 64 lower-case hexadecimal digits.
+
+    A lockfile, its request and the index have each of them: one value is enough.
 
     Made without ``__init__``, which would check it twice more: ten thousand files have ten thousand of these.
     """

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from dlm.model.digest import Digests
+from dlm.model.digest import Digests, check_mappings
 from dlm.model.evidence_wish import EvidenceWish
 from dlm.model.frozen import dataclass, field
 from dlm.model.late import late
@@ -185,8 +185,12 @@ class Resource:
         return dict(sorted(out.items()))
 
     @classmethod
-    def from_request(cls, name: str, request: Mapping[str, Any]) -> Resource:
+    def from_request(cls, name: str, request: Mapping[str, Any], *, bare: bool = False) -> Resource:
         """The resource that a lock entry was made from, as far as the lockfile tells (no header values).
+
+        Args:
+            bare: of the files below its ``base``, which may be many, only one that is pinned, if any is, though all are
+                checked: that is what is asked of a resource whose files are locked.
 
         Raises:
             ValueError: the request does not have the form that ``request`` gives it.
@@ -202,9 +206,12 @@ class Resource:
                 )
                 for platform, one in request.get("platforms", {}).items()
             )
+            listed = request.get("files", {})
+            if bare:
+                check_mappings(listed.values())
+                listed = next(({file: digests} for file, digests in listed.items() if digests), {})
             files = tuple(
-                FileWish(name=file, digests=Digests.from_mapping(digests))
-                for file, digests in request.get("files", {}).items()
+                FileWish(name=file, digests=Digests.from_mapping(digests)) for file, digests in listed.items()
             )
             return cls(
                 name=name,

@@ -11,6 +11,7 @@ from dlm.model.events import Note, Waiting, Warned
 from dlm.model.frozen import dataclass, field
 from dlm.model.lockfile import Lockfile
 from dlm.model.manifest import Resource
+from dlm.resolve import direct
 from dlm.store.guard import hold
 
 if TYPE_CHECKING:
@@ -151,7 +152,10 @@ def _frozen(run: Run, because: str) -> Settled:
     resources: dict[str, Resource] = {}
     for entry in read.lockfile.entries.values():
         try:
-            resources[entry.name] = Resource.from_request(entry.name, entry.request)
+            resource = Resource.from_request(entry.name, entry.request, bare=True)
+            if not direct.adds_nothing(resource):
+                resource = Resource.from_request(entry.name, entry.request)
+            resources[entry.name] = resource
         except ValueError as error:
             raise LockfileError(f"{name}: {error}", hint="run `dlm lock`") from error
     return Settled(manifest=None, lockfile=read.lockfile, read=read, writable=False, resources=resources)

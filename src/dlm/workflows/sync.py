@@ -491,7 +491,7 @@ class _Sync:
         told = all(one.verified for entry in self._settled.lockfile.entries.values() for one in entry.artifacts)
         if self._settled.manifest is None:
             # Under --frozen the lockfile is read and nothing more, and a hundred thousand files of it are 150 MiB.
-            resources = {name: replace(one, files=()) for name, one in self._settled.resources.items()}
+            resources = {name: replace(one, files=one.files[:1]) for name, one in self._settled.resources.items()}
             self.lockfile = Lockfile()
             self._settled = replace(self._settled, lockfile=self.lockfile, read=None, resources=resources)
         else:
