@@ -22,14 +22,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from dlm.model.digest import Digests
+from dlm.model.digest import Digests, checked_sha256
 from dlm.model.frozen import dataclass, field, replace
+from dlm.store.recent import RecentRows
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from dlm.ports import Clock
+    from dlm.store.recent import Row
 
 __all__ = ["BlobRow", "Index", "Signature"]
 
@@ -112,10 +114,12 @@ class Index:
 
     Args:
         path: the database.
+        recent: a file for the rows of many blobs that come at once, see :mod:`dlm.store.recent`; None for none.
     """
 
-    def __init__(self, path: str, clock: Clock) -> None:
+    def __init__(self, path: str, clock: Clock, recent: str | None = None) -> None:
         self._path = path
+        self._recent = None if recent is None else RecentRows(recent)
         self._clock = clock
         self._lock = threading.RLock()
         self._state = _State()
@@ -127,6 +131,7 @@ class Index:
             if row is not None:
                 return row
             row = self._try(lambda connection: _read_blob(connection, sha256), write=False)
+            row = _newer(row, self._recently((sha256,)).get(sha256))
             if row is not None:
                 self._state.checked[sha256] = row
             return row
@@ -137,9 +142,10 @@ class Index:
             state = self._state
             known = (state.checked, state.pending, state.young)
             unknown = [name for name in names if not any(name in rows for rows in known)]
-            for first in range(0, len(unknown), _AT_ONCE):
-                rows = self._try(partial(_read_some, names=unknown[first : first + _AT_ONCE]), write=False)
-                state.checked.update({row.sha256: row for row in rows or ()})
+            rows = self._recently(frozenset(unknown))
+            for row in self._some(unknown):
+                rows[row.sha256] = _newer(row, rows.get(row.sha256)) or row
+            state.checked.update(rows)
 
     def fresh(self, sha256: str) -> BlobRow | None:
         """As :meth:`blob`, past what this process remembers: another one may have recorded more."""
@@ -172,11 +178,6 @@ class Index:
             self._state.young.pop(row.sha256, None)
             self._insert([_blob_values(row)])
 
-    def prepare(self) -> None:
-        """Open the file, or make it: rows will come."""
-        with self._lock:
-            self._try(lambda connection: None)
-
     def use(self, row: BlobRow) -> None:
         """Note that a blob was asked for."""
         now = self._clock.time()
@@ -190,6 +191,8 @@ class Index:
             self._state.checked.pop(sha256, None)
             self._state.pending.pop(sha256, None)
             self._state.young.pop(sha256, None)
+            if self._recently((sha256,)):
+                self._take_over()
             if os.path.lexists(self._path):
                 self._try(lambda connection: _write(connection, "DELETE FROM blobs WHERE sha256 = ?", [(sha256,)]))
 
@@ -205,8 +208,10 @@ class Index:
         with self._lock:
             for sha256 in tuple(self._state.young):
                 self._grown(sha256)
-            stored = self._try(lambda connection: list(_read_blobs(connection)), write=False) or []
-            return {row.sha256: row for row in stored} | self._state.pending
+            rows = self._recently(None)
+            for row in self._try(lambda connection: list(_read_blobs(connection)), write=False) or []:
+                rows[row.sha256] = _newer(row, rows.get(row.sha256)) or row
+            return rows | self._state.pending
 
     def waiting(self) -> tuple[str, ...]:
         """The sha256 of each row that waits to be written."""
@@ -219,13 +224,21 @@ class Index:
             pending, young = self._state.pending, self._state.young
             values: list[tuple[object, ...]] = []
             rows: list[BlobRow] = []
+            recent: list[tuple[str, Row]] = []
             for sha256 in only:
                 new, row = young.pop(sha256, None), pending.pop(sha256, None)
                 if new is not None:
-                    values.append(_values(sha256, new[0], f"sha256:{sha256}", new[1], new[2]))
+                    recent.append((sha256, new))
                 elif row is not None:
                     rows.append(row)
                     values.append(_blob_values(row))
+            if recent and (self._recent is None or not self._recent.append(recent)):
+                values += [
+                    _values(sha256, Signature(*look), f"sha256:{sha256}", name, used)
+                    for sha256, (look, name, used) in recent
+                ]
+            elif recent and self._recent is not None and self._recent.is_large:
+                self._take_over()
             if values and self._insert(values):
                 # Read again by whoever asks, which hardly anybody does of what he has just fetched.
                 for row in rows:
@@ -245,6 +258,30 @@ class Index:
         self._note(row)
         return row
 
+    def _recently(self, names: Collection[str] | None) -> dict[str, BlobRow]:
+        """The rows that came lately, of some blobs or of all."""
+        if self._recent is None:
+            return {}
+        found = self._recent.all() if names is None else self._recent.find(names)
+        return {
+            sha256: BlobRow(digests=checked_sha256(sha256), signature=Signature(*look), name=name, used=used)
+            for sha256, (look, name, used) in found.items()
+        }
+
+    def _some(self, names: Sequence[str]) -> Iterator[BlobRow]:
+        """The rows of some blobs in the database."""
+        for first in range(0, len(names), _AT_ONCE):
+            yield from self._try(partial(_read_some, names=list(names[first : first + _AT_ONCE])), write=False) or ()
+
+    def _take_over(self) -> None:
+        """Put the rows that came lately into the database."""
+        rows = self._recently(None)
+        for row in self._some(tuple(rows)):
+            if _newer(row, rows[row.sha256]) is row:
+                del rows[row.sha256]
+        if self._recent is not None and self._insert([_blob_values(row) for row in rows.values()]):
+            self._recent.remove()
+
     def _insert(self, values: list[tuple[object, ...]]) -> bool:
         """Whether the rows are written."""
         # In the order of the table: neighbours are written together, and a large table is gone through once.
@@ -259,6 +296,8 @@ class Index:
 
     def _try(self, work: Callable[[sqlite3.Connection], T], *, write: bool = True) -> T | None:
         """Do ``work`` on the database; None if it cannot be done. A damaged file is replaced and tried once more."""
+        if self._state.connection is None and not write and not os.path.lexists(self._path):
+            return None
         import sqlite3
 
         for _ in range(2):
@@ -314,6 +353,14 @@ class Index:
                 continue
             except OSError:
                 self._state.writable = False
+
+
+def _newer(one: BlobRow | None, other: BlobRow | None) -> BlobRow | None:
+    """What was recorded later of two rows of a blob; the first one where they are of one time."""
+    if one is None or other is None:
+        return one or other
+    when = (other.signature.ctime_ns, other.used)
+    return other if when > (one.signature.ctime_ns, one.used) else one
 
 
 def _damaged(error: sqlite3.OperationalError) -> bool:

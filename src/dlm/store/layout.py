@@ -21,7 +21,7 @@ __all__ = ["LAYOUT", "Layout", "key_name", "pin_name"]
 #: The version of the layout that this dlm reads and writes.
 LAYOUT = 1
 
-_FILES = ("CACHEDIR.TAG", "VERSION", ".gitignore", "index.sqlite", "index.sqlite-journal", "sizes")
+_FILES = ("CACHEDIR.TAG", "VERSION", ".gitignore", "index.sqlite", "index.sqlite-journal", "index.recent", "sizes")
 _HEX = late(r"[0-9a-f]{64}\Z")
 _PAIR = late(r"[0-9a-f]{2}\Z")
 _TEMPORARY = late(r"[0-9a-f]{32}\Z")

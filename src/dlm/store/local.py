@@ -18,6 +18,7 @@
       layers/<hash>.sqlite            what is known of the blobs of a lower cache; see ``dlm.store.layers``
       locks/claims                    one byte for each key; see ``dlm.store.guard``
       index.sqlite                    how a blob looked when it was last known good; see ``dlm.store.index``
+      index.recent                    the same of those that came lately; see ``dlm.store.recent``
       sizes                           how large each folder is; see ``dlm.store.sizes``
 
 Blobs are the only thing that matters: all the rest may be damaged or deleted at any time and is made again. Nothing is
@@ -110,7 +111,9 @@ class LocalStore:
         self._clock = clock
         self._reporter = reporter
         self._shared = shared
-        self._index = Index(self._layout.at("index.sqlite"), clock)
+        # What is made in a shared cache is the group's, which no process alone could append to.
+        recent = None if shared else self._layout.at("index.recent")
+        self._index = Index(self._layout.at("index.sqlite"), clock, recent)
         # Nothing that belongs to the store holds on to it, so that it is finished with as soon as it is let go of.
         self._claims = Claims(self._layout.at("locks", "claims"), partial(_warn_unlocked, reporter, self.root))
         self._uses = Uses(self._layout.at("using"), self._claims)
@@ -147,9 +150,8 @@ class LocalStore:
         return path
 
     def prepare(self) -> None:
-        """Open the index, or make it, before there is anything to write into it."""
+        """See that the folders are there, before there is anything to write into them."""
         self._make()
-        self._index.prepare()
 
     def settle(self) -> None:
         """Wait until every blob of this process is on the disk, and note that they are good.
