@@ -216,6 +216,7 @@ class _CurlWire:
     def attend(self, relay: Relay | None, request: Request | None) -> None:
         """Send what a relay has, as ``request`` but for the address."""
         self._relay, self._relayed = relay, request
+        self._relayed_origin = "" if request is None else request.url.origin
 
     def fill(self) -> None:
         """Send what the relay has now."""
@@ -227,7 +228,7 @@ class _CurlWire:
             return
         free = self._free.setdefault(request.client, [])
         shape = (request.headers, request.proxy, request.public_only)
-        waits = request.url.origin in self._multiplexed
+        waits = self._relayed_origin in self._multiplexed
         for lane, url in began:
             slot = free.pop() if free else self._new_slot(request.client)
             if slot.shape != shape:

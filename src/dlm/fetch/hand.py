@@ -31,8 +31,9 @@ __all__ = ["LENGTH", "Hand"]
 
 LENGTH = 4
 """Bytes that say how long a report is, before each."""
-#: Small files between two reports.
-_REPORT = 32
+#: Small files between two reports, and seconds: a report costs what some files do, and on a slow network they are few.
+_REPORT = 128
+_SOON = 0.1
 #: Files that the child gives back at most before it ends.
 _ODD = 8
 #: Too Many Requests and Service Unavailable (RFC 6585, RFC 9110): one process judges how long to wait.
@@ -64,6 +65,7 @@ class Hand:
         self._done: list[tuple[object, ...]] = []
         self._light: list[tuple[object, ...]] = []
         self._odd = 0
+        self._reported = bench.clock.monotonic()
         self._more = True
         self._lanes: Lanes | None = None
         self._depot: Depot | None = None
@@ -78,8 +80,7 @@ class Hand:
             depot = self._depot = Depot(self._bench, loop, self._store, tray, self._give_back)
             self._track = wire.track()
             while self._begin(depot) or self._under_way or (self._lanes is not None and self._lanes.busy):
-                if self._told or len(self._done) + len(self._light) >= _REPORT:
-                    self._report()
+                self._report_in_time()
                 if os.getppid() != self._parent:
                     break
                 loop.turn()
@@ -221,11 +222,18 @@ class Hand:
         if self._odd >= _ODD or status in _TOO_MUCH:
             self._stop()
 
+    def _report_in_time(self) -> None:
+        waiting = len(self._done) + len(self._light)
+        late = waiting > 0 and self._bench.clock.monotonic() - self._reported >= _SOON
+        if self._told or waiting >= _REPORT or late:
+            self._report()
+
     def _report(self) -> None:
         if not (self._done or self._told or self._light):
             return
         data = marshal.dumps((self._told, self._done, self._light))
         self._told, self._done, self._light = [], [], []
+        self._reported = self._bench.clock.monotonic()
         rest = memoryview(len(data).to_bytes(LENGTH, "little") + data)
         while rest:
             rest = rest[os.write(self._reporting, rest) :]

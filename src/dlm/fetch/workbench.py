@@ -82,9 +82,8 @@ class Workbench:
 
     def quiet(self, limits: Limits, reporter: Reporter | None = None) -> Workbench:
         """The same with other limits, for a process that talks to nobody and tries everything once."""
-        import copy  # once in a run that takes a second process
-
-        bench = copy.copy(self)
+        bench = object.__new__(type(self))
+        bench.__dict__.update(self.__dict__)
         bench.limits = limits
         bench.reporter = reporter or _Silence()
         bench._tally = None

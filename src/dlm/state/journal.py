@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from dlm.model.digest import Digest
 from dlm.model.frozen import dataclass, field
+from dlm.model.plan import temporary_name
 from dlm.state.pieces import Entries, pieces_of
 
-__all__ = ["Journal", "is_inside", "journal_pieces", "read_digests", "read_journal"]
+__all__ = ["Journal", "beside", "is_inside", "journal_pieces", "read_digests", "read_journal"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +29,28 @@ class Journal:
         token: the random part of the temporary names.
         digests: for each path, every sha256 that dlm put there or is about to, each once.
         folders: those that are about to be made.
-        temporaries: every temporary file that may be left, relative and POSIX.
+        numbered: so many of the paths, the first ones, have a temporary name of their number beside them.
+        others: what else may be left under a temporary name, relative and POSIX.
     """
 
     token: str
     digests: Mapping[str, Collection[str]] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
-    temporaries: tuple[str, ...] = ()
+    numbered: int = 0
+    others: tuple[str, ...] = ()
+
+    @property
+    def temporaries(self) -> tuple[str, ...]:
+        """Every temporary file or folder that may be left, relative and POSIX."""
+        paths = islice(self.digests, self.numbered)
+        own = (beside(dest, temporary_name(self.token, number)) for number, dest in enumerate(paths))
+        return (*self.others, *own)
+
+
+def beside(dest: str, name: str) -> str:
+    """The path of a name in the folder in which a path lies."""
+    above, slash, _ = dest.rpartition("/")
+    return above + slash + name
 
 
 def journal_pieces(journal: Journal) -> Iterator[bytes]:
@@ -42,9 +59,10 @@ def journal_pieces(journal: Journal) -> Iterator[bytes]:
     return pieces_of({
         "version": _VERSION,
         "token": journal.token,
-        "changes": Entries((dest, sorted(digests[dest])) for dest in sorted(digests)),
+        "changes": Entries((dest, sorted(found)) for dest, found in digests.items()),
         "folders": sorted(journal.folders),
-        "temporaries": journal.temporaries,
+        "numbered": journal.numbered,
+        "temporaries": journal.others,
     })  # fmt: skip
 
 
@@ -53,16 +71,20 @@ def read_journal(data: bytes) -> Journal:
     found: Any = json.loads(data)
     if not isinstance(found, dict) or found.get("version") != _VERSION:
         raise ValueError("not a journal of this version")
-    token, folders, temporaries = found.get("token"), found.get("folders"), found.get("temporaries")
-    if not isinstance(token, str) or not isinstance(folders, list) or not isinstance(temporaries, list):
+    token, folders, others = found.get("token"), found.get("folders"), found.get("temporaries")
+    numbered = found.get("numbered")
+    if not isinstance(token, str) or not isinstance(folders, list) or not isinstance(others, list):
         raise ValueError("a part is missing")
-    if not all(map(is_inside, (*folders, *temporaries))):
+    if type(numbered) is not int or numbered < 0:
+        raise ValueError("no number")
+    if not all(map(is_inside, (*folders, *others, token or "-"))) or "/" in token:
         raise ValueError("a path that is not in the project")
     return Journal(
         token=token,
         digests=read_digests(found.get("changes")),
         folders=frozenset(folders),
-        temporaries=tuple(temporaries),
+        numbered=numbered,
+        others=tuple(others),
     )
 
 

@@ -27,7 +27,7 @@ from dlm.model.digest import Digest
 from dlm.model.events import Warned
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.plan import Owned, Shared, aside_name, temporary_name
-from dlm.state.journal import Journal, is_inside, journal_pieces, read_digests, read_journal
+from dlm.state.journal import Journal, beside, is_inside, journal_pieces, read_digests, read_journal
 from dlm.state.pieces import Entries, pieces_of
 from dlm.state.projects import register
 from dlm.state.replace import remove_file, replace_file
@@ -186,19 +186,28 @@ class ProjectState:
         self._fold()
         owned = self.owned()
         token = os.urandom(6).hex()
-        digests: dict[str, Collection[str]] = {change.dest: _digests(owned, change.dest) for change in remove}
-        temporaries = list(self.leftovers)
+        # Of the thousands of paths that a first run places, each shows one thing: a set would be four times as big.
+        digests: dict[str, Collection[str]] = {change.dest: (change.shown,) for change in place}
+        for dest in owned.keys() & digests.keys() if owned else ():
+            digests[dest] = owned[dest].digests | set(digests[dest])
+        others = list(self.leftovers)
+        simple = len(digests) == len(place)
         for number, change in enumerate(place):
-            dest, shown = change.dest, change.shown
-            # Of the thousands of paths that a first run places, each shows one thing: a set would be four times as big.
-            digests[dest] = owned[dest].digests | {shown} if dest in owned else (shown,)
-            temporaries.append(_beside(change.beside, temporary_name(token, number)))
+            if change.instead is not None or not simple:
+                others.append(beside(change.beside, temporary_name(token, number)))
             if change.swaps:
-                temporaries.append(_beside(change.beside, aside_name(token, len(place), number)))
+                others.append(beside(change.beside, aside_name(token, len(place), number)))
         for number, removal in enumerate(remove, start=len(place)):
+            digests.setdefault(removal.dest, _digests(owned, removal.dest))
             if removal.folder:
-                temporaries.append(_beside(removal.dest, aside_name(token, len(place), number)))
-        journal = Journal(token=token, digests=digests, folders=frozenset(folders), temporaries=tuple(temporaries))
+                others.append(beside(removal.dest, aside_name(token, len(place), number)))
+        journal = Journal(
+            token=token,
+            digests=digests,
+            folders=frozenset(folders),
+            numbered=len(place) if simple else 0,
+            others=tuple(others),
+        )
         replace_file(self._path("journal.json"), journal_pieces(journal))
         self._load().journal = journal
         return token
@@ -256,7 +265,9 @@ class ProjectState:
         self._write(held)
         if held.journal is not None:
             digests = {dest: known for dest, known in held.journal.digests.items() if dest not in gone}
-            held.journal = replace(held.journal, digests=digests)
+            # Without those that are gone, the others have other numbers.
+            others = held.journal.temporaries
+            held.journal = replace(held.journal, digests=digests, numbered=0, others=others)
             replace_file(self._path("journal.json"), journal_pieces(held.journal))
 
     # The files
@@ -270,7 +281,7 @@ class ProjectState:
         self._absorb_journal(held)
         self._write(held)
         # The names of what may lie about are handed on until a run ends well.
-        held.journal = Journal(token="", temporaries=temporaries)
+        held.journal = Journal(token="", others=temporaries)
 
     def _absorb_journal(self, held: _Held, certain: Container[str] = ()) -> None:
         """Take over what the journal says, but for the paths of which more is known by now."""
@@ -330,11 +341,6 @@ class ProjectState:
             "placements": Entries((dest, _placement_out(held.placements[dest])) for dest in sorted(held.placements)),
         }
         held.written_ns = replace_file(self._path("ownership.json"), pieces_of(document))
-
-
-def _beside(dest: str, name: str) -> str:
-    above, slash, _ = dest.rpartition("/")
-    return above + slash + name
 
 
 def _placement_out(one: Placement) -> list[Any]:
