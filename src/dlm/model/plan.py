@@ -212,7 +212,9 @@ class Placing:
     def beside(self) -> str:
         """The path beside which it is made ready: its own, or that of a file or folder which has to go before the
         folder that it lies in can be made."""
-        above = next((path for path in self.instead or () if self.dest.startswith(f"{path}/")), None)
+        if not self.instead:
+            return self.dest
+        above = next((path for path in self.instead if self.dest.startswith(f"{path}/")), None)
         return self.dest if above is None else above
 
     @property

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dlm.ports import Clock
     from dlm.store.recent import Row
 
-__all__ = ["BlobRow", "Index", "Signature"]
+__all__ = ["BlobRow", "Index", "Look", "Signature"]
 
 _SCHEMA = 4
 _TABLES = """
@@ -50,6 +50,10 @@ _MOVED = 1032  # SQLITE_READONLY_DBMOVED, which the module names only from Pytho
 _USED_STEP = 3600.0
 
 T = TypeVar("T")
+
+
+#: The values of a :class:`Signature`, of which a run may have very many.
+Look = tuple[int, int, int, int]
 
 
 class Signature(NamedTuple):
@@ -102,7 +106,7 @@ class _State:
     pid: int = 0
     writable: bool = True
     #: Rows of blobs that came a moment ago, and that hardly anybody asks for before they are written.
-    young: dict[str, tuple[Signature, str, float]] = field(default_factory=dict)
+    young: dict[str, tuple[Look, str, float]] = field(default_factory=dict)
     pending: dict[str, BlobRow] = field(default_factory=dict)
     checked: dict[str, BlobRow] = field(default_factory=dict)
 
@@ -163,7 +167,7 @@ class Index:
         with self._lock:
             self._state.young[sha256] = (signature, name, self._clock.time())
 
-    def set_all(self, blobs: Iterable[tuple[str, Signature, str]]) -> None:
+    def set_all(self, blobs: Iterable[tuple[str, Look, str]]) -> None:
         """As :meth:`set_new`, for many."""
         with self._lock:
             now = self._clock.time()
@@ -254,7 +258,7 @@ class Index:
         new = self._state.young.pop(sha256, None)
         if new is None:
             return None
-        row = BlobRow(digests=Digests.of_sha256(sha256), signature=new[0], name=new[1], used=new[2])
+        row = BlobRow(digests=Digests.of_sha256(sha256), signature=Signature(*new[0]), name=new[1], used=new[2])
         self._note(row)
         return row
 

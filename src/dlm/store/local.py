@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
-from dlm.model.digest import Digests
+from dlm.model.digest import Digests, checked_sha256
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import replace
 from dlm.model.late import late
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from dlm.model.digest import Digest
     from dlm.model.transfer import Arrived, Known
     from dlm.ports import Claim, Clock, Reporter, Tray, Writer
+    from dlm.store.index import Look
     from dlm.store.layers import Layer
     from dlm.store.prune import Pruned, StoredBlob
     from dlm.store.spare import SpareFile
@@ -321,7 +322,7 @@ class LocalStore:
             if told is not None:
                 told(digests.sha256 or "", signature)
 
-        def tell_all(blobs: Sequence[tuple[Digests, Signature, str, Spare | None]]) -> list[Blob]:
+        def tell_all(blobs: Sequence[tuple[Digests, Look, str, Spare | None]]) -> list[Blob]:
             return []  # whoever hands these in tells of them
 
         note, note_all = (self._note_new, self._note_all) if told is None else (tell, tell_all)
@@ -351,9 +352,7 @@ class LocalStore:
         self._settling.add_folder(self._layout.at("cas"))
         large = any(spare is not None and spare.look is None for *_, spare in blobs)
         if not (large or any(flushes_at_once(look[0]) for _, look, _, _ in blobs)):
-            return self._note_all(
-                [(Digests.of_sha256(sha256), Signature(*look), name, spare) for sha256, look, name, spare in blobs]
-            )
+            return self._note_all([(checked_sha256(sha256), look, name, spare) for sha256, look, name, spare in blobs])
         found: list[Blob] = []
         for sha256, look, name, spare in blobs:
             blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=look[0], spare=spare)
@@ -718,17 +717,20 @@ class LocalStore:
             self._index.set_new(sha256, signature, _shown(name))
             self._unsettled(sha256, path)
 
-    def _note_all(self, blobs: Sequence[tuple[Digests, Signature, str, Spare | None]]) -> list[Blob]:
-        """As :meth:`_note_new`, for many small blobs: the digests of each, its signature, a name for people, its
-        spare."""
-        paths = {sha256: self._layout.blob(sha256) for digests, _, _, _ in blobs if (sha256 := digests.sha256)}
-        self._index.set_all([(digests.sha256 or "", signature, _shown(name)) for digests, signature, name, _ in blobs])
-        self._settling.add_all(paths)
+    def _note_all(self, blobs: Sequence[tuple[Digests, Look, str, Spare | None]]) -> list[Blob]:
+        """As :meth:`_note_new`, for many small blobs: the digests of each, the values of its signature, a name for
+        people, its spare."""
+        names = [digests.sha256 or "" for digests, _, _, _ in blobs]
+        paths = list(map(self._layout.blob, names))
+        self._index.set_all(
+            [(sha256, look, _shown(name)) for sha256, (_, look, name, _) in zip(names, blobs, strict=True)]
+        )
+        self._settling.add_all(dict(zip(names, paths, strict=True)))
         if len(self._settling) >= _MOST_UNSETTLED:
             self.settle()
         return [
-            Blob(path=paths[digests.sha256 or ""], digests=digests, size=signature.size, spare=spare)
-            for digests, signature, _, spare in blobs
+            Blob(path=path, digests=digests, size=look[0], spare=spare)
+            for path, (digests, look, _, spare) in zip(paths, blobs, strict=True)
         ]
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:

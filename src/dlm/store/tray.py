@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dlm.model.digest import Digests
     from dlm.ports import Claim
     from dlm.store.guard import Claims
+    from dlm.store.index import Look
     from dlm.store.layout import Layout
     from dlm.store.using import Uses
 
@@ -52,7 +53,7 @@ class LocalTray:
     Args:
         uses: told of every blob before it is there.
         note: told of every blob that has its name: its path, its digests, its signature, a name for people.
-        note_all: told of many such: the digests of each, its signature, a name for people, its spare.
+        note_all: told of many such: the digests of each, the values of its signature, a name for people, its spare.
         make: makes a folder that is missing.
         spares: how the names of spares begin; None where none are made.
     """
@@ -64,7 +65,7 @@ class LocalTray:
         uses: Uses,
         *,
         note: Callable[[str, Digests, Signature, str], None],
-        note_all: Callable[[Sequence[tuple[Digests, Signature, str, Spare | None]]], list[Blob]],
+        note_all: Callable[[Sequence[tuple[Digests, Look, str, Spare | None]]], list[Blob]],
         make: Callable[[str], None],
         spares: str | None = None,
     ) -> None:
@@ -180,11 +181,11 @@ class LocalTray:
         sha256 = digests.sha256
         assert sha256 is not None, "what is claimed by a sha256 has one"
         path = self._layout.blob(sha256)
-        signature = self.keep(sha256, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        signature = Signature(*self.keep(sha256, pieces[0] if len(pieces) == 1 else b"".join(pieces)))
         self._note(path, digests, signature, name)
         return Blob(path=path, digests=digests, size=size)
 
-    def keep(self, sha256: str, data: bytes) -> Signature:
+    def keep(self, sha256: str, data: bytes) -> Look:
         """Publish bytes that have a digest, which was reserved or claimed; whoever calls has it noted.
 
         Raises:
@@ -213,7 +214,7 @@ class LocalTray:
                 os.close(descriptor)
         except OSError as error:
             raise disk_error("write to", self._layout.blob(sha256), error) from error
-        return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
     def lay_by(self, data: bytes, permissions: int, dest: str) -> Spare | None:
         """A second file with the bytes that were kept last; None where there is none to be had.

@@ -290,15 +290,19 @@ def _plan(
     dests = dict.fromkeys(want.artifact.dest for want in wants.wanted)
     dests.update(dict.fromkeys(owned))
     dests.update(dict.fromkeys(one.dest for one in _locked(run, settled.before, settled.lockfile)))
-    folders = {want.artifact.dest for want in wants.wanted if want.artifact.is_folder}
-    folders |= _folders(run, settled.before, settled.lockfile)
+    folders = _folders(run, settled.before, settled.lockfile)
+    if any(resource.extract is not None for resource in wants.resources.values()):
+        folders |= {want.artifact.dest for want in wants.wanted if want.artifact.is_folder}
     found = survey(run, dests, owned, folders=folders)
-    pinned = _pinned(_locked(run, settled.before, settled.lockfile), found)
+    # In a tree that is still empty, little has to be looked at file by file.
+    standing = [dest for dest, one in found.items() if one.kind != "absent"]
+    pinned = _pinned(_locked(run, settled.before, settled.lockfile), found) if standing else {}
     others = nested((want.artifact.dest for want in wants.wanted), found, owned, wants.asked)
-    look_in_the_way(run, (want.artifact.dest for want in wants.wanted), found, others)
-    needed: list[Artifact] = []
+    if standing:
+        look_in_the_way(run, (want.artifact.dest for want in wants.wanted), found, others)
+    needed: list[Artifact] = [] if standing else [want.artifact for want in wants.wanted]
     wrong: dict[str, int] = {}
-    for want in wants.wanted:
+    for want in wants.wanted if standing else ():
         artifact = want.artifact
         if artifact.dest in others or not shows(found[artifact.dest], want):
             needed.append(artifact)
@@ -307,15 +311,15 @@ def _plan(
             if size != artifact.size and size is not None:
                 wrong[artifact.dest] = size
     held = blobs(run, needed)
-    for artifact in needed:
+    for artifact in needed if held else ():
         blob = held.get(artifact.digests.sha256 or "")
         if blob is not None and blob.size != artifact.size and artifact.size is not None:
             wrong[artifact.dest] = blob.size
     if wrong:
         wants = _without(run, wants, wrong)
     # Where nothing that stands here may change, nobody need know what other manifests in the folder have placed.
-    changing = {artifact.dest for artifact in needed}
-    touched = any(one.kind != "absent" and (dest in changing or dest not in wants.asked) for dest, one in found.items())
+    changing = {artifact.dest for artifact in needed} if standing else set()
+    touched = any(dest in changing or dest not in wants.asked for dest in standing)
     shared = _disputed(run, needed, run.state.shared()) if touched else {}
     here = Survey(blobs=held, found=found, owned=owned, shared=shared)
     plan = make_plan(wants.wanted, here, asked=wants.asked, pinned=pinned, force=wish.force, prune=not wish.inexact)
@@ -511,7 +515,7 @@ class _Sync:
         held.update((blob.sha256, blob) for blob in haul.blobs())
         place = self._inspect(plan.place, held)
         _stop_at(self._errors, self._wish)
-        placings = [_placing(want, survey, held, plan.instead.get(want.artifact.dest)) for want in place]
+        placings = [_placing(want, blob, survey, plan.instead.get(want.artifact.dest)) for want, blob in place]
         known, gone = _still_known(plan, survey), _gone(plan, survey)
         passed_over, count = wants.passed_over, len(asked.wanted)
         # What comes now goes by the placings, and makes something of its own for each of them.
@@ -570,21 +574,26 @@ class _Sync:
 
         return spare
 
-    def _inspect(self, place: Iterable[Wanted], held: Mapping[str, Blob]) -> list[Wanted]:
-        """What can be placed; of every archive it is known what comes out of it, before anything changes."""
-        ready: list[Wanted] = []
+    def _inspect(self, place: Iterable[Wanted], held: Mapping[str, Blob]) -> list[tuple[Wanted, Blob]]:
+        """What can be placed, each with its blob; of every archive it is known what comes out of it, before anything
+        changes."""
+        ready: list[tuple[Wanted, Blob]] = []
         for want in place:
-            blob = held.get(want.artifact.digests.sha256 or "")
+            artifact = want.artifact
+            blob = held.get(artifact.digests.sha256 or "")
             if blob is None:
                 continue
-            size = want.artifact.size
+            size = artifact.size
             if blob.size != size and size is not None:
                 # Came for another pin of the same digest, which has the right size.
-                error = _wrong_size(self._run, self._settled.resources[want.artifact.resource], size, blob.size)
+                error = _wrong_size(self._run, self._settled.resources[artifact.resource], size, blob.size)
                 self._errors.extend(() if error is None else (error,))
                 continue
+            if artifact.extract is None:
+                ready.append((want, blob))
+                continue
             try:
-                ready.append(_with_extracted(want, blob, self._inspector) if _unknown(want) else want)
+                ready.append((_with_extracted(want, blob, self._inspector) if _unknown(want) else want, blob))
             except DlmError as error:
                 self._errors.append(error)
         return ready
@@ -719,13 +728,13 @@ def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
     return known
 
 
-def _placing(want: Wanted, survey: Survey, held: Mapping[str, Blob], instead: tuple[str, ...] | None) -> Placing:
+def _placing(want: Wanted, blob: Blob, survey: Survey, instead: tuple[str, ...] | None) -> Placing:
     artifact = want.artifact
     # What stands there now goes with those in whose stead it comes.
     found = survey.found[artifact.dest] if instead is None else Found(dest=artifact.dest, kind="absent")
     return Placing(
         dest=artifact.dest,
-        blob=held[artifact.digests.sha256 or ""],
+        blob=blob,
         resource=artifact.resource,
         found=found,
         link=want.link,
@@ -741,6 +750,8 @@ def _new_folders(root: str, placings: Sequence[Placing]) -> tuple[str, ...]:
     """The folders that have to be made, also those in the stead of what stands there now."""
     folders = dict.fromkeys(missing_folders(root, [one.dest for one in placings]))
     for one in placings:
+        if not one.instead:
+            continue
         above = one.dest.rpartition("/")[0]
         while one.beside != one.dest and len(above) >= len(one.beside):
             folders[above] = None
