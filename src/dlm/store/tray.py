@@ -82,6 +82,8 @@ class LocalTray:
         # Names are given relative to open folders: the way to each is walked once, not for every file.
         self._temporary = layout.at("tmp")
         self._folder = self._blobs = -1
+        # The folders that blobs lie in, as far as they are known to be there.
+        self._pairs: set[str] = set()
         # Private names are random enough once; behind that they are counted.
         self._prefix = os.urandom(12).hex()
         self._spares = None if spares is None else spares + self._prefix[: _PREFIX - len(spares)]
@@ -262,6 +264,7 @@ class LocalTray:
     def _open(self) -> None:
         self._folder = os.open(self._temporary, _FOLDER)
         self._blobs = os.open(self._layout.at("cas"), _FOLDER)
+        self._pairs = set(os.listdir(self._layout.at("cas")))
 
     def _stage(self, above: str) -> str:
         """How the names of spares for one folder of a tree begin: whoever makes some for it comes to the same."""
@@ -279,7 +282,11 @@ class LocalTray:
         os.utime(descriptor, ns=(self._back, self._back))
 
     def _publish(self, private: str, sha256: str) -> None:
-        name = f"{sha256[:2]}{os.sep}{sha256}"
+        pair = sha256[:2]
+        name = f"{pair}{os.sep}{sha256}"
+        if pair not in self._pairs:
+            self._make(os.path.dirname(self._layout.blob(sha256)))
+            self._pairs.add(pair)
         try:
             os.rename(private, name, src_dir_fd=self._folder, dst_dir_fd=self._blobs)
         except FileNotFoundError:
