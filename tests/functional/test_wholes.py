@@ -110,7 +110,9 @@ def test_missing_folders_come_whole(world: World, desk: Desk, how: tuple[str, ..
     wanted = prepared(world, desk, [*FLAT, *NESTED, *OUTER])
     ran, stages, files = told(desk, "sync", *how)
     ran.ok()
-    assert (stages, files) == (6, len(OUTER))
+    # The first few come another way, and with them all of what some folder holds.
+    assert 4 <= stages <= 6
+    assert files == len(OUTER)
     check(desk, wanted)
 
 
@@ -333,7 +335,9 @@ def test_stopped_while_it_fetches(world: World, desk: Desk, number: signal.Signa
         [stage] = folders_in(temporary)
         assert len(list(stage.iterdir())) >= 20
     else:
-        assert list(temporary.iterdir()) == []
+        # A second process is killed at whatever it is doing, so one file that was no blob yet may be there.
+        assert folders_in(temporary) == []
+        assert len(list(temporary.iterdir())) <= 1
     gate.set()
     world.file(f"/{FLAT[60]}", body(FLAT[60]))
     again = world.count
