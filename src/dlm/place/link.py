@@ -86,13 +86,15 @@ class Habits:
         back: an mtime for the files of a folder of the tree, before anything that happens to them; and for how many
             files more it serves.
         fits: whether a copy that was made in a folder of the store is as one made in a folder of the tree.
-        there: what lies in a folder of the store where small spares are.
+        mounts: whether a folder of the store and one of the tree are reached by one mount.
+        there: what lies in a folder of the store where small spares are, and is nobody's yet.
     """
 
     cloneless: dict[tuple[str, str], str] = field(default_factory=dict)
     back: dict[str, tuple[int, int]] = field(default_factory=dict)
     fits: dict[tuple[str, str], bool] = field(default_factory=dict)
-    there: dict[str, frozenset[str]] = field(default_factory=dict)
+    mounts: dict[tuple[str, str], bool] = field(default_factory=dict)
+    there: dict[str, set[str]] = field(default_factory=dict)
 
 
 def permissions(*, executable: bool) -> int:
@@ -101,12 +103,21 @@ def permissions(*, executable: bool) -> int:
 
 
 def make_file(
-    blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush, habits: Habits
+    blob: Blob,
+    folder: Folder,
+    name: str,
+    link: str,
+    *,
+    executable: bool,
+    flush: Flush,
+    habits: Habits,
+    direct: bool = False,
 ) -> Made:
     """Make the file ``name``, which does not exist yet, show ``blob``.
 
     Args:
         link: ``auto`` or a link mode.
+        direct: where the blob has a small spare that fits, make nothing: it will move right into its place.
 
     Raises:
         OSError: the tree refuses; no file is left.
@@ -114,18 +125,28 @@ def make_file(
     """
     try:
         try:
-            return _make(blob, folder, name, link, executable=executable, flush=flush, habits=habits)
+            return _make(blob, folder, name, link, executable=executable, flush=flush, habits=habits, direct=direct)
         except FileExistsError:
             # The name is random and ours alone: a run with this very token was killed here.
             os.unlink(folder.name(name), dir_fd=folder.descriptor)
-            return _make(blob, folder, name, link, executable=executable, flush=flush, habits=habits)
+            return _make(blob, folder, name, link, executable=executable, flush=flush, habits=habits, direct=direct)
     except (OSError, LocalError):
         with contextlib.suppress(OSError):
             os.unlink(folder.name(name), dir_fd=folder.descriptor)
         raise
 
 
-def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool, flush: Flush, habits: Habits) -> Made:
+def _make(
+    blob: Blob,
+    folder: Folder,
+    name: str,
+    link: str,
+    *,
+    executable: bool,
+    flush: Flush,
+    habits: Habits,
+    direct: bool,
+) -> Made:
     if link in {"hardlink", "symlink"}:
         if executable:
             reason = "an executable file needs a mode of its own"
@@ -143,7 +164,7 @@ def _make(blob: Blob, folder: Folder, name: str, link: str, *, executable: bool,
         made = _file(blob, folder, name, executable=executable, flush=flush, habits=habits, clone=False)
         return Made("copy", reason, made.seen)
     if blob.spare is not None and link != "reflink":
-        moved = _moved(blob, folder, name, executable=executable, flush=flush, habits=habits)
+        moved = _moved(blob, folder, name, executable=executable, flush=flush, habits=habits, direct=direct)
         if moved is not None:
             return moved
     made = _file(blob, folder, name, executable=executable, flush=flush, habits=habits, clone=link != "copy")
@@ -203,13 +224,16 @@ def _file(
     return Made("reflink" if reason is None else "copy", reason, look)
 
 
-def _moved(blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, habits: Habits) -> Made | None:
+def _moved(
+    blob: Blob, folder: Folder, name: str, *, executable: bool, flush: Flush, habits: Habits, direct: bool
+) -> Made | None:
     """The copy that was made while the blob arrived, in its place; None where there is none, or none that fits."""
     from dlm.place.spares import is_ready, take
 
     spare = blob.spare
     if spare is not None and spare.look is not None and flush.together:
-        if not is_ready(spare, folder, habits, executable=executable):
+        # Another path may show the same blob, and count on it where it lies.
+        if not direct or not is_ready(spare, folder, habits, executable=executable):
             return None
         flush.folder(folder)
         mtime_ns, _, inode = spare.look

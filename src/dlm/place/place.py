@@ -202,6 +202,7 @@ def _make_ready(
             executable=change.executable,
             flush=work.flush,
             habits=habits,
+            direct=change.instead is None and not change.swaps,
         )
 
     try:
@@ -359,17 +360,17 @@ def _cleared(work: _Work, change: Placing) -> bool:
 
 def _show_whole(work: _Work, whole: Whole, place: Sequence[Placing], token: str) -> None:
     """A folder comes, by one rename; file by file where it cannot."""
-    if not whole.move(work.tree):
+    there = whole.move(work.tree)
+    if there is None:
         with contextlib.suppress(OSError, DlmError):  # which each of them will tell
             work.tree.folder(whole.path, make=True)
-        for number in whole.files:
-            change = place[number]
-            _show(work, _Ready(change, temporary_name(token, number), "", whole.made(number, change)))
-        return
-    work.placements.extend(whole.placements(place))
     for number in whole.files:
         change = place[number]
-        work.reporter.emit(Placed(change.resource, change.dest, "copy", change.blob.size))
+        if there is not None and change.dest.rpartition("/")[2] in there:
+            work.placements.append(whole.placement(number, change))
+            work.reporter.emit(Placed(change.resource, change.dest, "copy", change.blob.size))
+        else:
+            _show(work, _Ready(change, temporary_name(token, number), "", whole.made(number, change)))
 
 
 def _show(work: _Work, ready: _Ready) -> None:
@@ -402,10 +403,11 @@ def _show(work: _Work, ready: _Ready) -> None:
         else:
             try:
                 _replace(work, source, ready, folder, name)
-            except FileNotFoundError:
+            except OSError:
                 if ready.made.spare is None:
                     raise
-                ready = _copied(ready, source)  # the cache was emptied meanwhile, or that part of it
+                # The cache was emptied meanwhile, or another folder is there now; or a copy will tell what is wrong.
+                ready = _copied(ready, source)
                 look = _look(ready, source)
                 _replace(work, source, ready, folder, name)
         if ready.listing is not None:
@@ -427,7 +429,7 @@ def _show(work: _Work, ready: _Ready) -> None:
 
 
 def _copied(ready: _Ready, folder: Folder) -> _Ready:
-    """A copy of its own for a path whose spare is gone. Raises OSError, LocalError."""
+    """A copy of its own for a path whose spare cannot be had. Raises OSError, LocalError."""
     change = ready.change
     blob = replace(change.blob, spare=None)
     made = make_file(

@@ -1,8 +1,9 @@
 """Copies that were made while a blob arrived, and only have to be moved into the tree: ``serves``, ``take``.
 
 Such a file was made in a folder of the store, so it may stand in for one made in the tree only where nothing tells the
-two apart: on one file system, whose folders hand down no group, no access list and no other label to new files. Where
-the file system shares bytes between files there is nothing to gain, and none are made.
+two apart: on one file system, whose folders hand down no group, no access list and no other label to new files. Both
+have to be reached by one mount, too: nothing is renamed from one mount to another. Where the file system shares bytes
+between files there is nothing to gain, and none are made.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Spare
     from dlm.place.link import Habits
 
-__all__ = ["is_ready", "open_stage", "serves", "take"]
+__all__ = ["OPEN_FOLDER", "is_ready", "open_stage", "serves", "take"]
 
 _ABSENT = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP}
 _OPEN = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-_OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0)
+OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0)
 
 
 class _Traits(NamedTuple):
@@ -38,7 +39,8 @@ class _Traits(NamedTuple):
 
 def serves(folder: str, root: str) -> bool:
     """Whether copies that are made in ``folder`` can be expected to be of use in a tree below ``root``."""
-    return _traits(folder) is not None and _traits(folder) == _traits(root) and not _shares(folder)
+    traits = _traits(folder)
+    return traits is not None and traits == _traits(root) and _mount(folder) == _mount(root) and not _shares(folder)
 
 
 def take(blob: Blob, folder: Folder, name: str, habits: Habits, *, executable: bool) -> int | None:
@@ -66,21 +68,27 @@ def take(blob: Blob, folder: Folder, name: str, habits: Habits, *, executable: b
 
 
 def is_ready(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> bool:
-    """Whether a small spare, which was made complete, can be moved right to its place in an open folder of the tree."""
+    """Whether a small spare, which was made complete, can be moved right to its place in an open folder of the tree.
+
+    That is so for one path at most: it is spoken for then.
+    """
     if not _fits(spare, folder, habits, executable=executable):
         return False
     where, name = os.path.split(spare.path)
     there = habits.there.get(where)
     if there is None:
         # Once for all: another process may have emptied the cache since they were made, and nothing has changed yet.
-        there = frozenset()
+        there = set()
         with contextlib.suppress(OSError):
-            there = frozenset(os.listdir(where))
+            there.update(os.listdir(where))
         habits.there[where] = there
-    return name in there
+    if name not in there:
+        return False
+    there.remove(name)
+    return True
 
 
-def open_stage(path: str, folder: Folder) -> Folder | None:
+def open_stage(path: str, folder: Folder, habits: Habits) -> Folder | None:
     """The open folder of the store that may move into an open one of the tree, with the files that were made in it, as
     if they had been made there; None where it may not."""
     if folder.descriptor is None:
@@ -88,8 +96,10 @@ def open_stage(path: str, folder: Folder) -> Folder | None:
     traits = _traits(path)
     if traits is None or traits != _traits(folder.descriptor):
         return None
+    if not _one_mount(os.path.dirname(path), folder, habits):
+        return None
     try:
-        return Folder(path, os.open(path, _OPEN_FOLDER))
+        return Folder(path, os.open(path, OPEN_FOLDER))
     except OSError:
         return None
 
@@ -102,8 +112,37 @@ def _fits(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> 
     fits = habits.fits.get(pair)
     if fits is None:
         traits = _traits(pair[0])
-        fits = habits.fits[pair] = traits is not None and traits == _traits(folder.descriptor)
+        fits = traits is not None and traits == _traits(folder.descriptor) and _one_mount(pair[0], folder, habits)
+        habits.fits[pair] = fits
     return fits
+
+
+def _one_mount(where: str, folder: Folder, habits: Habits) -> bool:
+    """Whether a folder of the store and an open one of the tree are reached by one mount."""
+    pair = (where, folder.path)
+    found = habits.mounts.get(pair)
+    if found is None:
+        found = habits.mounts[pair] = _mount(where) == _mount(folder.descriptor)
+    return found
+
+
+def _mount(folder: str | int | None) -> bytes | None:
+    """Which mount a folder is reached by: two of one file system are one device. None where nobody tells."""
+    if not isinstance(folder, int):
+        try:
+            descriptor = os.open(folder or "", OPEN_FOLDER)
+        except OSError:
+            return None
+        try:
+            return _mount(descriptor)
+        finally:
+            os.close(descriptor)
+    try:
+        with open(f"/proc/self/fdinfo/{folder}", "rb", buffering=0) as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return None  # a rename that fails is replaced by a copy, late
+    return next((line for line in lines if line.startswith(b"mnt_id:")), None)
 
 
 def _traits(folder: str | int) -> _Traits | None:

@@ -7,15 +7,18 @@ files or not at all, and nobody's file can be in the way in a folder that was no
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from dlm.errors import DlmError
 from dlm.model.artifact import Placement
 from dlm.model.frozen import dataclass
 from dlm.place.link import Look, Made, make_file, permissions
-from dlm.place.spares import open_stage
+from dlm.place.spares import OPEN_FOLDER, open_stage
 
 if TYPE_CHECKING:
     from dlm.model.plan import Placing
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from dlm.place.tree import Folder, Tree
 
 __all__ = ["Whole", "find_wholes"]
+
+_RENAME_NOREPLACE = 1  # linux/fs.h
+_CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +46,37 @@ class Whole:
     source: str
     files: dict[int, tuple[int, int, int]]
 
-    def move(self, tree: Tree) -> bool:
-        """Whether the folder is in its place now; if not, nothing has changed."""
+    def move(self, tree: Tree) -> frozenset[str] | None:
+        """Move the folder to its place; the names that are in it. None if it cannot be, and nothing has changed."""
         try:
             folder, name = tree.parent(self.path)
-            if folder.stat(name) is not None:
-                return False  # somebody made it meanwhile, and what is in it is theirs
-            os.rename(self.source, folder.name(name), dst_dir_fd=folder.descriptor)
+            inner = os.open(self.source, OPEN_FOLDER)
         except (OSError, DlmError):
-            return False  # placing the files one by one will tell what is wrong
-        tree.made.append(self.path)
-        return True
+            return None  # placing the files one by one will tell what is wrong
+        try:
+            _rename(self.source, folder, name)
+            tree.made.append(self.path)
+            # Whoever empties the cache at this moment may have begun with this folder. Here nobody takes it for theirs.
+            return frozenset(os.listdir(inner))
+        except OSError:
+            return None  # as above; or somebody made the folder meanwhile, and what is in it is theirs
+        finally:
+            os.close(inner)
 
-    def placements(self, place: Sequence[Placing]) -> Iterator[Placement]:
-        """The paths that show their blobs since the folder has moved."""
-        for number, (mtime_ns, ctime_ns, inode) in self.files.items():
-            change = place[number]
-            # Moving a folder changes nothing of the files in it, not even their ctime.
-            yield Placement(
-                dest=change.dest,
-                sha256=change.blob.sha256,
-                mode="copy",
-                size=change.blob.size,
-                mtime_ns=mtime_ns,
-                inode=inode,
-                executable=change.executable,
-                ctime_ns=ctime_ns,
-            )
+    def placement(self, number: int, change: Placing) -> Placement:
+        """One of its files, which shows its blob since the folder has moved."""
+        # Moving a folder changes nothing of the files in it, not even their ctime.
+        mtime_ns, ctime_ns, inode = self.files[number]
+        return Placement(
+            dest=change.dest,
+            sha256=change.blob.sha256,
+            mode="copy",
+            size=change.blob.size,
+            mtime_ns=mtime_ns,
+            inode=inode,
+            executable=change.executable,
+            ctime_ns=ctime_ns,
+        )
 
     def made(self, number: int, change: Placing) -> Made:
         """One of its files, to be placed by itself."""
@@ -78,9 +88,7 @@ class Whole:
 def find_wholes(tree: Tree, place: Sequence[Placing], habits: Habits, flush: Flush) -> dict[str, Whole]:
     """The folders that can move, by their paths. What they lie in is made.
 
-    Raises:
-        DlmError: as ``Tree.parent`` does, and where the disk refuses.
-        OSError: likewise.
+    What goes wrong with one of them is not told: its files are placed one by one then, which will tell.
     """
     groups: dict[str, list[int]] = {}
     for number, change in enumerate(place):
@@ -95,28 +103,28 @@ def find_wholes(tree: Tree, place: Sequence[Placing], habits: Habits, flush: Flu
     found: dict[str, Whole] = {}
     for path, numbers in groups.items():
         source = None if not path or path in outer else _stage([place[number] for number in numbers])
-        if source is None:
+        if source is None or source in habits.there:
             continue
-        folder, name = tree.parent(path, make=True)
-        if folder.stat(name) is not None:
-            continue
-        stage = open_stage(source, folder)
-        if stage is None:
-            continue
-        try:
-            files = _fill(stage, place, numbers, habits, flush)
-        finally:
-            stage.close()
-        if files is not None:
-            flush.folder(folder)
-            found[path] = Whole(path, source, files)
+        with contextlib.suppress(OSError, DlmError):
+            folder, name = tree.parent(path, make=True)
+            stage = open_stage(source, folder, habits) if folder.stat(name) is None else None
+            if stage is None:
+                continue
+            try:
+                files = _fill(stage, place, numbers, habits, flush)
+            finally:
+                stage.close()
+            if files is not None:
+                flush.folder(folder)
+                # Where several paths show one blob, no other one takes what is in here.
+                habits.there[source] = set()
+                found[path] = Whole(path, source, files)
     return found
 
 
 def _stage(changes: Sequence[Placing]) -> str | None:
     """The folder in which most of them lie already; None where there is none, or one of them is no plain copy."""
-    source = None
-    laid_by = 0
+    laid_by: dict[str, int] = {}
     for change in changes:
         if (
             change.found.kind != "absent"
@@ -127,35 +135,73 @@ def _stage(changes: Sequence[Placing]) -> str | None:
             return None
         spare = change.blob.spare
         if spare is not None and spare.look is not None:
-            source = source or os.path.dirname(spare.path)
-            laid_by += 1
-    return source if 2 * laid_by >= len(changes) else None
+            above = os.path.dirname(spare.path)
+            laid_by[above] = laid_by.get(above, 0) + 1
+    source = max(laid_by, key=laid_by.__getitem__, default=None)
+    return source if source is not None and 2 * laid_by[source] >= len(changes) else None
 
 
 def _fill(
     stage: Folder, place: Sequence[Placing], numbers: Sequence[int], habits: Habits, flush: Flush
 ) -> dict[int, tuple[int, int, int]] | None:
     """See that a folder holds all of some files and nothing else; how they look, by their numbers. None if it cannot
-    be."""
-    there = set(os.listdir(stage.path))
+    be, as where it was made for another folder of the tree; then nothing has come into it unless the disk refused.
+
+    Raises:
+        OSError: the disk refuses.
+        LocalError: a blob cannot be read.
+    """
+    there = set(os.listdir(stage.path if stage.descriptor is None else stage.descriptor))
     files: dict[int, tuple[int, int, int]] = {}
+    missing: dict[int, str] = {}
     for number in numbers:
         change = place[number]
         spare = change.blob.spare
         name = change.dest.rpartition("/")[2]
-        mode = permissions(executable=change.executable)
-        if name in there:
-            if spare is None or spare.look is None or spare.permissions != mode:
-                return None
-            if spare.path != f"{stage.path}{os.sep}{name}":
-                return None
-            there.remove(name)
-            files[number] = spare.look
+        if name not in there:
+            missing[number] = name
             continue
+        if (
+            spare is None
+            or spare.look is None
+            or spare.permissions != permissions(executable=change.executable)
+            or spare.path != os.path.join(stage.path, name)
+        ):
+            return None
+        there.remove(name)
+        files[number] = spare.look
+    if there:
+        return None
+    for number, name in missing.items():
         # It was at hand before, or came another way.
+        change = place[number]
         make_file(change.blob, stage, name, "copy", executable=change.executable, flush=flush, habits=habits)
         found = stage.stat(name)
         if found is None:
             return None
         files[number] = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    return None if there else files
+    return files
+
+
+def _rename(source: str, folder: Folder, name: str) -> None:
+    """Move a folder where nothing stands, not even an empty one. Raises OSError."""
+    rename = _renameat2()
+    if rename is not None and folder.descriptor is not None:
+        import ctypes
+
+        here = -100  # AT_FDCWD, which an absolute path has no use for
+        if rename(here, os.fsencode(source), folder.descriptor, os.fsencode(name), _RENAME_NOREPLACE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in _CANNOT:
+            raise OSError(code, os.strerror(code))
+    if folder.stat(name) is not None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    os.rename(source, folder.name(name), dst_dir_fd=folder.descriptor)
+
+
+@cache
+def _renameat2() -> Any:
+    import ctypes
+
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

@@ -231,23 +231,24 @@ class LocalTray:
             return None
         above, _, name = dest.rpartition("/")
         name = f"{self._stages.get(above) or self._stage(above)}{name}" if above else f"{spares}{self._count:08x}"
-        found: os.stat_result | None = None
         try:
             descriptor = os.open(name, _NEW, permissions, dir_fd=self._folder)
-            try:
-                if os.write(descriptor, data) == len(data):
-                    if self._count - self._spared >= _SERVES:
-                        self._spared = self._count
-                        self._spare_back = os.fstat(descriptor).st_mtime_ns - _SPARE_BACK_NS
-                    os.utime(descriptor, ns=(self._spare_back, self._spare_back))
-                    found = os.fstat(descriptor)
-            finally:
-                os.close(descriptor)
         except OSError:
-            found = None  # a full disk, or a quota: the copy that is made in its place tells of it
-        if found is not None:
-            look = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-            return Spare(f"{self._temporary}{os.sep}{name}", permissions, look)
+            self._spares = None  # a full disk, or a quota: the copy that is made in its place tells of it
+            return None
+        try:
+            if os.write(descriptor, data) == len(data):
+                if self._count - self._spared >= _SERVES:
+                    self._spared = self._count
+                    self._spare_back = os.fstat(descriptor).st_mtime_ns - _SPARE_BACK_NS
+                os.utime(descriptor, ns=(self._spare_back, self._spare_back))
+                found = os.fstat(descriptor)
+                look = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+                return Spare(f"{self._temporary}{os.sep}{name}", permissions, look)
+        except OSError:
+            pass  # as above
+        finally:
+            os.close(descriptor)
         self._spares = None
         with contextlib.suppress(OSError):  # it goes with the store, at the latest
             os.unlink(name, dir_fd=self._folder)

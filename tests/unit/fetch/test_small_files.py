@@ -58,7 +58,7 @@ class Patient:
         self._tray = tray
         self._event = event
         self.claim, self.reserve, self.release, self.claimed = tray.claim, tray.reserve, tray.release, tray.claimed
-        self.note_all, self.announce = tray.note_all, tray.announce
+        self.note_all, self.announce, self.lay_by = tray.note_all, tray.announce, tray.lay_by
 
     def keep(self, sha256: str, data: bytes) -> tuple[int, int, int, int]:
         assert self._event.wait(LONG), "nothing else was asked for"
