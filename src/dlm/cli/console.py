@@ -135,6 +135,11 @@ class Console:
         """Takes how many small files came, and their bytes, where nobody wants them told one by one."""
         return None if self.format == "ndjson" else self._count
 
+    @property
+    def hears_placed(self) -> bool:
+        """Whether anything becomes of the word that a path is placed, which thousands of paths are."""
+        return self.format == "ndjson"
+
     def _count(self, files: int, size: int) -> None:
         if self._meter is not None and not self.json and self.verbosity >= 0:
             with self._lock:

@@ -164,7 +164,7 @@ class Spare:
     Attributes:
         path: absolute.
         permissions: those that it was made with, before the umask took its part.
-        look: of a small one, which is complete and dated back: its mtime and ctime in nanoseconds, and its inode.
+        look: of a small one, which is complete: its mtime and ctime in nanoseconds, and its inode.
     """
 
     path: str

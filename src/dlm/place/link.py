@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlm.place.flush import Flush
     from dlm.place.tree import Folder
 
-__all__ = ["Habits", "Look", "Made", "make_file", "permissions", "share"]
+__all__ = ["BACK_NS", "Habits", "Look", "Made", "make_file", "permissions", "share"]
 
 _NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)) | getattr(
     os, "O_BINARY", 0
@@ -47,7 +47,7 @@ _BLOCK = 1024 * 1024
 _SMALL = 64 * 1024
 _AT_ONCE = 2**30
 #: How far the mtime of a new file lies back: more than a tick of the clock, so that a later edit leaves another one.
-_BACK_NS = 20_000_000
+BACK_NS = 20_000_000
 #: So many files of one folder share an mtime.
 _SERVES = 256
 
@@ -88,6 +88,7 @@ class Habits:
         fits: whether a copy that was made in a folder of the store is as one made in a folder of the tree.
         mounts: whether a folder of the store and one of the tree are reached by one mount.
         there: what lies in a folder of the store where small spares are, and is nobody's yet.
+        since: the mtime behind which a spare of such a folder is too young to be moved as it is.
     """
 
     cloneless: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -95,6 +96,7 @@ class Habits:
     fits: dict[tuple[str, str], bool] = field(default_factory=dict)
     mounts: dict[tuple[str, str], bool] = field(default_factory=dict)
     there: dict[str, set[str]] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
 
 
 def permissions(*, executable: bool) -> int:
@@ -264,7 +266,7 @@ def _date_back(target: int, folder: Folder, habits: Habits) -> None:
         return
     back, left = habits.back.get(folder.path, (0, 0))
     if left == 0:
-        back, left = os.fstat(target).st_mtime_ns - _BACK_NS, _SERVES
+        back, left = os.fstat(target).st_mtime_ns - BACK_NS, _SERVES
     habits.back[folder.path] = (back, left - 1)
     os.utime(target, ns=(back, back))
 

@@ -88,6 +88,7 @@ class _Work:
     errors: list[DlmError] = field(default_factory=list)
     fell_back: set[LinkFellBack] = field(default_factory=set)
     listings: list[Listing] = field(default_factory=list)
+    heard: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ def carry_out(
     """
     with Tree(root, allow_outside) as tree:
         work = _Work(tree, reporter, clock, force, Flush(len(place) + len(remove)), set(folders))
+        work.heard = getattr(reporter, "hears_placed", True)
         try:
             ready, wholes = _make_ready(work, place, token, limits, forks=forks)
             first = {path for change in place if change.instead for path in change.instead}
@@ -210,7 +212,8 @@ def _make_ready(
             from dlm.place.whole import find_wholes
 
             wholes = find_wholes(work.tree, place, habits, work.flush)
-        single = [(number, change) for number, change in enumerate(place) if _above(change) not in wholes]
+            taken = set[int]().union(*(whole.files for whole in wholes.values()))
+            single = [one for one in single if one[0] not in taken] if taken else single
         if forks and len(single) >= _MANY:
             from dlm.place.beside import Beside
 
@@ -258,11 +261,6 @@ def _make_ready(
         if beside is not None:
             beside.end()
     return ready, list(wholes.values())
-
-
-def _above(change: Placing) -> str:
-    """The folder of a path, relative and POSIX."""
-    return change.dest.rpartition("/")[0]
 
 
 def _unpack(
@@ -364,11 +362,13 @@ def _show_whole(work: _Work, whole: Whole, place: Sequence[Placing], token: str)
     if there is None:
         with contextlib.suppress(OSError, DlmError):  # which each of them will tell
             work.tree.folder(whole.path, make=True)
+    start = len(whole.path) + 1
     for number in whole.files:
         change = place[number]
-        if there is not None and change.dest.rpartition("/")[2] in there:
+        if there is not None and change.dest[start:] in there:
             work.placements.append(whole.placement(number, change))
-            work.reporter.emit(Placed(change.resource, change.dest, "copy", change.blob.size))
+            if work.heard:
+                work.reporter.emit(Placed(change.resource, change.dest, "copy", change.blob.size))
         else:
             _show(work, _Ready(change, temporary_name(token, number), "", whole.made(number, change)))
 
@@ -523,7 +523,8 @@ def _tell(work: _Work, ready: _Ready) -> None:
         if event not in work.fell_back:
             work.fell_back.add(event)
             work.reporter.emit(event)
-    work.reporter.emit(Placed(change.resource, change.dest, made.mode, change.blob.size))
+    if work.heard:
+        work.reporter.emit(Placed(change.resource, change.dest, made.mode, change.blob.size))
 
 
 def _remove(work: _Work, removal: Removal, found: Found | None, aside: str) -> None:

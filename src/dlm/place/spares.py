@@ -14,14 +14,14 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from dlm.place.link import permissions, share
+from dlm.place.link import BACK_NS, permissions, share
 from dlm.place.tree import Folder
 
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Spare
     from dlm.place.link import Habits
 
-__all__ = ["OPEN_FOLDER", "is_ready", "open_stage", "serves", "take"]
+__all__ = ["OPEN_FOLDER", "is_ready", "open_stage", "past", "serves", "take"]
 
 _ABSENT = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP}
 _OPEN = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -79,10 +79,12 @@ def is_ready(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) 
     if there is None:
         # Once for all: another process may have emptied the cache since they were made, and nothing has changed yet.
         there = set()
+        habits.since[where] = 0
         with contextlib.suppress(OSError):
+            habits.since[where] = past(where)
             there.update(os.listdir(where))
         habits.there[where] = there
-    if name not in there:
+    if name not in there or spare.look is None or spare.look[0] > habits.since.get(where, 0):
         return False
     there.remove(name)
     return True
@@ -102,6 +104,13 @@ def open_stage(path: str, folder: Folder, habits: Habits) -> Folder | None:
         return Folder(path, os.open(path, OPEN_FOLDER))
     except OSError:
         return None
+
+
+def past(folder: str | int) -> int:
+    """A moment in nanoseconds since the epoch, by the clock of a folder's file system, so far back that a file which
+    has that mtime gets another one by whatever is written to it from now on. Raises OSError."""
+    os.utime(folder)
+    return os.stat(folder).st_mtime_ns - BACK_NS
 
 
 def _fits(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> bool:

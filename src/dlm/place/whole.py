@@ -18,7 +18,7 @@ from dlm.errors import DlmError
 from dlm.model.artifact import Placement
 from dlm.model.frozen import dataclass
 from dlm.place.link import Look, Made, make_file, permissions
-from dlm.place.spares import OPEN_FOLDER, open_stage
+from dlm.place.spares import OPEN_FOLDER, open_stage, past
 
 if TYPE_CHECKING:
     from dlm.model.plan import Placing
@@ -135,7 +135,7 @@ def _stage(changes: Sequence[Placing]) -> str | None:
             return None
         spare = change.blob.spare
         if spare is not None and spare.look is not None:
-            above = os.path.dirname(spare.path)
+            above = spare.path.rpartition(os.sep)[0]
             laid_by[above] = laid_by.get(above, 0) + 1
     source = max(laid_by, key=laid_by.__getitem__, default=None)
     return source if source is not None and 2 * laid_by[source] >= len(changes) else None
@@ -154,6 +154,9 @@ def _fill(
     there = set(os.listdir(stage.path if stage.descriptor is None else stage.descriptor))
     files: dict[int, tuple[int, int, int]] = {}
     missing: dict[int, str] = {}
+    young: dict[int, str] = {}
+    since = past(stage.path if stage.descriptor is None else stage.descriptor)
+    start = f"{stage.path}{os.sep}"
     for number in numbers:
         change = place[number]
         spare = change.blob.spare
@@ -165,22 +168,31 @@ def _fill(
             spare is None
             or spare.look is None
             or spare.permissions != permissions(executable=change.executable)
-            or spare.path != os.path.join(stage.path, name)
+            or spare.path != start + name
         ):
             return None
         there.remove(name)
         files[number] = spare.look
+        if spare.look[0] > since:
+            young[number] = name
     if there:
         return None
+    for number, name in young.items():
+        # As other new files of a tree: a later edit shall leave another mtime.
+        os.utime(name, ns=(since, since), dir_fd=stage.descriptor, follow_symlinks=False)
+        files[number] = _look(stage, name)
     for number, name in missing.items():
         # It was at hand before, or came another way.
         change = place[number]
         make_file(change.blob, stage, name, "copy", executable=change.executable, flush=flush, habits=habits)
-        found = stage.stat(name)
-        if found is None:
-            return None
-        files[number] = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        files[number] = _look(stage, name)
     return files
+
+
+def _look(stage: Folder, name: str) -> tuple[int, int, int]:
+    """How a file looks. Raises OSError."""
+    found = os.stat(stage.name(name), dir_fd=stage.descriptor, follow_symlinks=False)
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _rename(source: str, folder: Folder, name: str) -> None:

@@ -90,7 +90,6 @@ class LocalTray:
         # By folder of the tree.
         self._stages: dict[str, str] = {}
         self._stem = spares or ""
-        self._spared = self._spare_back = -_SERVES
         self._count = 0
         self._asked = 0
         self._back = 0
@@ -224,7 +223,8 @@ class LocalTray:
         Args:
             permissions: of which the umask takes its part.
             dest: where in a tree it will be, if the folder that it lies in there can be moved as a whole: all spares
-                for such a folder lie together, under the names that they will have. ``""`` for another one.
+                for such a folder lie together, under the names that they will have, and whoever moves it sees to their
+                times. ``""`` for another one.
         """
         spares = self._spares
         if spares is None:
@@ -238,11 +238,11 @@ class LocalTray:
             return None
         try:
             if os.write(descriptor, data) == len(data):
-                if self._count - self._spared >= _SERVES:
-                    self._spared = self._count
-                    self._spare_back = os.fstat(descriptor).st_mtime_ns - _SPARE_BACK_NS
-                os.utime(descriptor, ns=(self._spare_back, self._spare_back))
                 found = os.fstat(descriptor)
+                if not above:
+                    back = found.st_mtime_ns - _SPARE_BACK_NS
+                    os.utime(descriptor, ns=(back, back))
+                    found = os.fstat(descriptor)
                 look = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
                 return Spare(f"{self._temporary}{os.sep}{name}", permissions, look)
         except OSError:
