@@ -89,7 +89,9 @@ def test_it_has_the_bytes_and_the_permissions_of_a_new_file(scene: Scene, mode: 
     assert stat.S_IMODE(seen.st_mode) == mode & ~0o027
     assert (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino) == spare.look
     assert seen.st_nlink == 1
-    assert seen.st_ctime_ns - seen.st_mtime_ns > 10_000_000  # more than a tick: a later edit leaves another one
+    if not dest:
+        # More than a tick: a later edit leaves another one. Those of a folder get theirs when it moves, if they need it.
+        assert seen.st_ctime_ns - seen.st_mtime_ns > 10_000_000
     if dest:
         assert path.name == "one"
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
