@@ -90,7 +90,7 @@ def test_it_has_the_bytes_and_the_permissions_of_a_new_file(scene: Scene, mode: 
     assert (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino) == spare.look
     assert seen.st_nlink == 1
     if not dest:
-        # More than a tick: a later edit leaves another one. Those of a folder get theirs when it moves, if they need it.
+        # More than a tick: a later edit leaves another one. Those of a folder get theirs when it moves.
         assert seen.st_ctime_ns - seen.st_mtime_ns > 10_000_000
     if dest:
         assert path.name == "one"
