@@ -83,7 +83,7 @@ class Workbench:
     def quiet(self, limits: Limits, reporter: Reporter | None = None) -> Workbench:
         """The same with other limits, for a process that talks to nobody and tries everything once."""
         bench = object.__new__(type(self))
-        bench.__dict__.update(self.__dict__)
+        bench.__dict__.update(self.__dict__)  # as ``copy.copy``, whose module nothing else needs
         bench.limits = limits
         bench.reporter = reporter or _Silence()
         bench._tally = None

@@ -103,6 +103,7 @@ def gather(
     def order(index: int) -> Order | None:
         # Made when there is room for it, so that many artifacts do not all stand in memory as orders.
         artifact = artifacts[index]
+        wish = spare(artifact) if (artifact.size or 0) > SMALL else None
         try:
             made = _order(
                 run,
@@ -110,7 +111,7 @@ def gather(
                 None if most is None else most.get(index),
                 lenient=lenient,
                 bare=bare,
-                spare=wish[0] if (artifact.size or 0) > SMALL and (wish := spare(artifact)) is not None else None,
+                spare=None if wish is None else wish[0],
                 number=index,
             )
         except DlmError as error:
