@@ -689,6 +689,8 @@ def _load_placing(count: int) -> None:
 
     if count > dlm.place.flush.FEW:
         import ctypes  # noqa: F401 - for asking whole file systems to flush
+    if count >= _MANY:
+        import dlm.place.whole  # for folders that come by one rename
 
 
 def _is_copy(want: Wanted) -> bool:
