@@ -277,8 +277,12 @@ class Store(Protocol):
         """Whether large bodies may be hashed on a second processor; not while that has as much to do as this one."""
         ...
 
-    def prepare(self) -> None:
-        """Blobs will come soon: do what need not wait for them."""
+    def prepare(self, *, rows: bool) -> None:
+        """Blobs will come soon: do what need not wait for them.
+
+        Args:
+            rows: whether others are among them than small ones that come the short way.
+        """
         ...
 
     def settle(self) -> None:

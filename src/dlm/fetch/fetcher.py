@@ -297,7 +297,7 @@ class _Run:
                 self._turns += 1
                 if self._turns == _AHEAD:
                     # The first requests are on their way, and it is a while until answers come.
-                    self._store.prepare()
+                    self._store.prepare(rows=self._orders is None or self._orders.large[0] > 0)
                     if self._meanwhile is not None:
                         self._meanwhile()
         self._bench.tell_sum()

@@ -135,9 +135,9 @@ class CachedirStore:
         )
         return replace(outcome, blob=replace(blob, path=entry.path))
 
-    def prepare(self) -> None:
+    def prepare(self, *, rows: bool) -> None:
         """As :meth:`LocalStore.prepare`."""
-        self._below.prepare()
+        self._below.prepare(rows=rows)
 
     def settle(self) -> None:
         """Entries are on the disk when they appear; the rest as in :meth:`LocalStore.settle`."""

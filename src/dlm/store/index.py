@@ -182,6 +182,11 @@ class Index:
             self._state.young.pop(row.sha256, None)
             self._insert([_blob_values(row)])
 
+    def prepare(self) -> None:
+        """Open the database, or make it: rows for it will come."""
+        with self._lock:
+            self._try(lambda connection: None)
+
     def use(self, row: BlobRow) -> None:
         """Note that a blob was asked for."""
         now = self._clock.time()

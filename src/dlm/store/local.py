@@ -151,9 +151,15 @@ class LocalStore:
                     return layer.path_of(sha256)
         return path
 
-    def prepare(self) -> None:
-        """See that the folders are there, before there is anything to write into them."""
+    def prepare(self, *, rows: bool) -> None:
+        """See that the folders are there, before there is anything to write into them.
+
+        Args:
+            rows: open the index, too, or make it: that of many small blobs at once is a file that needs no opening.
+        """
         self._make()
+        if rows:
+            self._index.prepare()
 
     def settle(self) -> None:
         """Wait until every blob of this process is on the disk, and note that they are good.

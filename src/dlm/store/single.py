@@ -70,7 +70,7 @@ class SingleStore:
         """The body is where it is."""
         return outcome
 
-    def prepare(self) -> None:
+    def prepare(self, *, rows: bool) -> None:
         """There is nothing to prepare."""
 
     def settle(self) -> None:
