@@ -91,7 +91,6 @@ def test_each_file_comes_once_and_both_have_fetched(origin: Origin, tmp_path: Pa
     found = ended(begin(origin, tmp_path))
     assert sorted(found["own"] + found["mates"]) == list(range(COUNT))
     assert found["mates"]
-    print("OWN", sorted(found["own"]), found["transferred"])
     assert found["own"]
     assert asked(origin) == {f"/{number}": 1 for number in range(COUNT)}
     check_store(tmp_path, range(COUNT))
@@ -240,7 +239,6 @@ def test_both_together_keep_the_limit(origin: Origin, tmp_path: Path) -> None:
     origin.otherwise(counted)
     found = ended(begin(origin, tmp_path, "--jobs", "4"))
     assert found["mates"]
-    print("OWN", sorted(found["own"]), found["transferred"])
     assert len(found["own"]) + len(found["mates"]) == COUNT
     assert 2 <= most <= 4
 
