@@ -127,3 +127,17 @@ def test_a_digest_of_the_manifest_is_corrected_in_the_manifest(either: Desk, wor
         assert run.code == 4, str(run)
         assert "hint: if the new bytes are right, correct the digest or size in downloads.yaml" in run.err
         assert "--accept-hash" not in run.err
+
+
+def test_a_file_of_many_that_the_manifest_pins_is_to_be_put_right_there(world: World, desk: Desk) -> None:
+    """From the lockfile alone, too, which keeps of many files no more than that."""
+    base = world.file("/many/a.bin", TEN).removesuffix("a.bin")
+    pin = hashlib.sha256(TEN).hexdigest()
+    desk.manifest(f"version: 1\nresources: [{{name: many, base: '{base}', files: {{a.bin: 'sha256:{pin}'}}}}]\n")
+    desk.dlm("lock").ok()
+    desk.dlm("cache", "clean").ok()
+    world.file("/many/a.bin", b"9876543210")
+    for mode in ("--locked", "--frozen"):
+        run = desk.dlm("sync", mode)
+        assert run.code == 4
+        assert "hint: if the new bytes are right, correct the digest or size in downloads.yaml" in run.err
