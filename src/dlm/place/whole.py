@@ -177,6 +177,9 @@ def _fill(
             young[number] = name
     if there:
         return None
+    if young:
+        # What is known of them from when they were made is over: placed one by one after all, they are copied.
+        habits.there[stage.path] = set()
     for number, name in young.items():
         # As other new files of a tree: a later edit shall leave another mtime.
         os.utime(name, ns=(since, since), dir_fd=stage.descriptor, follow_symlinks=False)

@@ -119,10 +119,16 @@ def test_one_that_is_killed_is_done_without(tmp_path: Path, at: int) -> None:
 
 def test_what_it_cannot_read_is_read_here(tmp_path: Path) -> None:
     store = a_store(tmp_path)
+    before = children()
     writer = begun(store)
-    fill(writer, 0, 3_000_000)
+    fill(writer, 0, 1)
+    [child] = set(children()) - set(before)
+    os.kill(child, signal.SIGSTOP)
+    os.waitid(os.P_PID, child, os.WSTOPPED)
+    fill(writer, 1, 3_000_000)
     [data] = [one for one in (tmp_path / "partial").iterdir() if one.suffix != ".json"]
     os.truncate(data, 0)
+    os.kill(child, signal.SIGCONT)
     with pytest.raises((LocalError, IntegrityError), match=r"it became shorter|differ from what is pinned"):
         finish(writer, 3_000_000)
     assert store.get(PIN) is None
