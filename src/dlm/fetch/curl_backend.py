@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import re
 import select
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, 
 from dlm.fetch.libcurl import pycurl
 from dlm.fetch.loop import STREAMS
 from dlm.fetch.trust import ca_bundle, load_client
+from dlm.model.late import late
 from dlm.model.wire import Ending, Failure
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _ENDINGS = 16
 _WAITING = 64
 _WAITING_BYTES = 4 * 1024 * 1024
 #: What libcurl says once TLS has chosen HTTP/2 (RFC 7301, RFC 9113 3.2), in any of its versions.
-_AGREED = re.compile(rb"ALPN[:,] server accepted (?:to use )?h2\b")
+_AGREED = late(rb"ALPN[:,] server accepted (?:to use )?h2\b")
 #: Bytes of a body that are kept back at most.
 _KEPT_BACK = 1024 * 1024
 _TWO_LOCATIONS = "Multiple Location headers"

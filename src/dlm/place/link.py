@@ -11,7 +11,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
 from dlm.model.frozen import dataclass, field
@@ -52,7 +52,8 @@ BACK_NS = 20_000_000
 _SERVES = 256
 
 
-class Look(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Look:
     """What of a file's stat tells it from another; kept of every new file, so no more than that."""
 
     st_size: int

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dlm.place.link import BACK_NS, permissions, share
 from dlm.place.tree import Folder
@@ -29,12 +29,8 @@ _OPEN = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0)
 
 
-class _Traits(NamedTuple):
-    """What a folder hands down to files that are made in it."""
-
-    device: int
-    group: int
-    label: bytes | None
+#: What a folder hands down to files that are made in it: the device, the group, the label.
+_Traits = tuple[int, int, "bytes | None"]
 
 
 def serves(folder: str, root: str) -> bool:
@@ -160,7 +156,7 @@ def _traits(folder: str | int) -> _Traits | None:
         found = os.stat(folder)
         if found.st_mode & stat.S_ISGID or _attribute(folder, "system.posix_acl_default") is not None:
             return None
-        return _Traits(found.st_dev, found.st_gid, _attribute(folder, "security.selinux"))
+        return found.st_dev, found.st_gid, _attribute(folder, "security.selinux")
     except OSError:
         return None
 

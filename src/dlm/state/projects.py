@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from dlm.errors import LocalError
+from dlm.model.late import late
 from dlm.state.replace import replace_file
 
 __all__ = ["known_lockfiles", "named_blobs", "register"]
@@ -19,7 +19,7 @@ __all__ = ["known_lockfiles", "named_blobs", "register"]
 _VERSION = 1
 _NAME = "project.json"
 #: Wherever a lockfile says a sha256, of whatever version it is, and whatever conflict it holds.
-_SHA256 = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
+_SHA256 = late(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
 
 
 def register(folder: str, lockfile: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from dlm.model.artifact import Blob, Spare
 from dlm.place.flush import Flush
-from dlm.place.link import Habits, Made, make_file, permissions, share
+from dlm.place.link import Habits, Look, Made, make_file, permissions, share
 from dlm.place.spares import serves
 from dlm.place.tree import Tree
 from tests.support.stores import a_store, put
@@ -74,7 +74,7 @@ def test_it_is_moved_and_looks_like_a_copy(scene: Scene, link: str, executable: 
     assert path.read_bytes() == BODY
     assert made.seen is not None
     found = path.stat()
-    assert (found.st_size, found.st_mtime_ns, found.st_ino) == made.seen
+    assert made.seen == Look(found.st_size, found.st_mtime_ns, found.st_ino)
     assert not os.path.lexists(of(blob))
 
 
