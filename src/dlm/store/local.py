@@ -11,8 +11,8 @@
       origins/<2 hex>/<sha256 of key> what an origin answered for an address; see ``dlm.store.origins``
       partial/<sha256 of key>         bytes of a transfer that was cut
       partial/<sha256 of key>.json    what vouches for them: validators, total, length and sha256
-      tmp/<random>                    private to one writer, also folders of spares; after a kill, swept by the next
-                                      process that is alone
+      tmp/<random>                    private to one writer, also folders of spares and of small blobs that are made;
+                                      after a kill, swept by the next process that is alone
       using/<random>                  what one running process uses; see ``dlm.store.using``
       quarantine/<sha256>.<sha256>    what was found under a name, and what it really hashes to
       notes/<sha256 of key>           the notebook

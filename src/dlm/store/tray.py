@@ -17,7 +17,7 @@ from dlm.store.disk import BACK_NS, disk_error, write_all
 from dlm.store.guard import Bundle
 from dlm.store.index import Signature
 from dlm.store.layout import pin_name
-from dlm.store.spare import stage_name
+from dlm.store.spare import remove_private, stage_name
 
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
@@ -44,7 +44,7 @@ _PREFIX = 24
 
 def can_carry() -> bool:
     """Whether this system has what a tray needs: names relative to open folders, and times set on open files."""
-    return {os.access, os.open, os.rename, os.unlink} <= os.supports_dir_fd and os.utime in os.supports_fd
+    return {os.access, os.mkdir, os.open, os.rename, os.unlink} <= os.supports_dir_fd and os.utime in os.supports_fd
 
 
 class LocalTray:
@@ -79,14 +79,16 @@ class LocalTray:
         # What was claimed since something was said. It is said together with the first of it that arrives, since one
         # word for many costs what a word for one does.
         self._unsaid: dict[str, None] = {}
-        # Names are given relative to open folders: the way to each is walked once, not for every file.
+        # Names are given relative to open folders: the way to each is walked once, not for every file. Blobs are made
+        # in a folder of this tray's own: where several processes make and rename files in one, each waits for the
+        # others at every one of them.
         self._temporary = layout.at("tmp")
-        self._folder = self._blobs = -1
+        self._folder = self._own = self._blobs = -1
         # The folders that blobs lie in, as far as they are known to be there.
         self._pairs: set[str] = set()
-        # Private names are random enough once; behind that they are counted.
-        self._prefix = os.urandom(12).hex()
-        self._spares = None if spares is None else spares + self._prefix[: _PREFIX - len(spares)]
+        self._private = os.urandom(16).hex()
+        # Names of spares are random enough once; behind that they are counted.
+        self._spares = None if spares is None else spares + self._private[: _PREFIX - len(spares)]
         # By folder of the tree.
         self._stages: dict[str, str] = {}
         self._stem = spares or ""
@@ -134,7 +136,7 @@ class LocalTray:
         """
         names = [pin_name(sha256) for sha256 in pins]
         try:
-            if self._folder < 0:
+            if self._own < 0:
                 self._open()
             got = self._bundle.take(names)
         except OSError as error:
@@ -193,11 +195,11 @@ class LocalTray:
             LocalError: the disk refuses.
         """
         self._count += 1
-        private = f"{self._prefix}{self._count:08x}"
+        private = f"{self._count:x}"
         try:
-            if self._folder < 0:
+            if self._own < 0:
                 self._open()
-            descriptor = os.open(private, _NEW, _BLOB, dir_fd=self._folder)
+            descriptor = os.open(private, _NEW, _BLOB, dir_fd=self._own)
             try:
                 self._fill(descriptor, data)
                 if sha256 in self._unsaid:
@@ -209,7 +211,7 @@ class LocalTray:
                     found = os.fstat(descriptor)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    os.unlink(private, dir_fd=self._folder)
+                    os.unlink(private, dir_fd=self._own)
                 raise
             finally:
                 os.close(descriptor)
@@ -257,14 +259,21 @@ class LocalTray:
     def close(self) -> None:
         """Let go of what is open, and of what is reserved."""
         self._bundle.close()
-        for descriptor in (self._folder, self._blobs):
+        if self._folder >= 0:
+            remove_private(os.path.join(self._temporary, self._private))
+        for descriptor in (self._folder, self._own, self._blobs):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._folder = self._blobs = -1
+        self._folder = self._own = self._blobs = -1
 
     def _open(self) -> None:
-        self._folder = os.open(self._temporary, _FOLDER)
-        self._blobs = os.open(self._layout.at("cas"), _FOLDER)
+        if self._blobs < 0:
+            self._blobs = os.open(self._layout.at("cas"), _FOLDER)
+        if self._folder < 0:
+            self._folder = os.open(self._temporary, _FOLDER)
+        with contextlib.suppress(FileExistsError):  # of an attempt that was interrupted
+            os.mkdir(self._private, 0o700, dir_fd=self._folder)
+        self._own = os.open(self._private, _FOLDER, dir_fd=self._folder)
         self._pairs = set(os.listdir(self._layout.at("cas")))
 
     def _stage(self, above: str) -> str:
@@ -289,10 +298,10 @@ class LocalTray:
             self._make(os.path.dirname(self._layout.blob(sha256)))
             self._pairs.add(pair)
         try:
-            os.rename(private, name, src_dir_fd=self._folder, dst_dir_fd=self._blobs)
+            os.rename(private, name, src_dir_fd=self._own, dst_dir_fd=self._blobs)
         except FileNotFoundError:
             self._make(os.path.dirname(self._layout.blob(sha256)))
-            os.rename(private, name, src_dir_fd=self._folder, dst_dir_fd=self._blobs)
+            os.rename(private, name, src_dir_fd=self._own, dst_dir_fd=self._blobs)
 
     def _say(self) -> None:
         try:

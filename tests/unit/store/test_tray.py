@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,7 +143,58 @@ def test_a_disk_that_refuses_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
         patched.setattr(os, "rename", refused)
         with pytest.raises(LocalError):
             tray.keep(pin(b"x"), b"x")
-    assert os.listdir(tmp_path / "tmp") == []
+    assert [one for one in (tmp_path / "tmp").rglob("*") if one.is_file()] == []
     tray.keep(pin(b"x"), b"x")
     tray.close()
+    assert os.listdir(tmp_path / "tmp") == []
+    store.close()
+
+
+def test_what_is_half_made_goes_with_the_tray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt may come between any two steps, and a disk may refuse even to remove a file."""
+    store = a_store(tmp_path)
+    tray = a_tray(store)
+    tray.reserve([pin(b"x")])
+    tray.announce([pin(b"x")])
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", refused)
+        patched.setattr(os, "unlink", refused)
+        with pytest.raises(LocalError):
+            tray.keep(pin(b"x"), b"x")
+    [draft] = [one for one in (tmp_path / "tmp").rglob("*") if one.is_file()]
+    assert draft.parent.parent == tmp_path / "tmp"
+    tray.close()
+    assert os.listdir(tmp_path / "tmp") == []
+    store.close()
+
+
+#: Has something half made in a store, says so, and dies.
+HALF = """
+import os, signal, sys
+from tests.support.stores import a_store
+tray = a_store(sys.argv[1]).tray()
+pin = "ab" * 32
+tray.reserve([pin])
+tray.announce([pin])
+os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+tray.keep(pin, b"half")
+"""
+
+
+@pytest.mark.promise(3)
+def test_what_a_killed_process_left_half_made_is_swept_away(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", HALF, str(tmp_path)], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    [left] = [one for one in (tmp_path / "tmp").rglob("*") if one.is_file()]
+    assert left.read_bytes() == b"half"
+    store = a_store(tmp_path)
+    tray = a_tray(store)
+    tray.reserve([pin(b"x")])
+    assert not left.exists()
+    tray.close()
+    assert os.listdir(tmp_path / "tmp") == []
     store.close()
