@@ -341,6 +341,7 @@ class LocalStore:
             note_all=note_all,
             make=self._folder,
             spares=self._spares.prefix,
+            group=self._shared,
         )
 
     def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:

@@ -56,6 +56,7 @@ class LocalTray:
         note_all: told of many such: the digests of each, the values of its signature, a name for people, its spare.
         make: makes a folder that is missing.
         spares: how the names of spares begin; None where none are made.
+        group: whether others of the folder's group may remove what a kill leaves.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class LocalTray:
         note_all: Callable[[Sequence[tuple[Digests, Look, str, Spare | None]]], list[Blob]],
         make: Callable[[str], None],
         spares: str | None = None,
+        group: bool = False,
     ) -> None:
         self._layout = layout
         self._claims = claims
@@ -87,6 +89,7 @@ class LocalTray:
         # The folders that blobs lie in, as far as they are known to be there.
         self._pairs: set[str] = set()
         self._private = os.urandom(16).hex()
+        self._group = group
         # Names of spares are random enough once; behind that they are counted.
         self._spares = None if spares is None else spares + self._private[: _PREFIX - len(spares)]
         # By folder of the tree.
@@ -274,6 +277,8 @@ class LocalTray:
         with contextlib.suppress(FileExistsError):  # of an attempt that was interrupted
             os.mkdir(self._private, 0o700, dir_fd=self._folder)
         self._own = os.open(self._private, _FOLDER, dir_fd=self._folder)
+        if self._group:
+            os.fchmod(self._own, 0o2770)
         self._pairs = set(os.listdir(self._layout.at("cas")))
 
     def _stage(self, above: str) -> str:

@@ -50,6 +50,12 @@ USER = """
             blob = writer.commit(Digests.sha256_of(BODY * 1000), None)
     elif what == "rot":
         print(store.get(Digests.sha256_of(BODY)))
+    elif what == "die":
+        tray = store.tray()
+        tray.reserve(["ab" * 32])
+        tray.announce(["ab" * 32])
+        os.rename = lambda *_, **__: os._exit(0)
+        tray.keep("ab" * 32, b"half")
     elif what == "prune":
         print(len(store.prune(set()).removed))
     store.close()
@@ -125,6 +131,14 @@ def test_one_user_sets_aside_what_rotted_of_another(root: Path) -> None:
 def test_one_user_prunes_what_another_wrote(root: Path) -> None:
     run(USER, root, "50001", "write")
     assert run(USER, root, "50002", "prune").splitlines()[0] == "2"
+
+
+def test_one_user_sweeps_away_what_another_left_half_made(root: Path) -> None:
+    run(USER, root, "50001", "die")
+    [left] = [path for path in (root / "tmp").rglob("*") if path.is_file()]
+    assert left.read_bytes() == b"half"
+    run(USER, root, "50002", "write")
+    assert os.listdir(root / "tmp") == []
 
 
 def test_a_cache_that_was_one_users_can_be_opened_up(root: Path) -> None:
