@@ -38,7 +38,7 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC",
 _BLOB = 0o444
 #: How far the mtime of a spare lies back: more than a tick of the clock. What is edited once it is in a tree shows it.
 _SPARE_BACK_NS = 20_000_000
-#: Characters of a private name that are random; those behind them count.
+#: Characters of the name of a spare that lies by itself that are random; those behind them count.
 _PREFIX = 24
 
 
