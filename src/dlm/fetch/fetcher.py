@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
 from dlm.fetch.loop import STREAMS, Loop
-from dlm.fetch.parcel import Depot, Parcel
+from dlm.fetch.parcel import Depot, Parcel, may_share
 from dlm.fetch.workbench import Workbench
 from dlm.model.events import Note
 from dlm.model.frozen import dataclass, replace
@@ -328,7 +328,7 @@ class _Run:
 
     def _shares(self, order: Order) -> bool:
         """Whether an order may turn out to be one of many on one connection."""
-        return self._depot is not None and self._depot.accepts(order) and order.sources[0].url.scheme == "https"
+        return self._depot is not None and self._depot.accepts(order) and may_share(order)
 
     def _begin_mate(self, orders: Orders, backend: Backend) -> None:
         """Let a second process take part, from the beginning."""
@@ -383,7 +383,8 @@ class _Run:
                 return
         depot = self._depot
         flight: Flight | Parcel
-        if depot is not None and depot.accepts(order):
+        light = depot is not None and depot.accepts(order)
+        if depot is not None and light:
             flight = self._parcel(depot, order)
         else:
             from dlm.fetch.flight import Flight
@@ -391,12 +392,14 @@ class _Run:
             flight = Flight(self._bench, self._loop, self._store, order, self._done)
         self._flights[key] = flight
         flight.launch()
+        if light and order.bare and self._lanes is None and not may_share(order):
+            self._open_lanes(order)
 
     def _parcel(self, depot: Depot, order: Order) -> Parcel:
         return Parcel(depot, order, self._done, self._carried if self._orders is not None and order.bare else None)
 
     def _open_lanes(self, order: Order) -> None:
-        """The short way was open for one order: those behind it may need no more than that."""
+        """One order went the short way, or will: those behind it may need no more than that."""
         if self._track is None or self._orders is None or self._depot is None:
             return
         if self._lanes is None:

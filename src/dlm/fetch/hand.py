@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dlm.fetch.loop import STREAMS, Loop
-from dlm.fetch.parcel import Depot, Parcel
+from dlm.fetch.parcel import Depot, Parcel, may_share
 from dlm.model.events import Fetching, Progress, Waiting
 from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived
@@ -118,7 +118,8 @@ class Hand:
             key = order.artifact.digests.sha256 or ""
             if key in self._under_way or (lanes is not None and lanes.has(key)):
                 continue
-            if depot.accepts(order):
+            light = depot.accepts(order)
+            if light:
                 one: Parcel | Flight = Parcel(depot, order, self._never, self._arrived)
             elif depot.ordinary(order):
                 one = self._flight(depot, order)
@@ -126,6 +127,8 @@ class Hand:
                 continue
             self._under_way[key] = one
             one.launch()
+            if light and self._lanes is None and not may_share(order):
+                self._open_lanes(order)
         if self._lanes is not None:
             self._lanes.fill()
         return self._more
@@ -148,8 +151,12 @@ class Hand:
         self._looks[sha256] = look
 
     def _arrived(self, order: Order, blob: Blob, seconds: float) -> None:
-        """A small file is there, and those behind it may come over lanes."""
+        """A small file is there."""
         self._note(order, blob, blob.size, (order.sources[0].shown, seconds))
+        self._open_lanes(order)
+
+    def _open_lanes(self, order: Order) -> None:
+        """A small file came the short way, or will, and those behind it may come over lanes."""
         if self._track is None or self._depot is None:
             return
         if self._lanes is None:

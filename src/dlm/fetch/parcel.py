@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.ports import Claim, Store, Tray
 
-__all__ = ["LIGHT", "SMALL", "Depot", "Parcel", "body_of"]
+__all__ = ["LIGHT", "SMALL", "Depot", "Parcel", "body_of", "may_share"]
 
 SMALL = 1024 * 1024
 """Bytes of a body that is kept in memory until it is complete."""
@@ -79,6 +79,11 @@ def body_of(lines: Sequence[bytes], pieces: Sequence[bytes], size: int, sha256: 
     if len(body) != size or hashlib.sha256(body, usedforsecurity=False).hexdigest() != sha256:
         return None
     return body
+
+
+def may_share(order: Order) -> bool:
+    """Whether the requests to an order's origin may come to share one connection, which shows with the first answer."""
+    return order.sources[0].url.scheme == "https"
 
 
 class Depot:
