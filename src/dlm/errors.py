@@ -8,7 +8,10 @@ Exit codes are part of the surface: 1 failed, 2 usage or invalid document, 3 loc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 __all__ = [
     "ArchiveError",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.model.frozen import replace
 from dlm.model.plan import Conflict, Plan, Removal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
     from dlm.model.plan import Found, Owned, Shared, Survey, Wanted

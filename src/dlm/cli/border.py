@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from dlm import __version__
 from dlm.cli.clock import SystemClock
@@ -17,7 +16,10 @@ from dlm.errors import DlmError, Interrupted, UsageError, gravest
 from dlm.model.frozen import dataclass, field
 from dlm.signals import Insisting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.cli.console import Meter
     from dlm.cli.files import DocumentFiles
     from dlm.cli.settings import Value

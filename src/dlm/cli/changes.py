@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from dlm.cli.console import human_size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.cli.console import Console
     from dlm.model.lockfile import LockedArtifact

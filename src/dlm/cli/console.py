@@ -7,17 +7,18 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from dlm.errors import Failures, ManifestError, gravest
 from dlm.model import events
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Protocol, TextIO
 
     from dlm.errors import DlmError, Problem
 
-__all__ = ["Console", "Meter", "error_document", "event_document", "human_size", "human_speed"]
+__all__ = ["Console", "error_document", "event_document", "human_size", "human_speed"]
 
 #: What only programs hear of, one for each file.
 _FOR_PROGRAMS = frozenset({events.Placed, events.Removed, events.Resolved})
@@ -26,12 +27,14 @@ _FOR_THE_METER = frozenset({events.Fetching, events.Fetched, events.Progress})
 _STYLES = {"bold": "1", "red": "31;1", "yellow": "33;1", "green": "32", "cyan": "36", "dim": "2"}
 
 
-class Meter(Protocol):
-    """Shows transfers while they run."""
+if TYPE_CHECKING:
 
-    def show(self, event: events.Event) -> None: ...
-    def count(self, files: int, size: int) -> None: ...
-    def close(self) -> None: ...
+    class Meter(Protocol):
+        """Shows transfers while they run."""
+
+        def show(self, event: events.Event) -> None: ...
+        def count(self, files: int, size: int) -> None: ...
+        def close(self) -> None: ...
 
 
 class Console:

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 
 from dlm.cli.clock import SystemClock
 from dlm.cli.places import LOCKFILE, MANIFESTS, configurations
@@ -19,6 +18,7 @@ from dlm.model.frozen import replace
 from dlm.workflows.run import Run
 from dlm.workflows.stamping import Stamp
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.cli.files import DocumentFiles
     from dlm.model.settings import Settings

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
 
 from dlm.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -35,11 +35,12 @@ class ResolverPlugins(Mapping[str, "Grammar"]):
             UsageError: none has it, or it cannot be loaded.
         """
         try:
-            return cast("ResolverPlugin", self._entries[scheme].load())
+            plugin: ResolverPlugin = self._entries[scheme].load()
         except KeyError:
             raise UsageError(f"nothing resolves {scheme}: selectors", hint="install the plug-in that does") from None
         except (ImportError, AttributeError) as error:
             raise UsageError(f"the plug-in for {scheme}: selectors cannot be loaded: {error}") from error
+        return plugin
 
     def __getitem__(self, scheme: str) -> Grammar:
         if scheme not in self._entries:

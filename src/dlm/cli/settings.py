@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
 
 from dlm.cli.places import machine_config, platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
@@ -21,10 +20,13 @@ from dlm.model.policy import EvidencePolicy
 from dlm.model.settings import Settings
 from dlm.model.suggest import suggest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.model.evidence import SigstoreWish
     from dlm.model.hosts import ClientCertificate, HostSettings
-    from dlm.model.rewrite import OriginMode, RewriteRule
+    from dlm.model.rewrite import RewriteRule
 
 __all__ = ["TABLE", "Environment", "Setting", "Value", "load_settings", "parse_age", "parse_size"]
 
@@ -327,8 +329,8 @@ def _rule(number: int, given: Any) -> RewriteRule:
     from dlm.model.rewrite import RewriteRule
 
     try:
-        origin = _choice("allow", "last", "block")(given.get("origin", "last"))
-        return RewriteRule.of(given["match"], tuple(to), cast("OriginMode", origin))
+        origin: Any = _choice("allow", "last", "block")(given.get("origin", "last"))
+        return RewriteRule.of(given["match"], tuple(to), origin)
     except ValueError as error:
         raise ValueError(f"rule {number}: {error}") from None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlm.cli.border import Border, Result
 from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.console import Console, human_size
@@ -15,6 +13,7 @@ from dlm.workflows.stamping import no_op_text
 from dlm.workflows.sync import SyncReport, SyncWish
 from dlm.workflows.sync import sync as sync_workflow
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
     from dlm.workflows.lock import Change

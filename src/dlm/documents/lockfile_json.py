@@ -6,14 +6,13 @@ merge-conflict markers is read as both of its sides, joined by name.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from dlm.errors import LockfileError
 from dlm.model.artifact import KEPT_HEADERS
@@ -25,12 +24,16 @@ from dlm.model.manifest import NAME
 from dlm.model.paths import check_filename, collision_key, names_file
 from dlm.model.url import has_userinfo
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, NoReturn, TypeGuard
+
     from dlm.model.extract import Extracted
 
 __all__ = ["ReadLockfile", "read_lockfile", "write_lockfile"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_INFINITE = float("inf")
 #: From so many bytes on, a lockfile of some hundred files, it pays to load what reads long ones.
 _LONG = 200_000
 _TOP = frozenset({"version", "revision", "resources"})
@@ -154,7 +157,7 @@ def read_lockfile(
             _check_places(found, file, documents, hint)
             return ReadLockfile(found, tuple(reader.warnings))
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError:
         reader.damaged("not UTF-8")
     sides = _sides(text, reader)
@@ -288,7 +291,7 @@ class _Reader:
         def fraction(word: str) -> float:
             # The JSON body of a request may hold one; 1e400 would become infinity, which JSON has no word for.
             value = float(word)
-            return value if math.isfinite(value) else number(word)
+            return number(word) if value in {_INFINITE, -_INFINITE} else value
 
         def integer(word: str) -> int:
             return int(word) if len(word.lstrip("-")) < 20 else number(word)

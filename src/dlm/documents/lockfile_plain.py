@@ -13,16 +13,20 @@ This stands in a file of its own because compiling the expression takes longer t
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
 from sys import intern
 from types import MappingProxyType
-from typing import Any
 
 from dlm.model.digest import checked_sha256
 from dlm.model.lockfile import LockedArtifact
 from dlm.model.paths import names_file
 from dlm.model.url import has_userinfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["PlainArtifacts"]
 
@@ -109,7 +113,7 @@ class PlainArtifacts:
             self.lists.append(tuple(self._read(data)))
             position = self._end
         rest.append(data[position:])
-        self.rest = b"".join(rest).decode("utf-8-sig")
+        self.rest = b"".join(rest).removeprefix(codecs.BOM_UTF8).decode()
 
     def list_for(self, word: str) -> tuple[LockedArtifact, ...]:
         """What stands for the next word in the rest that is no JSON.

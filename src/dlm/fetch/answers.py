@@ -5,11 +5,10 @@ Rules: RFC 9112 6 (length and coding of a body), RFC 9110 8.8 (validators) and 1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlm.fetch.retry import http_date
 from dlm.model.artifact import Validators
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ipaddress
 

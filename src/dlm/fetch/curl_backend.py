@@ -12,7 +12,6 @@ import itertools
 import select
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
@@ -22,7 +21,10 @@ from dlm.fetch.trust import ca_bundle, load_client
 from dlm.model.late import late
 from dlm.model.wire import Ending, Failure
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
     from dlm.model.hosts import ClientCertificate
     from dlm.model.settings import Settings
     from dlm.model.wire import Request

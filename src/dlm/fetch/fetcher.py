@@ -6,7 +6,6 @@ import importlib.util
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.errors import SettingsError
 from dlm.fetch.loop import STREAMS, Loop
@@ -16,6 +15,7 @@ from dlm.model.events import Note
 from dlm.model.frozen import dataclass, replace
 from dlm.model.transfer import Arrived, Carried, Lost
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.fetch.flight import Flight

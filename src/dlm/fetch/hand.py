@@ -10,7 +10,6 @@ import marshal
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel, may_share
@@ -18,6 +17,7 @@ from dlm.model.events import Fetching, Progress, Waiting
 from dlm.model.frozen import replace
 from dlm.model.transfer import Arrived
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.fetch.flight import Flight
     from dlm.fetch.lanes import Landed, Lanes

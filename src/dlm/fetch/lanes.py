@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError
 from dlm.fetch.loop import Exchange
 from dlm.fetch.parcel import Parcel, body_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.fetch.parcel import Depot
     from dlm.model.artifact import Artifact, Spare

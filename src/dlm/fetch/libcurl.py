@@ -11,7 +11,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from importlib.machinery import PathFinder
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["pycurl"]
 

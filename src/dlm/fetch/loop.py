@@ -5,21 +5,22 @@ One thread turns a loop. Only :meth:`Exchange.body` may run on another one, wher
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
 
 from dlm.model.frozen import dataclass, replace
 from dlm.model.wire import Ending, Failure
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from dlm.model.settings import Settings
     from dlm.model.wire import Head, Request
     from dlm.ports import Clock, Wire
 
-__all__ = ["STREAMS", "Exchange", "Handler", "Limits", "Loop", "Sink"]
+__all__ = ["STREAMS", "Exchange", "Limits", "Loop", "Sink"]
 
 #: Takes pieces of a body; False where no more is wanted.
 Sink = Callable[[Sequence[bytes]], bool]
@@ -75,16 +76,18 @@ class Limits:
         )
 
 
-class Handler(Protocol):
-    """What an exchange belongs to."""
+if TYPE_CHECKING:
 
-    def answered(self, number: int, head: Head) -> Sink | None:
-        """The head came; what takes the body, or None where none is wanted."""
-        ...
+    class Handler(Protocol):
+        """What an exchange belongs to."""
 
-    def ended(self, number: int, ending: Ending) -> None:
-        """The exchange is over."""
-        ...
+        def answered(self, number: int, head: Head) -> Sink | None:
+            """The head came; what takes the body, or None where none is wanted."""
+            ...
+
+        def ended(self, number: int, ending: Ending) -> None:
+            """The exchange is over."""
+            ...
 
 
 class Exchange:
@@ -287,7 +290,9 @@ class Loop:
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call ``call`` during the first turn that ends ``seconds`` from now or later."""
-        heapq.heappush(self._timers, (self._clock.monotonic() + seconds, next(self._order), call))
+        from heapq import heappush  # what goes well waits for nothing
+
+        heappush(self._timers, (self._clock.monotonic() + seconds, next(self._order), call))
 
     def hold(self, host: str, seconds: float) -> None:
         """Begin nothing with ``host`` (an origin) for ``seconds``: it said that it has too much to do."""
@@ -311,8 +316,11 @@ class Loop:
         self._reweigh()
         now = self._clock.monotonic()
         self._check(now)
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+        if self._timers:
+            from heapq import heappop
+
+            while self._timers and self._timers[0][0] <= now:
+                heappop(self._timers)[2]()
         self._launch(now)
         self._left = self._clock.monotonic()
 

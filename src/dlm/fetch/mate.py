@@ -19,7 +19,6 @@ import marshal
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
 from dlm.fetch.hand import LENGTH, Hand
 from dlm.model import events
@@ -27,7 +26,10 @@ from dlm.model.artifact import Spare
 from dlm.model.transfer import Carried
 from dlm.signals import Insisting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.fetch.loop import Limits
     from dlm.fetch.workbench import Workbench
     from dlm.ports import Backend, Orders, Store

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError, SettingsError, UsageError
 from dlm.model.frozen import dataclass, replace
@@ -18,6 +17,7 @@ from dlm.model.late import late
 from dlm.model.transfer import Source
 from dlm.model.url import REFERENCE, Url, file_url, secret_parameters
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
     from dlm.model.rewrite import RewriteRule

@@ -13,17 +13,18 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError
-from dlm.fetch.loop import Exchange, Handler, Loop, Sink
+from dlm.fetch.loop import Exchange
 from dlm.model.artifact import KEPT_HEADERS, Receipt, kept_headers
 from dlm.model.late import late
 from dlm.model.transfer import Arrived, Lost, Order, Outcome
 from dlm.model.wire import Ending, Head
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.fetch.flight import Flight
+    from dlm.fetch.loop import Handler, Loop, Sink
     from dlm.fetch.workbench import Workbench
     from dlm.model.artifact import Blob
     from dlm.ports import Claim, Store, Tray

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlm.errors import SettingsError
 from dlm.model.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.settings import Settings
 

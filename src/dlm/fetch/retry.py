@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from dlm.model.frozen import dataclass
 from dlm.model.wire import Failure
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.settings import Settings
     from dlm.model.wire import Head

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.fetch.parcel import SMALL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact
     from dlm.model.transfer import Order

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from dlm.fetch.loop import Limits
 from dlm.fetch.proxies import proxy_for
@@ -19,6 +18,7 @@ from dlm.model.events import Fetched, Fetching
 from dlm.model.frozen import replace
 from dlm.model.wire import Request
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.fetch.download import Download, Limit
     from dlm.fetch.loop import Loop

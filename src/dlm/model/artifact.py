@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
 
 from dlm.model.digest import Digests
 from dlm.model.frozen import dataclass, field
 from dlm.model.request import RequestWish
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from dlm.model.extract import Extract, Extracted
 
 __all__ = [
@@ -30,7 +32,7 @@ __all__ = [
     "kept_headers",
 ]
 
-LinkMode = Literal["reflink", "hardlink", "symlink", "copy"]
+LinkMode: TypeAlias = "Literal['reflink', 'hardlink', 'symlink', 'copy']"
 LINK_MODES: tuple[LinkMode, ...] = ("reflink", "hardlink", "symlink", "copy")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -10,11 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Protocol
 
 from dlm.model.frozen import dataclass
 
-__all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "Hash", "check_mappings", "checked_sha256", "new_hash"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+__all__ = ["EMPTY", "STRENGTH", "Digest", "Digests", "check_mappings", "checked_sha256", "new_hash"]
 
 #: What may pin bytes, weakest first, with the length of the digest in bytes. MD5 and SHA-1 are broken
 #: against collisions, so they pin nothing; anything shorter than 256 bits is left out for the same reason.
@@ -24,11 +27,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _WEAK = frozenset({"md5", "sha1", "sha224", "md4", "crc32"})
 
 
-class Hash(Protocol):
-    """What ``hashlib`` gives."""
+if TYPE_CHECKING:
 
-    def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
-    def hexdigest(self) -> str: ...
+    class Hash(Protocol):
+        """What ``hashlib`` gives."""
+
+        def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
+        def hexdigest(self) -> str: ...
 
 
 def new_hash(algorithm: str) -> Hash:

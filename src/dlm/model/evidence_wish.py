@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from dlm.model.frozen import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.model.evidence import ChecksumsWish, MinisignWish, OpenPgpWish, SigstoreWish, Wish
 
 __all__ = ["EvidenceWish", "WishError"]

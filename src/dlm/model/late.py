@@ -7,7 +7,10 @@ uses few.
 from __future__ import annotations
 
 import re
-from typing import Any, AnyStr, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, AnyStr
 
 __all__ = ["late"]
 
@@ -26,4 +29,5 @@ class _Late:
 
 def late(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """As ``re.compile``, but that a mistake in the pattern is found at its first use."""
-    return cast("re.Pattern[AnyStr]", _Late(pattern, flags))
+    stands_for: Any = _Late(pattern, flags)
+    return stands_for  # type: ignore[no-any-return]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from dlm.model.digest import Digests, check_mappings
 from dlm.model.evidence_wish import EvidenceWish
@@ -18,7 +17,10 @@ from dlm.model.policy import EvidencePolicy
 from dlm.model.request import RequestWish
 from dlm.model.url import REFERENCE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.model.extract import Extract
 
 __all__ = [

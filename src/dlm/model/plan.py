@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
 
 from dlm.model.frozen import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from dlm.model.artifact import Artifact, Blob, Placement
     from dlm.model.extract import Extract, Extracted
 
@@ -57,7 +59,7 @@ class Shared:
         return " and ".join(self.lockfiles)
 
 
-FoundKind = Literal["absent", "file", "symlink", "directory", "other"]
+FoundKind: TypeAlias = "Literal['absent', 'file', 'symlink', 'directory', 'other']"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

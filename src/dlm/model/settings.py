@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from dlm.model.frozen import dataclass, field
 from dlm.model.policy import EvidencePolicy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.evidence import SigstoreWish
     from dlm.model.hosts import HostSettings

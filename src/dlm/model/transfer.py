@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
 
 from dlm.model.frozen import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from dlm.errors import DlmError
     from dlm.model.artifact import Artifact, Blob, Receipt, Validators
     from dlm.model.digest import Digests
@@ -140,7 +142,7 @@ class Carried:
 
 
 #: What an origin has at an address now, next to what was got there: ``unknown`` where its answer does not tell.
-Standing = Literal["same", "changed", "gone", "unknown"]
+Standing: TypeAlias = "Literal['same', 'changed', 'gone', 'unknown']"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

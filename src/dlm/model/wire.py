@@ -7,10 +7,10 @@ and names how the exchange ended in one of the words of :class:`Failure`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from dlm.model.frozen import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.hosts import ClientCertificate
     from dlm.model.url import Url

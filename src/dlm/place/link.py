@@ -11,12 +11,12 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
 from dlm.model.frozen import dataclass, field
 from dlm.place.tree import disk_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob, LinkMode
     from dlm.place.flush import Flush

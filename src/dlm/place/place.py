@@ -16,7 +16,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, LocalError
 from dlm.model.artifact import Placement
@@ -28,6 +27,7 @@ from dlm.place.link import Habits, Made, make_file
 from dlm.place.survey import hash_name, same_file
 from dlm.place.tree import NotAFolderError, Tree, disk_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.extract import Extract, Limits
     from dlm.model.listing import Listing

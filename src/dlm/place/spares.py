@@ -12,11 +12,11 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from dlm.place.link import BACK_NS, permissions, share
 from dlm.place.tree import Folder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Spare
     from dlm.place.link import Habits

@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, PolicyError
 from dlm.model.artifact import Placement
@@ -19,6 +18,7 @@ from dlm.model.frozen import dataclass
 from dlm.model.plan import Found
 from dlm.place.tree import NotAFolderError, Tree
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.plan import Owned
     from dlm.place.tree import Folder

@@ -15,11 +15,14 @@ import os
 import stat
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
 
 from dlm.errors import LocalError, PolicyError
 from dlm.model.frozen import dataclass
 from dlm.model.paths import names_git
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["Folder", "NotAFolderError", "Tree", "disk_error"]
 

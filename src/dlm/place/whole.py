@@ -12,7 +12,6 @@ import errno
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from dlm.errors import DlmError
 from dlm.model.artifact import Placement
@@ -20,7 +19,10 @@ from dlm.model.frozen import dataclass
 from dlm.place.link import Look, Made, make_file, permissions
 from dlm.place.spares import OPEN_FOLDER, open_stage, past
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.model.plan import Placing
     from dlm.place.flush import Flush
     from dlm.place.link import Habits

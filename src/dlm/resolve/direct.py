@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from dlm.errors import ResolutionError
 from dlm.model.artifact import Artifact
@@ -12,6 +11,7 @@ from dlm.model.manifest import fill
 from dlm.model.paths import check_filename
 from dlm.model.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
     from dlm.model.manifest import Resource, Variant

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from typing import Any
 
 from dlm.model.digest import Digest
 from dlm.model.frozen import dataclass, field
 from dlm.model.plan import temporary_name
 from dlm.state.pieces import Entries, pieces_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Journal", "beside", "is_inside", "journal_pieces", "read_digests", "read_journal"]
 

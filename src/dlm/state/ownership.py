@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from dlm.errors import LocalError
 from dlm.model.artifact import LINK_MODES, Placement
@@ -32,7 +31,10 @@ from dlm.state.pieces import Entries, pieces_of
 from dlm.state.projects import register
 from dlm.state.replace import remove_file, replace_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlm.model.plan import Placing, Removal
     from dlm.ports import Reporter
 

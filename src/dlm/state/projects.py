@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from dlm.errors import LocalError
 from dlm.model.late import late
 from dlm.state.replace import replace_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["known_lockfiles", "named_blobs", "register"]
 

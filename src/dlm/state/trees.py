@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from dlm.state.replace import remove_file, replace_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.listing import Listing
 

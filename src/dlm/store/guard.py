@@ -24,9 +24,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
 
 from dlm.errors import LocalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["Bundle", "Claims", "NullClaim", "RangeClaim", "hold", "holds_whole", "try_whole"]
 

@@ -20,18 +20,21 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dlm.model.digest import Digests, checked_sha256
 from dlm.model.frozen import dataclass, field, replace
 from dlm.store.recent import RecentRows
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Sequence
+    from typing import Any, Self, TypeVar
 
     from dlm.ports import Clock
     from dlm.store.recent import Row
+
+    T = TypeVar("T")
 
 __all__ = ["BlobRow", "Index", "Look", "Signature"]
 
@@ -48,9 +51,6 @@ _AT_ONCE = 500
 _MOVED = 1032  # SQLITE_READONLY_DBMOVED, which the module names only from Python 3.11 on some builds
 #: Reading a blob is noted at most this often, so that a run that only reads writes next to nothing.
 _USED_STEP = 3600.0
-
-T = TypeVar("T")
-
 
 #: The values of a :class:`Signature`, of which a run may have very many.
 Look = tuple[int, int, int, int]

@@ -6,13 +6,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dlm.errors import LocalError
 from dlm.model.digest import STRENGTH
 from dlm.model.late import late
 from dlm.store.disk import disk_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.digest import Digest
 

@@ -40,7 +40,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
@@ -59,7 +58,10 @@ from dlm.store.spare import Spares, remove_private
 from dlm.store.tray import LocalTray, can_carry
 from dlm.store.using import Uses, in_use
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import ClassVar
+
     from dlm.model.artifact import Spare
     from dlm.model.digest import Digest
     from dlm.model.transfer import Arrived, Known

@@ -9,11 +9,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Container, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.store.disk import disk_error
 from dlm.store.flush import flush_files
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.store.index import Index
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from dlm.errors import IntegrityError
 from dlm.model.artifact import Blob, Spare, Validators
-from dlm.model.digest import Digest, Digests, Hash, new_hash
+from dlm.model.digest import Digest, Digests, new_hash
 from dlm.model.transfer import Arrived, Known
 from dlm.store.disk import disk_error
 from dlm.store.guard import NullClaim
+
+if TYPE_CHECKING:
+    from dlm.model.digest import Hash
 
 __all__ = ["SingleStore"]
 

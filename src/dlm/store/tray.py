@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from dlm.model.artifact import Blob, Spare
 from dlm.store.disk import BACK_NS, disk_error, write_all
@@ -19,6 +18,7 @@ from dlm.store.index import Signature
 from dlm.store.layout import pin_name
 from dlm.store.spare import remove_private, stage_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.digest import Digests
     from dlm.ports import Claim

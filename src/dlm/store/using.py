@@ -12,10 +12,10 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dlm.store.guard import holds_whole, try_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.store.guard import Claims
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, LockfileError
 from dlm.model.frozen import replace
@@ -11,6 +10,7 @@ from dlm.place.survey import look
 from dlm.place.tree import Tree
 from dlm.state.trees import TreeNotes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob
     from dlm.model.extract import Extract, Extracted

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError, IntegrityError, OfflineError
 from dlm.fetch.mirrors import sources
@@ -20,6 +19,7 @@ from dlm.model.transfer import Arrived, Carried, Order
 from dlm.model.url import Url, is_plain
 from dlm.resolve import direct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Blob, Receipt
     from dlm.model.lockfile import LockedArtifact, LockEntry

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError
 from dlm.model.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.errors import DlmError
     from dlm.model.lockfile import LockedArtifact, LockEntry

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
 
 from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import Failures
@@ -11,7 +10,10 @@ from dlm.model.events import Warned
 from dlm.model.frozen import dataclass, field
 from dlm.model.lockfile import Lockfile
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from dlm.documents.lockfile_json import ReadLockfile
     from dlm.errors import DlmError
     from dlm.model.manifest import Manifest
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ListingAge", "Run", "one_or_all"]
 
 #: How fresh a listing must be: as noted within its time to live; checked against the site's own dates; read anew.
-ListingAge = Literal["noted", "dated", "anew"]
+ListingAge: TypeAlias = "Literal['noted', 'dated', 'anew']"
 
 
 def _verifiers() -> Verifiers:

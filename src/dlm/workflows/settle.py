@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from dlm.errors import LockfileError, StaleError, UsageError
 from dlm.model.events import Note, Waiting, Warned
@@ -14,6 +13,7 @@ from dlm.model.manifest import Resource
 from dlm.resolve import direct
 from dlm.store.guard import hold
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.documents.lockfile_json import ReadLockfile
     from dlm.errors import DlmError

@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
 
 from dlm.errors import DlmError
 from dlm.model.frozen import dataclass, field
 from dlm.place.survey import same_file
 from dlm.state.stamp import TICK_NS, forget, signature, write
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Placement
     from dlm.model.plan import Wanted

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from dlm.documents.lockfile_json import read_lockfile
 from dlm.errors import DlmError, LocalError, PolicyError
@@ -28,6 +27,7 @@ from dlm.workflows.run import one_or_all
 from dlm.workflows.settle import alone, refuse_unknown_groups, settle
 from dlm.workflows.stamping import no_op_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.artifact import Artifact, Blob, Placement
     from dlm.model.lockfile import LockedArtifact, LockEntry
