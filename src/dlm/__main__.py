@@ -3,12 +3,16 @@
 Two questions are answered before anything is imported: the version, and whether a plain ``sync`` has anything to do.
 """
 
+import errno
 import os
 import sys
 
 from dlm import __version__
 
 __all__ = ["main", "program"]
+
+#: What a stream says that goes to a full disk, or to one that fails.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def program() -> None:
@@ -23,24 +27,42 @@ def program() -> None:
         main()
     except SystemExit as end:
         code = end.code
+    except OSError as error:
+        # Whatever else the system refuses has its words by now, and what has a name is none of the open streams.
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _lost(error)
+        os._exit(1)
     threading = sys.modules.get("threading")
-    if not isinstance(code, str) and (threading is None or threading.active_count() == 1):
-        _leave(code or 0)
-    sys.exit(code)
-
-
-def _leave(code: int) -> None:
-    """End this process at once. Returns where output cannot be written, which Python has words and a code for."""
+    if isinstance(code, str) or (threading is not None and threading.active_count() > 1):
+        sys.exit(code)
     import atexit
 
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
+    os._exit((code or 0) if _written() else 1)
+
+
+def _written() -> bool:
+    """Whether all that was said has left this process. If not, it says so, unless whoever read it has left."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):
-            return
-    os._exit(code)
+    except BrokenPipeError:
+        return False
+    except OSError as error:
+        _lost(error)
+        return False
+    return True
+
+
+def _lost(error: OSError) -> None:
+    """Say that output is lost, if that can be said."""
+    try:  # contextlib is not loaded by everything that comes here
+        sys.stderr.write(f"error: the output cannot be written: {error.strerror}\nhint: send it elsewhere\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody can be told
 
 
 def main() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from dlm import __version__
 from dlm.cli.main import COMMANDS
-from tests.support.cli import Desk
+from tests.support.cli import Desk, console_script
 from tests.support.origin import Origin, Static, redirect
 from tests.support.world import World
 
@@ -199,6 +202,59 @@ def test_no_colour_and_no_bars_where_nobody_looks(desk: Desk, world: World) -> N
     assert "\x1b" not in desk.dlm("lock", variables={"NO_COLOR": "1"}).err
     quiet = desk.dlm("lock", "-q")
     assert [line.partition(":")[0] for line in quiet.err.splitlines()] == ["error", "hint"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sync", "--help"], ["schema", "output"], ["list"]])
+def test_output_that_cannot_be_written_is_an_error(desk: Desk, arguments: list[str]) -> None:
+    """Whatever of it is small enough to wait for the end, and whatever is not."""
+    desk.manifest("version: 1\nresources:\n  - https://example.org/iris.csv\n")
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            [console_script(), *arguments],
+            check=False,
+            cwd=desk.root,
+            env=desk.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    told = os.strerror(errno.ENOSPC)
+    assert run.stderr.decode() == f"error: the output cannot be written: {told}\nhint: send it elsewhere\n"
+    assert run.returncode == 1
+
+
+def test_a_reader_that_left_before_the_end_is_no_error_to_tell(desk: Desk) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        run = subprocess.run(
+            [console_script(), "--version"], check=False, env=desk.environment(), stdout=writing, stderr=subprocess.PIPE
+        )
+    finally:
+        os.close(writing)
+    assert (run.returncode, run.stderr) == (1, b"")
+
+
+PROGRAM = """
+import atexit, sys, threading
+from dlm.__main__ import program
+sys.argv = ["dlm", "--version"]
+def late():
+    threading.main_thread().join()
+    print("thread")
+if {thread}:
+    threading.Thread(target=late).start()
+atexit.register(print, "at exit")
+program()
+"""
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_the_end_of_the_process_waits_for_all_that_is_to_be_done(thread: bool) -> None:
+    """What asked to be called at exit is called, other threads come to their end, and nothing of the output is lost."""
+    program = PROGRAM.format(thread=thread)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert run.stdout.splitlines()[1:] == (["thread"] if thread else []) + ["at exit"]
 
 
 def test_a_closed_pipe_is_no_traceback(desk: Desk, world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from tests.support.archives import TarItem, tar_bytes
 from tests.support.cli import Desk, Ran, console_script
-from tests.support.origin import Hold, Origin, Request, Response, Static
+from tests.support.origin import Hold, Origin, Request, Response, Static, redirect
 from tests.support.world import World
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="folders come whole on Linux alone")
@@ -115,6 +116,16 @@ def test_missing_folders_come_whole(world: World, desk: Desk, how: tuple[str, ..
     assert 4 <= stages <= 6
     assert files == len(OUTER)
     check(desk, wanted)
+
+
+def test_they_are_told_in_the_order_of_the_lockfile(world: World, desk: Desk) -> None:
+    """However they came, and in whatever order."""
+    names = sorted(FLAT)
+    prepared(world, desk, names)
+    for name in names[::7]:
+        world.route(f"/{name}", redirect(world.file(f"/elsewhere/{name}", body(name))))  # which ends on no lane
+    ran = desk.dlm("sync", "--format", "json").ok()
+    assert [one["dest"] for one in json.loads(ran.out)["result"]["placed"]] == names
 
 
 def test_they_look_like_files_that_came_by_themselves(world: World, desk: Desk) -> None:

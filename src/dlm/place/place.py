@@ -363,7 +363,7 @@ def _show_whole(work: _Work, whole: Whole, place: Sequence[Placing], token: str)
         with contextlib.suppress(OSError, DlmError):  # which each of them will tell
             work.tree.folder(whole.path, make=True)
     start = len(whole.path) + 1
-    for number in whole.files:
+    for number in sorted(whole.files):  # some of them came into it last
         change = place[number]
         if there is not None and change.dest[start:] in there:
             work.placements.append(whole.placement(number, change))
