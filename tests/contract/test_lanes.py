@@ -242,6 +242,31 @@ def test_what_another_process_fetches_is_waited_for(tmp_path: Path) -> None:
         elsewhere.close()
 
 
+def test_one_that_cannot_take_a_lane_is_not_lost_where_the_first_answer_is_late(tmp_path: Path) -> None:
+    """While the first answer is waited for, more would be made ready for a server on which many share a connection."""
+    with kit(tmp_path, "curl", "http", jobs=2, jobs_per_host=2) as made:
+        orders = serve(made)
+        gate = made.origin.gate()
+        for number in range(COUNT):
+            made.origin.route(f"/{number}.bin", Response(body=(Hold(gate), body(number)), length=len(body(number))))
+        elsewhere = type(made.store)(str(made.folder / "cache"), made.clock, made.heard)
+        claim = elsewhere.claim(orders[ODD].key)
+        assert claim is not None
+
+        def let_go() -> None:
+            made.heard.wait_for(events.Waiting)
+            claim.close()
+
+        other = threading.Thread(target=let_go)
+        other.start()
+        found: set[int] = set()
+        for outcome in made.fetcher.fetch_round(the_round(orders, lanes=True), made.store, gate.set):
+            found |= set(outcome.numbers) if isinstance(outcome, Carried) else {outcome.order.number}
+        other.join(timeout=60)
+        assert found == set(range(COUNT))
+        elsewhere.close()
+
+
 def test_what_is_there_by_now_is_not_asked_for(tmp_path: Path) -> None:
     with kit(tmp_path, "curl", "http", jobs=1, jobs_per_host=1) as made:
         orders = serve(made)

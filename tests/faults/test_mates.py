@@ -162,7 +162,7 @@ def test_a_child_stops_where_a_server_has_too_much_to_do(origin: Origin, tmp_pat
         origin.route(f"/{number}", Response(429, headers=(("Retry-After", "0"),)), Response(body=body(number)))
     found = ended(begin(origin, tmp_path, "--retries", "3"))
     assert sorted(found["own"] + found["mates"]) == list(range(COUNT))
-    assert len(found["mates"]) < 60
+    assert set(found["mates"]) <= set(range(60))
 
 
 def test_a_child_that_is_killed_is_done_without(origin: Origin, tmp_path: Path) -> None:
@@ -188,8 +188,14 @@ def test_a_child_that_is_killed_is_done_without(origin: Origin, tmp_path: Path) 
 def stopped(origin: Origin, tmp_path: Path, number: int, code: int) -> None:
     """Stop a process while its child is at work, and see that the child ends, and that another run makes it whole."""
     gate = origin.gate()
+
+    def hold(request: Request) -> Response:
+        data = right(request).body
+        assert isinstance(data, bytes)
+        return Response(body=(Hold(gate), data), length=len(data))
+
     for held in range(60, COUNT, 10):
-        origin.route(f"/{held}", lambda request: Response(body=(Hold(gate), body(int(request.path[1:]))), length=9))
+        origin.route(f"/{held}", hold)
     process = begin(origin, tmp_path)
     origin.wait_for(70)
     [child] = children(process)

@@ -407,6 +407,7 @@ class _Run:
                 return
             from dlm.fetch.lanes import Lanes
 
+            self._early = 0  # from here on they say what comes next, and when there is no more of it
             self._lanes = Lanes(
                 self._depot, self._track, self._orders, known=self._is_known, landed=self._landed, parcel=self._grown
             )

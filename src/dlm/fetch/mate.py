@@ -13,6 +13,7 @@ user to the parent; it holds on to what it uses in the cache until the parent ha
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import marshal
@@ -123,21 +124,22 @@ class Mate:
 
     def dismiss(self) -> bool:
         """Let the child go, and take back what it did not do; whether there is anything."""
-        self._end()
+        self._let_go()
+        # The system takes its time to clear up after a process, and nothing here depends on that.
+        atexit.register(_wait_for, self._pid)
         return self._orders.reclaim(self._done) > 0
 
     def abandon(self) -> None:
         """End the child; it keeps what has come of larger files for a later run."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
-        self._end()
+        self._let_go()
+        _wait_for(self._pid)
 
-    def _end(self) -> None:
+    def _let_go(self) -> None:
         self.over = True
         for descriptor in (self._reports, self._leave):
             os.close(descriptor)
-        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is left to wait for
-            os.waitpid(self._pid, 0)
 
     def _read(self) -> Iterator[Carried]:
         while len(self._unread) >= LENGTH:
@@ -177,6 +179,11 @@ class Mate:
         self._done.update(numbers)
         self._bench.tell_all((one, seconds) for one, (_, _, seconds, _) in zip(files, light, strict=True))
         return Carried(numbers=numbers, blobs=tuple(blobs), transferred=sum(blob.size for blob in blobs))
+
+
+def _wait_for(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is left to wait for
+        os.waitpid(pid, 0)
 
 
 class _DismissedError(BaseException):
