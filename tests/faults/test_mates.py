@@ -190,8 +190,7 @@ def stopped(origin: Origin, tmp_path: Path, number: int, code: int) -> None:
     gate = origin.gate()
 
     def hold(request: Request) -> Response:
-        data = right(request).body
-        assert isinstance(data, bytes)
+        data = body(int(request.path[1:]))
         return Response(body=(Hold(gate), data), length=len(data))
 
     for held in range(60, COUNT, 10):

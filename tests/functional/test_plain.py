@@ -171,6 +171,18 @@ def test_the_command_takes_it(desk: Desk, world: World) -> None:
     assert desk.tree() == {"a.bin": A}
 
 
+def test_a_frozen_sync_loads_nothing_large(desk: Desk, world: World) -> None:
+    """What takes longer to load than such a run needs it for."""
+    desk.manifest(f"version: 1\nresources: ['{world.file('/a.bin', A)}']\n")
+    desk.dlm("lock").ok()
+    desk.dlm("cache", "clean").ok()
+    told = desk.dlm("sync", "--frozen", program=[sys.executable, "-X", "importtime", "-m", "dlm"]).ok()
+    loaded = {line.rpartition("|")[2].strip() for line in told.err.splitlines() if line.startswith("import time:")}
+    assert "dlm.place.place" in loaded
+    assert loaded & {"click", "pydantic", "yaml", "requests", "dataclasses", "inspect", "typing", "sqlite3"} == set()
+    assert desk.tree() == {"a.bin": A}
+
+
 @pytest.mark.parametrize("broken", ["stderr", "stdout"])
 def test_a_reader_that_left_ends_it_as_ever(desk: Desk, world: World, broken: str) -> None:
     desk.manifest(f"version: 1\nresources: ['{world.file('/a.bin', A)}']\n")

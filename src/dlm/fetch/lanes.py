@@ -1,9 +1,10 @@
 """Small pinned files of one origin, one behind the other, without anything of their own: ``Lanes``.
 
-Where a server has answered the first small file as is ordinary, the thousands behind it will be answered so, too. Each
-takes a free lane on the wire as soon as there is one: it is an address, a digest and a size, and its answer has them or
-has not. What an order, an exchange and a flight would know of it comes about only where the answer is out of the
-ordinary, or takes its time; then it goes the way of every other file, with the very request that is under way.
+Where a server answers the first small file as is ordinary, the thousands behind it will be answered so, too. Each takes
+a free lane on the wire as soon as there is one: it is an address, a digest and a size, and its answer has them or has
+not. What an order, an exchange and a flight would know of it comes about only where the answer is out of the ordinary,
+or takes its time; then it goes the way of every other file, with the very request that is under way. Over TLS lanes
+open with the first answer, which tells whether many share one connection.
 
 ``tests/contract/test_lanes.py`` holds both ways together.
 """
