@@ -16,7 +16,9 @@ from benchmarks.relayed import Relay
 from benchmarks.subject import Documents, Subject, locked
 from benchmarks.workloads import Way
 
-__all__ = ["Arena"]
+__all__ = ["Arena", "memory_folder", "touch_memory"]
+
+_BLOCK = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -83,6 +85,23 @@ class Arena:
     def environment(self, folder: Path) -> dict[str, str]:
         """Of a peer: nothing of the user's own."""
         return {"PATH": self.path, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
+
+
+def touch_memory(folder: Path) -> None:
+    """Have most of the memory that is free handed out once, by a file that goes again.
+
+    A virtual machine gets a page of memory from its host when it first uses it, which takes several times as long as
+    using it again. Whoever writes most would pay for that, round after round, until all pages have had their turn.
+    """
+    left = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 4 * 3
+    block = b"\xff" * _BLOCK
+    path = folder / "touched"
+    try:
+        with path.open("wb", buffering=0) as out:
+            while left > 0:
+                left -= out.write(block)
+    finally:
+        path.unlink()
 
 
 def memory_folder() -> str | None:

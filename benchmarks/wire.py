@@ -4,8 +4,8 @@ An nginx on the loopback serves random files over HTTP/1.1, TLS and HTTP/2, at f
 through a relay that makes round trips 40 ms long. dlm is the installed ``dlm sync --frozen`` with default settings, an
 empty cache and an empty tree, so digests are checked and all is flushed as always; others are called with what makes
 each fastest, and their files are hashed too where the yardstick says so. All take turns, round after round, each time
-in a fresh folder, in memory where there is one; before anything counts, every one has run once, and its files were
-compared with what is served.
+in a fresh folder, in memory where there is one; before anything counts, free memory was used once, since a virtual
+machine gets it from its host only then, every one has run once, and its files were compared with what is served.
 
 A complete run writes ``benchmarks/RESULTS.md``. One that measures a part, or another dlm, prints the same instead.
 """
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import machine, table, tools
-from benchmarks.arena import Arena, memory_folder
+from benchmarks.arena import Arena, memory_folder, touch_memory
 from benchmarks.compare import Comparison, compare
 from benchmarks.cut import Cut, cut
 from benchmarks.files import Files
@@ -70,6 +70,8 @@ def _arena(subjects: tuple[Subject, ...], folder: str | None) -> Iterator[Arena]
     try:
         if shutil.disk_usage(base).free < _NEEDED_SPACE:
             raise SystemExit(f"{base}: less than 5 GiB are free; name another place with --folder")
+        if machine.in_memory(base):
+            touch_memory(base)
         path = tools.search_path()
         programs = {name: shutil.which(name, path=path) for name in tools.NEEDED}
         for name, program in programs.items():
