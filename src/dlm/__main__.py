@@ -89,7 +89,6 @@ def main() -> None:
         from dlm.cli.main import run
 
         code = run(arguments)
-    gc.freeze()  # the process ends, and with it all memory: nothing of it need be walked once more
     sys.exit(code)
 
 
