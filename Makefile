@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+# What dlm is measured on: the system's own Python where that is new enough, as curl and aria2c are the system's.
+BENCH_PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
 INTEROP := .venv-interop
 
 .PHONY: demo test check format schemas docs interop bench snapshots example-lock clean
@@ -35,7 +37,7 @@ interop: $(VENV)/.developed $(INTEROP)/.installed ## share a cache with the pack
 	$(BIN)/python -m pytest -n 2 tests/interop --predecessor $(INTEROP)/bin/python $(ARGS)
 
 bench: $(BENCH)/.installed ## measure dlm beside others; installs what is missing, writes benchmarks/RESULTS.md; ARGS=--quick for a look
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	$(BIN)/python -m pip --python $(BENCH)/bin/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	$(BENCH)/bin/python -m benchmarks.wire --install $(ARGS)
 
 snapshots: $(VENV)/.developed ## accept what the commands print now
@@ -60,11 +62,12 @@ $(VENV)/.developed: $(VENV)/.installed requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
-# dlm as users have it, not editable, and beside it the libraries that it is compared with.
-$(BENCH)/.installed: requirements/build.txt requirements/run.txt requirements/bench.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/run.txt -r requirements/bench.txt
+# dlm as users have it, not editable, and beside it the libraries that it is compared with. Without a pip of its own,
+# as tools are installed today; some systems' Python could not install one either.
+$(BENCH)/.installed: $(VENV)/bin/python Makefile requirements/build.txt requirements/run.txt requirements/bench.txt
+	$(BENCH_PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(BENCH_PYTHON) -m venv --clear --without-pip $(BENCH)
+	$(BIN)/python -m pip --python $(BENCH)/bin/python install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/run.txt -r requirements/bench.txt
 	touch $@
 
 # Made anew as a whole: an installation that was cut short, or of other versions, leaves nothing behind.

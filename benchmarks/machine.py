@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks.subject import Subject
@@ -17,7 +18,8 @@ def described() -> str:
     """Cores, processor, memory, kernel, Python; in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     load = os.getloadavg()[0]
-    system = f"{platform.system()} {platform.release()}, {platform.machine()}; Python {platform.python_version()}"
+    python = f"Python {platform.python_version()}{', of the system' if sys.base_prefix == '/usr' else ''}"
+    system = f"{platform.system()} {platform.release()}, {platform.machine()}; {python}"
     when = f"load {load:.1f} when it began, {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC"
     return f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB of memory, {system}; {when}"
 
