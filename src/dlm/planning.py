@@ -239,11 +239,11 @@ def _anothers(found: Found, want: Wanted, shared: Shared | None) -> Conflict | N
     if found.sha256 not in shared.digests or found.sha256 == want.artifact.shown:
         return None
     reason = f"dlm placed what stands there for {shared}"
-    return Conflict(dest=found.dest, resource=want.artifact.resource, reason=reason, forcible=True, shared=True)
+    return Conflict(dest=want.artifact.dest, resource=want.artifact.resource, reason=reason, forcible=True, shared=True)
 
 
 def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: bool, force: bool) -> Conflict | None:
-    resource, dest = want.artifact.resource, found.dest
+    resource, dest = want.artifact.resource, want.artifact.dest
     if found.problem is not None:
         return Conflict(dest=dest, resource=resource, reason=found.problem, policy=found.policy)
     if found.kind == "directory":
@@ -260,7 +260,7 @@ def _in_the_way(found: Found, ours: frozenset[str], want: Wanted, *, placed: boo
 def _folder_in_the_way(
     found: Found, ours: frozenset[str], want: Wanted, *, placed: bool, force: bool
 ) -> Conflict | None:
-    resource, dest = want.artifact.resource, found.dest
+    resource, dest = want.artifact.resource, want.artifact.dest
     looked_into = found.empty or found.sha256 is not None
     if not want.artifact.is_folder and not looked_into:
         return Conflict(dest=dest, resource=resource, reason="a folder stands there")

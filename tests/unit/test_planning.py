@@ -22,8 +22,8 @@ def wanted(dest: str = "a", sha256: str = NEW, *, link: str = "auto", executable
     return Wanted(artifact=artifact, link=link)
 
 
-def found(dest: str = "a", kind: FoundKind = "file", sha256: str | None = None, **more: Any) -> Found:
-    return Found(dest=dest, kind=kind, sha256=sha256, **more)
+def found(dest: str = "a", kind: FoundKind = "file", sha256: str | None = None, **more: Any) -> tuple[str, Found]:
+    return dest, Found(kind=kind, sha256=sha256, **more)
 
 
 def placement(sha256: str, mode: Any = "symlink") -> Placement:
@@ -32,7 +32,7 @@ def placement(sha256: str, mode: Any = "symlink") -> Placement:
 
 def plan(
     wants: Sequence[Wanted],
-    there: Sequence[Found],
+    there: Sequence[tuple[str, Found]],
     *,
     owned: Mapping[str, str] | None = None,
     pinned: Mapping[str, str] | None = None,
@@ -43,7 +43,7 @@ def plan(
 ) -> Plan:
     survey = Survey(
         blobs={one: Blob(path=f"/{one}", digests=Digests.from_mapping({"sha256": one}), size=3) for one in held},
-        found={one.dest: one for one in there},
+        found=dict(there),
         owned={dest: Owned(dest=dest, digests=frozenset({sha256})) for dest, sha256 in (owned or {}).items()},
         shared={
             dest: Shared(lockfiles=("b.lock",), digests=frozenset({sha256})) for dest, sha256 in (shared or {}).items()
@@ -144,7 +144,7 @@ def test_a_way_out_of_the_project_is_a_matter_of_policy(force: bool) -> None:
         ("auto", found(kind="symlink", sha256=NEW), False),
     ],
 )
-def test_the_link_mode_is_part_of_what_is_wanted(link: str, there: Found, keeps: bool) -> None:
+def test_the_link_mode_is_part_of_what_is_wanted(link: str, there: tuple[str, Found], keeps: bool) -> None:
     result = plan([wanted(link=link)], [there], owned={"a": NEW})
     assert bool(result.keep) is keeps
     assert bool(result.place) is not keeps

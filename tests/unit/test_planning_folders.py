@@ -28,7 +28,7 @@ def want(*, extracted: bool = True, extract: Extract | None = Extract()) -> Want
 
 
 def there(kind: FoundKind = "directory", sha256: str | None = None, **more: Any) -> Found:
-    return Found(dest="a", kind=kind, sha256=sha256, **more)
+    return Found(kind=kind, sha256=sha256, **more)
 
 
 def plan(wanted: Wanted | None, found: Found, *, owned: str | None = None, held: bool = True, **options: Any) -> Plan:

@@ -123,7 +123,7 @@ class Depot:
         limit = self.bench.size_limit
         return (
             size is not None
-            and len(artifact.digests.items) == 1
+            and len(artifact.digests) == 1
             and artifact.digests.sha256 is not None
             and source.body is None
             and source.method == "GET"

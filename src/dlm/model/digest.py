@@ -121,21 +121,40 @@ class Digest:
         return f"{self.algorithm}-{base64.b64encode(bytes.fromhex(self.value)).decode()}"
 
 
-@dataclass(frozen=True, slots=True)
 class Digests:
-    """What is known of some bytes: at most one digest for each algorithm, weakest algorithm first."""
+    """What is known of some bytes: at most one digest for each algorithm. Immutable.
 
-    items: tuple[Digest, ...] = ()
+    Mostly that is a sha256 and nothing else, of which a run on a hundred thousand files has as many: a value of its own
+    for the one digest in each would take more memory than all the rest.
 
-    def __post_init__(self) -> None:
-        if len(self.items) == 1:
-            return
-        names = [digest.algorithm for digest in self.items]
-        if len(set(names)) != len(names):
+    Args:
+        items: in any order.
+
+    Attributes:
+        sha256: in hexadecimal, or None where only others are known.
+
+    Raises:
+        ValueError: two of one algorithm.
+    """
+
+    __slots__ = ("_stronger", "sha256")
+    __match_args__ = ("items",)
+    sha256: str | None
+    _stronger: tuple[Digest, ...]
+
+    def __init__(self, items: tuple[Digest, ...] = ()) -> None:
+        by_name = {digest.algorithm: digest for digest in items}
+        if len(by_name) != len(items):
             raise ValueError("two digests of one algorithm")
-        order = list(STRENGTH)
-        ordered = tuple(sorted(self.items, key=lambda digest: order.index(digest.algorithm)))
-        object.__setattr__(self, "items", ordered)
+        weakest = by_name.pop("sha256", None)
+        _set(self, "sha256", None if weakest is None else weakest.value)
+        _set(self, "_stronger", tuple(by_name[name] for name in STRENGTH if name in by_name) if by_name else ())
+
+    @property
+    def items(self) -> tuple[Digest, ...]:
+        """Each by itself, weakest algorithm first."""
+        sha256 = self.sha256
+        return self._stronger if sha256 is None else (_sha256_digest(sha256), *self._stronger)
 
     @classmethod
     def of(cls, digests: Iterable[Digest]) -> Digests:
@@ -181,17 +200,12 @@ class Digests:
 
     def get(self, algorithm: str) -> str | None:
         """The value for ``algorithm`` in hexadecimal, or None."""
-        for digest in self.items:
+        if algorithm == "sha256":
+            return self.sha256
+        for digest in self._stronger:
             if digest.algorithm == algorithm:
                 return digest.value
         return None
-
-    @property
-    def sha256(self) -> str | None:
-        """The sha256 in hexadecimal, or None where only others are known."""
-        # The weakest that there is, so where there is one, it is the first.
-        items = self.items
-        return items[0].value if items and items[0].algorithm == "sha256" else None
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -200,7 +214,7 @@ class Digests:
 
     def contradiction(self, other: Digests) -> tuple[Digest, Digest] | None:
         """The first pair (ours, theirs) of one algorithm with two values, or None where nothing disagrees."""
-        if self.items == other.items:
+        if self == other:
             return None
         for digest in self.items:
             value = other.get(digest.algorithm)
@@ -216,10 +230,30 @@ class Digests:
         return iter(self.items)
 
     def __bool__(self) -> bool:
-        return bool(self.items)
+        return self.sha256 is not None or bool(self._stronger)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return (self.sha256 is not None) + len(self._stronger)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Digests):
+            return NotImplemented
+        return self.sha256 == other.sha256 and self._stronger == other._stronger
+
+    def __hash__(self) -> int:
+        return hash((self.sha256, self._stronger))
+
+    def __repr__(self) -> str:
+        return f"Digests(items={self.items!r})"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"cannot assign to field {name!r}: digests are immutable")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete field {name!r}: digests are immutable")
+
+    def __reduce__(self) -> tuple[type[Digests], tuple[tuple[Digest, ...]]]:
+        return Digests, (self.items,)
 
 
 def check_mappings(mappings: Iterable[Mapping[str, str]]) -> None:
@@ -237,13 +271,20 @@ def checked_sha256(value: str) -> Digests:
 
     A lockfile, its request and the index have each of them: one value is enough.
 
-    Made without ``__init__``, which would check it twice more: ten thousand files have ten thousand of these.
+    Made without ``__init__``, which would look at it again: ten thousand files have ten thousand of these.
     """
-    digest, digests = object.__new__(Digest), object.__new__(Digests)
+    digests = object.__new__(Digests)
+    _set(digests, "sha256", value)
+    _set(digests, "_stronger", ())
+    return digests
+
+
+def _sha256_digest(value: str) -> Digest:
+    """As ``Digest("sha256", value)``, of what was checked."""
+    digest = object.__new__(Digest)
     _set(digest, "algorithm", "sha256")
     _set(digest, "value", value)
-    _set(digests, "items", (digest,))
-    return digests
+    return digest
 
 
 _set = object.__setattr__

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlm.model.extract import Extract, Extracted
 
 __all__ = [
+    "ABSENT",
     "Conflict",
     "Found",
     "Owned",
@@ -64,7 +65,7 @@ FoundKind: TypeAlias = "Literal['absent', 'file', 'symlink', 'directory', 'other
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What stands at a path of the project right now.
+    """What stands at a path of the project right now; mostly :data:`ABSENT`.
 
     Attributes:
         kind: ``other`` is a device, a FIFO or a socket.
@@ -80,7 +81,6 @@ class Found:
             nobody looked.
     """
 
-    dest: str
     kind: FoundKind
     sha256: str | None = None
     placement: Placement | None = None
@@ -92,6 +92,10 @@ class Found:
     edits: tuple[str, ...] = ()
     only_added: bool = False
     strangers: tuple[str, ...] | None = None
+
+
+#: Nothing stands there, and nothing speaks against making something. One for all: it may be so of a hundred thousand.
+ABSENT = Found(kind="absent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from dlm.errors import DlmError, IntegrityError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.extract import DEFAULT_LIMITS
 from dlm.model.listing import Listing, difference
-from dlm.model.plan import Found
+from dlm.model.plan import ABSENT, Found
 from dlm.place.survey import certainly_before
 from dlm.place.tree import Tree, disk_error
 from dlm.place.treedigest import is_empty, remove_tree, signature_of, tree_of
@@ -77,16 +77,16 @@ def look_folder(
         folder, name = tree.parent(dest)
         seen = folder.stat(name)
     except FileNotFoundError:
-        return Found(dest=dest, kind="absent")
+        return ABSENT
     except (DlmError, OSError) as error:
         return _problem(tree, dest, error)
     if seen is None:
-        return Found(dest=dest, kind="absent")
+        return ABSENT
     if stat.S_ISLNK(seen.st_mode):
         problem = tree.link_problem(folder, name, dest)
-        return Found(dest=dest, kind="symlink", problem=problem, policy=problem is not None)
+        return Found(kind="symlink", problem=problem, policy=problem is not None)
     if not stat.S_ISDIR(seen.st_mode):
-        return Found(dest=dest, kind="file" if stat.S_ISREG(seen.st_mode) else "other")
+        return Found(kind="file" if stat.S_ISREG(seen.st_mode) else "other")
     try:
         inner = folder.enter(name)
         try:
@@ -246,9 +246,9 @@ def _look_inside(
     signature = signature_of(inner)
     same = placement is not None and placement.signature == signature.value
     if placement is not None and same and not rehash and certainly_before(signature.newest_ns, written_ns):
-        return Found(dest=dest, kind="directory", sha256=placement.sha256, placement=placement)
+        return Found(kind="directory", sha256=placement.sha256, placement=placement)
     if is_empty(inner):
-        return Found(dest=dest, kind="directory", empty=True)
+        return Found(kind="directory", empty=True)
     before = noted(placement.sha256) if placement is not None else None
     listing = tree_of(inner, before)
     seen = os.stat(inner.path if inner.descriptor is None else inner.descriptor)
@@ -269,7 +269,7 @@ def _look_inside(
         else:
             differs = difference(before, listing)
             edits, only_added = differs.lines(), differs.only_added
-    return Found(dest=dest, kind="directory", sha256=listing.tree, placement=looks, edits=edits, only_added=only_added)
+    return Found(kind="directory", sha256=listing.tree, placement=looks, edits=edits, only_added=only_added)
 
 
 def _problem(tree: Tree, dest: str, error: DlmError | OSError, *, kind_is_folder: bool = False) -> Found:
@@ -279,7 +279,7 @@ def _problem(tree: Tree, dest: str, error: DlmError | OSError, *, kind_is_folder
     else:
         problem, policy = error.message, isinstance(error, PolicyError)
     kind: FoundKind = "directory" if kind_is_folder else "absent"
-    return Found(dest=dest, kind=kind, problem=problem, policy=policy, barred=True)
+    return Found(kind=kind, problem=problem, policy=policy, barred=True)
 
 
 # Changing

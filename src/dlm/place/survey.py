@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dlm.errors import DlmError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.frozen import dataclass
-from dlm.model.plan import Found
+from dlm.model.plan import ABSENT, Found
 from dlm.place.tree import NotAFolderError, Tree
 
 TYPE_CHECKING = False
@@ -77,24 +77,24 @@ def look(
         for dest in dests:
             above = dest.rpartition("/")[0]
             if above in missing:
-                found[dest] = Found(dest=dest, kind="absent")
+                found[dest] = ABSENT
                 continue
             try:
                 folder, name = tree.parent(dest)
                 seen = folder.stat(name)
             except FileNotFoundError:
                 missing.add(above)
-                found[dest] = Found(dest=dest, kind="absent")
+                found[dest] = ABSENT
                 continue
             except DlmError as error:
                 policy, barred = isinstance(error, PolicyError), not isinstance(error, NotAFolderError)
-                found[dest] = Found(dest=dest, kind="absent", problem=error.message, policy=policy, barred=barred)
+                found[dest] = Found(kind="absent", problem=error.message, policy=policy, barred=barred)
                 continue
             except OSError as error:
-                found[dest] = Found(dest=dest, kind="absent", problem=_refused(tree.shown(dest), error), barred=True)
+                found[dest] = Found(kind="absent", problem=_refused(tree.shown(dest), error), barred=True)
                 continue
             if seen is None:
-                found[dest] = Found(dest=dest, kind="absent")
+                found[dest] = ABSENT
                 continue
             known = owned.get(dest)
             placement = known.placement if known else None
@@ -105,7 +105,7 @@ def look(
             elif stat.S_ISLNK(seen.st_mode):
                 found[dest] = _link(spot, blob_path)
             else:
-                found[dest] = Found(dest=dest, kind="directory" if stat.S_ISDIR(seen.st_mode) else "other")
+                found[dest] = Found(kind="directory" if stat.S_ISDIR(seen.st_mode) else "other")
     return found
 
 
@@ -167,7 +167,7 @@ def _file(spot: _Spot, *, trusted: bool) -> Found:
             sha256 = hash_name(spot.folder, spot.name)
         except OSError as error:
             problem = _refused(spot.tree.shown(dest), error)
-            return Found(dest=dest, kind="file", executable=executable, problem=problem, barred=True)
+            return Found(kind="file", executable=executable, problem=problem, barred=True)
     mode = placement.mode if placement is not None and placement.mode != "symlink" else "copy"
     looks = Placement(
         dest=dest,
@@ -179,7 +179,7 @@ def _file(spot: _Spot, *, trusted: bool) -> Found:
         executable=executable,
         ctime_ns=0 if mode == "hardlink" else seen.st_ctime_ns,
     )
-    return Found(dest=dest, kind="file", sha256=sha256, placement=looks, executable=executable)
+    return Found(kind="file", sha256=sha256, placement=looks, executable=executable)
 
 
 def _link(spot: _Spot, blob_path: Callable[[str], str] | None) -> Found:
@@ -188,7 +188,7 @@ def _link(spot: _Spot, blob_path: Callable[[str], str] | None) -> Found:
     try:
         target = os.readlink(spot.folder.name(spot.name), dir_fd=spot.folder.descriptor)
     except OSError as error:
-        return Found(dest=dest, kind="symlink", problem=_refused(spot.tree.shown(dest), error))
+        return Found(kind="symlink", problem=_refused(spot.tree.shown(dest), error))
     sha256 = os.path.basename(target)
     if blob_path is not None and len(sha256) == 64 and target == blob_path(sha256):
         looks = Placement(
@@ -199,12 +199,12 @@ def _link(spot: _Spot, blob_path: Callable[[str], str] | None) -> Found:
             mtime_ns=seen.st_mtime_ns,
             inode=seen.st_ino,
         )
-        return Found(dest=dest, kind="symlink", sha256=sha256, placement=looks)
+        return Found(kind="symlink", sha256=sha256, placement=looks)
     if placement is not None and same_file(placement, seen):
         # Dlm's, into a store that was elsewhere then: it may be replaced, but shows nothing that can be relied on.
-        return Found(dest=dest, kind="symlink", sha256=placement.sha256)
+        return Found(kind="symlink", sha256=placement.sha256)
     problem = spot.tree.link_problem(spot.folder, spot.name, dest)
-    return Found(dest=dest, kind="symlink", problem=problem, policy=problem is not None)
+    return Found(kind="symlink", problem=problem, policy=problem is not None)
 
 
 def _refused(path: str, error: OSError) -> str:

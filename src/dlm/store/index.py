@@ -492,7 +492,7 @@ def _read_blobs(connection: sqlite3.Connection) -> Iterator[BlobRow]:
 
 
 def _packed(digests: Digests) -> str:
-    if len(digests.items) == 1:
+    if len(digests) == 1:
         return str(digests.items[0])
     return " ".join(str(digest) for digest in digests)
 

@@ -723,7 +723,7 @@ class LocalStore:
             self._note(row, path, new=True)
         else:
             sha256 = digests.sha256 or ""
-            assert len(digests.items) == 1, "who says more goes the ordinary way"
+            assert len(digests) == 1, "who says more goes the ordinary way"
             self._index.set_new(sha256, signature, _shown(name))
             self._unsettled(sha256, path)
 

@@ -16,7 +16,7 @@ from dlm.fetch.parcel import LIGHT
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.lockfile import Lockfile
-from dlm.model.plan import Found, Placing, Survey, Wanted
+from dlm.model.plan import ABSENT, Found, Placing, Survey, Wanted
 from dlm.model.platforms import matches
 from dlm.place.survey import missing_folders
 from dlm.planning import bytes_wanted, make_plan, nested, shows
@@ -733,7 +733,7 @@ def _still_known(plan: Plan, survey: Survey) -> list[Placement]:
 def _placing(want: Wanted, blob: Blob, survey: Survey, instead: tuple[str, ...] | None) -> Placing:
     artifact = want.artifact
     # What stands there now goes with those in whose stead it comes.
-    found = survey.found[artifact.dest] if instead is None else Found(dest=artifact.dest, kind="absent")
+    found = survey.found[artifact.dest] if instead is None else ABSENT
     return Placing(
         dest=artifact.dest,
         blob=blob,

@@ -11,7 +11,7 @@ from dlm.errors import LocalError, PolicyError
 from dlm.model.artifact import Placement
 from dlm.model.extract import Extract
 from dlm.model.listing import Listing
-from dlm.model.plan import Found
+from dlm.model.plan import ABSENT, Found
 from dlm.place import folders as folders_module
 from dlm.place import survey, treedigest
 from dlm.place.folders import (
@@ -234,15 +234,14 @@ def test_what_changed_since_the_look_is_noticed_before_the_swap(ground: Owned) -
         (ground.path / "late").write_bytes(b"")
         assert not still_as_found(folder, name, found)
         assert not still_as_found(folder, "nothing", found)
-        absent = Found(dest="x", kind="absent")
-        assert still_as_found(folder, "nothing", absent)
-        assert not still_as_found(folder, name, absent)
+        assert still_as_found(folder, "nothing", ABSENT)
+        assert not still_as_found(folder, name, ABSENT)
         (ground.root / "vendor" / "empty").mkdir()
-        empty = Found(dest="e", kind="directory", empty=True)
+        empty = Found(kind="directory", empty=True)
         assert still_as_found(folder, "empty", empty)
         assert not still_as_found(folder, name, empty)
         (ground.root / "vendor" / "l").symlink_to("pkg")
-        assert still_as_found(folder, "l", Found(dest="l", kind="symlink"))
+        assert still_as_found(folder, "l", Found(kind="symlink"))
         assert not still_as_found(folder, "l", found)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dlm.model.events import Event, Placed
-from dlm.model.plan import Found, Placing
+from dlm.model.plan import ABSENT, Found, Placing
 from dlm.place.flush import Flush
 from dlm.place.link import Habits, Look, make_file
 from dlm.place.place import Done
@@ -45,10 +45,7 @@ class Meddler:
 
 
 def placings(project: LaidBy, wanted: dict[str, bytes]) -> list[Placing]:
-    return [
-        Placing(dest=dest, blob=project.blob(data), resource=dest, found=Found(dest=dest, kind="absent"))
-        for dest, data in wanted.items()
-    ]
+    return [Placing(dest=dest, blob=project.blob(data), resource=dest, found=ABSENT) for dest, data in wanted.items()]
 
 
 def synced(project: LaidBy, wanted: dict[str, bytes], *, executable: bool = False) -> tuple[Done, set[str]]:
@@ -426,7 +423,7 @@ def test_a_file_in_the_place_of_an_empty_folder(project: LaidBy) -> None:
     project.fetch(wanted)
     (project.root / "3.bin").mkdir()
     blobs = placings(project, wanted)
-    empty = [replace(one, found=Found(dest=one.dest, kind="directory", empty=True)) for one in blobs[3:4]]
+    empty = [replace(one, found=Found(kind="directory", empty=True)) for one in blobs[3:4]]
     assert empty[0].swaps
     from dlm.place.place import carry_out
 

@@ -11,7 +11,7 @@ import pytest
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, Placement
 from dlm.model.digest import Digests
-from dlm.model.plan import Found, Placing, Removal, Shared, temporary_name
+from dlm.model.plan import ABSENT, Placing, Removal, Shared, temporary_name
 from dlm.state.ownership import ProjectState, project_folder
 from tests.support.stores import Heard
 
@@ -26,7 +26,7 @@ def placement(dest: str, digests: Digests = OLD, size: int = 3) -> Placement:
 
 def placing(dest: str, digests: Digests = NEW) -> Placing:
     blob = Blob(path="/blob", digests=digests, size=3)
-    return Placing(dest=dest, blob=blob, resource="r", found=Found(dest=dest, kind="absent"))
+    return Placing(dest=dest, blob=blob, resource="r", found=ABSENT)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from dlm.model.artifact import Blob, Placement
 from dlm.model.digest import Digests
 from dlm.model.extract import Extract, Extracted
-from dlm.model.plan import Found, Placing, Removal, aside_name, temporary_name
+from dlm.model.plan import ABSENT, Placing, Removal, aside_name, temporary_name
 from dlm.state.ownership import ProjectState
 from tests.support.stores import Heard
 
@@ -28,7 +28,7 @@ def test_the_journal_knows_what_comes_out_and_every_temporary_name(tmp_path: Pat
         dest="a/b",
         blob=Blob(path="/blob", digests=Digests.from_mapping({"sha256": ARCHIVE}), size=3),
         resource="r",
-        found=Found(dest="a/b", kind="absent"),
+        found=ABSENT,
         filename="b.tar.gz",
         extract=Extract(),
         extracted=Extracted(files=1, tree=TREE),
