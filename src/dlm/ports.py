@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from dlm.errors import DlmError
@@ -261,8 +262,8 @@ class Store(Protocol):
         """
         ...
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
-        """In the parent: take note of what a child has stored, by sha256, look, a name for people, and spare.
+    def adopt(self, blobs: Sequence[tuple[Digests, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
+        """In the parent: take note of what a child has stored, by digests, look, a name for people, and spare.
 
         Raises:
             LocalError: the disk refuses.
@@ -740,6 +741,14 @@ class ProjectFiles(Protocol):
         Raises:
             UsageError: there is none.
             LocalError: the disk refuses.
+        """
+        ...
+
+    def open_lockfile(self) -> AbstractContextManager[BinaryIO | None]:
+        """The lockfile to read from, or None where there is none.
+
+        Raises:
+            LocalError: it cannot be read; also from within.
         """
         ...
 

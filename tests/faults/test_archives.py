@@ -363,7 +363,7 @@ LITTLE = """
     from dlm.place.tree import Tree
     from dlm.place.unpack import inspect
     root, archive, memory, disk = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    blob = Blob(path=str(archive), digests=Digests.sha256_of(b""), size=os.path.getsize(archive))
+    blob = Blob.at(str(archive), digests=Digests.sha256_of(b""), size=os.path.getsize(archive))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
     with Tree(str(root)) as tree:

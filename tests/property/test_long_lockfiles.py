@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -193,7 +194,7 @@ def test_what_dlm_writes_of_ordinary_files_is_read_at_a_glance(found: list[Locke
     def other(text: str) -> LockedArtifact:
         raise AssertionError(f"not understood: {text}")
 
-    read_ones = PlainArtifacts(write_lockfile(lockfile), other, lambda _: ({"kind": "manifest-digest"},))
+    read_ones = PlainArtifacts(io.BytesIO(write_lockfile(lockfile)), other, lambda _: ({"kind": "manifest-digest"},))
     (artifacts,) = read_ones.lists
     assert sorted(one.dest for one in artifacts) == sorted(one.dest for one in found)
     assert re.search(r'"artifacts": NaN\n', read_ones.rest)

@@ -35,7 +35,7 @@ def a_blob(folder: Path, data: bytes, name: str = "blob") -> Blob:
     """A file of these bytes, as the store would show it."""
     path = folder / name
     path.write_bytes(data)
-    return Blob(path=str(path), digests=Digests.sha256_of(data), size=len(data))
+    return Blob.at(str(path), digests=Digests.sha256_of(data), size=len(data))
 
 
 class Ground:

@@ -42,7 +42,7 @@ def plan(
     **options: Any,
 ) -> Plan:
     survey = Survey(
-        blobs={one: Blob(path=f"/{one}", digests=Digests.from_mapping({"sha256": one}), size=3) for one in held},
+        blobs={one: Blob.at(f"/{one}", digests=Digests.from_mapping({"sha256": one}), size=3) for one in held},
         found=dict(there),
         owned={dest: Owned(dest=dest, digests=frozenset({sha256})) for dest, sha256 in (owned or {}).items()},
         shared={

@@ -32,7 +32,7 @@ def there(kind: FoundKind = "directory", sha256: str | None = None, **more: Any)
 
 
 def plan(wanted: Wanted | None, found: Found, *, owned: str | None = None, held: bool = True, **options: Any) -> Plan:
-    blob = Blob(path="/blob", digests=Digests.from_mapping({"sha256": ARCHIVE}), size=3)
+    blob = Blob.at("/blob", digests=Digests.from_mapping({"sha256": ARCHIVE}), size=3)
     placed = Placement(dest="a", sha256=owned or "", mode="copy", size=1, mtime_ns=1, inode=1, signature="s")
     known = {"a": Owned(dest="a", digests=frozenset({owned}), placement=placed)} if owned is not None else {}
     survey = Survey(blobs={ARCHIVE: blob} if held else {}, found={"a": found}, owned=known)

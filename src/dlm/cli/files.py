@@ -5,10 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dlm.cli.places import LOCKFILE, MANIFESTS, upwards
 from dlm.errors import LocalError, UsageError
 from dlm.store.guard import try_whole
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 __all__ = ["DocumentFiles", "find_project", "write_atomically"]
 
@@ -48,6 +54,23 @@ class DocumentFiles:
         if self.manifest_path is None:
             raise _no_manifest(self.root)
         write_atomically(self.manifest_path, data)
+
+    @contextmanager
+    def open_lockfile(self) -> Iterator[BinaryIO | None]:
+        """The lockfile to read from, or None."""
+        path = self.lockfile_path
+        try:
+            file = open(path, "rb")  # noqa: SIM115 - closed below
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        with file:
+            try:
+                yield file
+            except OSError as error:
+                raise _unreadable(path, error) from error
 
     def read_lockfile(self) -> bytes | None:
         """The lockfile's bytes, or None."""
@@ -103,7 +126,11 @@ def _read(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LocalError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> LocalError:
+    return LocalError(f"{path} cannot be read: {error.strerror}", hint="check its permissions")
 
 
 def write_atomically(path: str, data: bytes) -> None:

@@ -26,7 +26,7 @@ from dlm.model.url import has_userinfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn, TypeGuard
+    from typing import Any, BinaryIO, NoReturn, TypeGuard
 
     from dlm.model.extract import Extracted
 
@@ -130,7 +130,7 @@ def sorted_artifacts(artifacts: Sequence[LockedArtifact]) -> tuple[LockedArtifac
 
 
 def read_lockfile(
-    data: bytes,
+    given: bytes | BinaryIO,
     file: str,
     *,
     wanted: Callable[[str], bool] | None = None,
@@ -140,7 +140,7 @@ def read_lockfile(
     """Read and check a lockfile.
 
     Args:
-        data: the file's bytes.
+        given: the file's bytes, or the file, of which a long one is not in memory as a whole then.
         file: its name, for messages.
         wanted: whether the manifest asks for a name; it judges an entry that only one side of a merge conflict has
             where the text shows no common ancestor.
@@ -149,13 +149,21 @@ def read_lockfile(
 
     Raises:
         LockfileError: it is damaged, comes from a later dlm, or its two sides pin one name to different bytes.
+        OSError: the file cannot be read.
     """
     reader = _Reader(file, hint or "restore the file from version control, or remove it and run `dlm lock`")
-    if len(data) >= _LONG:
-        found = reader.read_long(data)
+    opened = io.BytesIO(given) if isinstance(given, bytes) else given
+    data = opened.read(_LONG)
+    if len(data) == _LONG:
+        if not opened.seekable():
+            opened = io.BytesIO(data + opened.read())
+        opened.seek(0)
+        found = reader.read_long(opened)
         if found is not None:
             _check_places(found, file, documents, hint)
             return ReadLockfile(found, tuple(reader.warnings))
+        opened.seek(0)
+        data = opened.read()
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError:
@@ -223,14 +231,14 @@ class _Reader:
     def read(self, text: str) -> Lockfile:
         return self._lockfile(self._parse(text))
 
-    def read_long(self, data: bytes) -> Lockfile | None:
+    def read_long(self, file: BinaryIO) -> Lockfile | None:
         """The lockfile as dlm itself writes it; None where anything is out of the ordinary, which takes more care."""
         from dlm.documents.lockfile_plain import PlainArtifacts
 
         noticed = len(self.warnings)
         self._ready = 0
         try:
-            plain = PlainArtifacts(data, self._one_artifact, self._some_evidence)
+            plain = PlainArtifacts(file, self._one_artifact, self._some_evidence)
             if _HALF.search(plain.rest) is not None:
                 return None
             found = self._lockfile(self._parse(plain.rest, constant=plain.list_for))

@@ -5,8 +5,8 @@ an artifact, checks all that the careful reader checks and finds the values, for
 dict for each object. It knows the one hand in which dlm writes the format and accepts less than the format allows:
 whatever it does not match is left to the careful reader, which says what is wrong with it, if anything.
 
-The file is read as the bytes that it is, and only what is looked at becomes text: a lockfile of a hundred thousand
-files has eighty megabytes, which need not be in memory twice.
+The file is read piece by piece, and only what is looked at becomes text: a lockfile of a hundred thousand files has
+eighty megabytes, half of what the whole run takes.
 
 This stands in a file of its own because compiling the expression takes longer than reading a short lockfile.
 """
@@ -26,7 +26,7 @@ from dlm.model.url import has_userinfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, BinaryIO
 
 __all__ = ["PlainArtifacts"]
 
@@ -40,7 +40,7 @@ _NEXT = b",\n"
 _ARTIFACT_END = b"\n        }"
 _TEXT_NEXT = _NEXT.decode()
 _TEXT_END = _ARTIFACT_END.decode()
-#: Bytes that become text at once.
+#: Bytes that are read, and become text, at once.
 _BLOCK = 128 * 1024
 
 # A name that ``paths.names_file`` and ``check_filename`` let pass by their quick rule.
@@ -77,7 +77,7 @@ class PlainArtifacts:
     """The lists of artifacts in one lockfile.
 
     Args:
-        data: the file's bytes.
+        file: it is read to its end.
         artifact: reads the text of one artifact that is written otherwise.
         evidence: reads the text of a list of evidence.
 
@@ -89,14 +89,16 @@ class PlainArtifacts:
     Raises:
         ValueError: something has to be looked at with more care.
         DlmError: as ``artifact`` and ``evidence`` do.
+        OSError: the file cannot be read.
     """
 
     def __init__(
         self,
-        data: bytes,
+        file: BinaryIO,
         artifact: Callable[[str], LockedArtifact],
         evidence: Callable[[str], tuple[Mapping[str, Any], ...]],
     ) -> None:
+        self._file = file
         self._other = artifact
         self._read_evidence = evidence
         self._folders: set[str | None] = {None}
@@ -105,14 +107,25 @@ class PlainArtifacts:
         self._evidence: dict[str | None, tuple[Mapping[str, Any], ...]] = {None: ()}
         self.lists: list[tuple[LockedArtifact, ...]] = []
         self._given = 0
+        # What was read last, and how much of it was used.
+        self._data = b""
+        self._at = 0
         rest: list[bytes] = []
-        position = 0
-        while (start := data.find(_LIST, position)) >= 0:
-            rest += data[position:start], b'\n      "artifacts": NaN'
-            self._end = start + len(_LIST)
-            self.lists.append(tuple(self._read(data)))
-            position = self._end
-        rest.append(data[position:])
+        while True:
+            start = self._data.find(_LIST, self._at)
+            if start >= 0:
+                rest += self._data[self._at : start], b'\n      "artifacts": NaN'
+                self._at = start + len(_LIST)
+                self.lists.append(tuple(self._read()))
+                continue
+            # The end may be the beginning of one.
+            used = max(self._at, len(self._data) - len(_LIST) + 1)
+            rest.append(self._data[self._at : used])
+            self._at = used
+            if not self._more():
+                break
+        rest.append(self._data[self._at :])
+        self._data = b""
         self.rest = b"".join(rest).removeprefix(codecs.BOM_UTF8).decode()
 
     def list_for(self, word: str) -> tuple[LockedArtifact, ...]:
@@ -126,13 +139,33 @@ class PlainArtifacts:
         self._given += 1
         return self.lists[self._given - 1]
 
-    def _read(self, data: bytes) -> Iterator[LockedArtifact]:
+    def _more(self) -> bool:
+        """Read on; whether there was anything."""
+        block = self._file.read(_BLOCK)
+        self._data = self._data[self._at :] + block
+        self._at = 0
+        return bool(block)
+
+    def _follows(self, mark: bytes) -> bool:
+        """Whether a mark comes next, and pass it."""
+        while len(self._data) - self._at < len(mark) and self._more():
+            pass
+        if not self._data.startswith(mark, self._at):
+            return False
+        self._at += len(mark)
+        return True
+
+    def _read(self) -> Iterator[LockedArtifact]:
         """The artifacts from where the reader stands up to the end of their list."""
         match = _ARTIFACT.match
-        begin = self._end
-        while (end := _last(data, _ARTIFACT_END, begin)) >= 0:
+        while True:
+            end = self._data.rfind(_ARTIFACT_END, self._at)
+            if end < 0:
+                if self._more():
+                    continue
+                break
             # Many become text at once: each by itself would take as long as reading it.
-            text = data[begin:end].decode()
+            text = self._data[self._at : end + len(_ARTIFACT_END)].decode()
             position = 0
             while True:
                 found = match(text, position)
@@ -145,13 +178,10 @@ class PlainArtifacts:
                 if not text.startswith(_TEXT_NEXT, position):
                     break
                 position += len(_TEXT_NEXT)
-            end = begin + (position if text.isascii() else len(text[:position].encode()))
-            if data.startswith(_NEXT, end):
-                begin = end + len(_NEXT)
-            elif data.startswith(_LIST_END, end):
-                self._end = end + len(_LIST_END)
-                return
-            else:
+            self._at += position if text.isascii() else len(text[:position].encode())
+            if not self._follows(_NEXT):
+                if self._follows(_LIST_END):
+                    return
                 break
         raise ValueError("something else than another artifact")
 
@@ -217,11 +247,3 @@ class PlainArtifacts:
         if len(self._evidence) < _REMEMBERED:
             self._evidence[block] = evidence
         return evidence
-
-
-def _last(data: bytes, mark: bytes, begin: int) -> int:
-    """Where the last mark ends of those in the next block, or the first one behind it; -1 where there is none."""
-    found = data.rfind(mark, begin, begin + _BLOCK)
-    if found < 0:
-        found = data.find(mark, begin)
-    return found if found < 0 else found + len(mark)

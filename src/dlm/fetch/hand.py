@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlm.fetch.flight import Flight
     from dlm.fetch.lanes import Landed, Lanes
     from dlm.fetch.workbench import Workbench
-    from dlm.model.artifact import Blob
+    from dlm.model.artifact import Blob, Spare
     from dlm.model.events import Event
     from dlm.model.transfer import Order, Outcome
     from dlm.ports import Backend, Orders, Store, Track
@@ -176,10 +176,7 @@ class Hand:
 
     def _landed_light(self, landed: Sequence[Landed]) -> None:
         """Some files have come over lanes."""
-        self._light.extend(
-            (lane[0], tuple(look), seconds, None if spare is None else (spare.path, spare.permissions, spare.look))
-            for lane, look, seconds, spare in landed
-        )
+        self._light.extend((lane[0], tuple(look), seconds, _as_told(spare)) for lane, look, seconds, spare in landed)
 
     def _grown(self, order: Order) -> Parcel:
         """The parcel that goes on with what took a lane."""
@@ -210,7 +207,7 @@ class Hand:
                 order.number,
                 sha256,
                 tuple(self._looks.pop(sha256)),
-                None if blob.spare is None else (blob.spare.path, blob.spare.permissions),
+                _as_told(blob.spare),
                 artifact.filename,
                 artifact.resource,
                 transferred,
@@ -244,6 +241,11 @@ class Hand:
         rest = memoryview(len(data).to_bytes(LENGTH, "little") + data)
         while rest:
             rest = rest[os.write(self._reporting, rest) :]
+
+
+def _as_told(spare: Spare | None) -> tuple[str, str, int, bytes | None] | None:
+    """What a ``Spare`` is made of."""
+    return None if spare is None else (spare.folder, spare.dest, spare.permissions, spare.look)
 
 
 class _Story:

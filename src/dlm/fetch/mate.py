@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dlm.fetch.hand import LENGTH, Hand
 from dlm.model import events
 from dlm.model.artifact import Spare
+from dlm.model.digest import Digests
 from dlm.model.transfer import Carried
 from dlm.signals import Insisting
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from dlm.fetch.loop import Limits
     from dlm.fetch.workbench import Workbench
+    from dlm.model.artifact import Artifact
     from dlm.ports import Backend, Orders, Store
 
 __all__ = ["Mate"]
@@ -153,7 +155,10 @@ class Mate:
                 emit(getattr(events, kind)(*values))
             blobs = (
                 self._store.adopt(
-                    [(sha256, look, name, spare and Spare(*spare)) for _, sha256, look, spare, name, *_ in done]
+                    [
+                        (Digests.of_sha256(sha256), look, name, spare and Spare(*spare))
+                        for _, sha256, look, spare, name, *_ in done
+                    ]
                 )
                 if done
                 else ()
@@ -171,7 +176,7 @@ class Mate:
         files = [self._orders.artifact(number) for number, *_ in light]
         blobs = self._store.adopt(
             [
-                (one.digests.sha256 or "", look, one.filename, spare and Spare(*spare))
+                (one.digests, look, one.filename, spare and _spare(one, *spare))
                 for one, (_, look, _, spare) in zip(files, light, strict=True)
             ]
         )
@@ -179,6 +184,11 @@ class Mate:
         self._done.update(numbers)
         self._bench.tell_all((one, seconds) for one, (_, _, seconds, _) in zip(files, light, strict=True))
         return Carried(numbers=numbers, blobs=tuple(blobs), transferred=sum(blob.size for blob in blobs))
+
+
+def _spare(artifact: Artifact, folder: str, dest: str, permissions: int, look: bytes) -> Spare:
+    """As a child tells of it. Of what this process has in memory already, it needs no second one."""
+    return Spare(folder, artifact.dest if dest == artifact.dest else dest, permissions, look)
 
 
 def _wait_for(pid: int) -> None:

@@ -194,6 +194,10 @@ class Round:
             os.close(self._pipe)
         self._pipe = -1
 
+    def forget(self) -> None:
+        """All is over: keep no artifact in memory, whoever still knows this round."""
+        self._artifacts, self._first, self._make, self._plain = (), None, _nothing, None
+
     def _number(self) -> int | None:
         if self._again:
             return self._again.popleft()
@@ -215,3 +219,7 @@ class Round:
         if number is not None:
             self._mine[number - self._at] = 1
         return number
+
+
+def _nothing(_: int) -> None:
+    """No order."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -30,12 +32,16 @@ __all__ = [
     "Spare",
     "Validators",
     "kept_headers",
+    "packed_look",
+    "unpacked_look",
 ]
 
 LinkMode: TypeAlias = "Literal['reflink', 'hardlink', 'symlink', 'copy']"
 LINK_MODES: tuple[LinkMode, ...] = ("reflink", "hardlink", "symlink", "copy")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+#: mtime, ctime, inode.
+_LOOK = struct.Struct("=qqQ")
 
 #: The response headers that a lockfile may hold, in its order. All others may carry secrets or identify someone.
 KEPT_HEADERS = (
@@ -164,14 +170,38 @@ class Spare:
     """A second file with a blob's bytes, that whoever comes first may move away.
 
     Attributes:
-        path: absolute.
+        folder: absolute; where it lies, as many others do.
+        dest: what it is called there, or a path of which that is the last part.
         permissions: those that it was made with, before the umask took its part.
-        look: of a small one, which is complete: its mtime and ctime in nanoseconds, and its inode.
+        look: of a small one, which is complete: what :func:`packed_look` makes of how it looks, since there may be a
+            hundred thousand of them.
     """
 
-    path: str
+    folder: str
+    dest: str
     permissions: int
-    look: tuple[int, int, int] | None = None
+    look: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called where it lies."""
+        return self.dest.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """The file, absolute."""
+        return os.path.join(self.folder, self.name)
+
+
+def packed_look(mtime_ns: int, ctime_ns: int, inode: int) -> bytes:
+    """How a file looks, in a third of the memory."""
+    return _LOOK.pack(mtime_ns, ctime_ns, inode)
+
+
+def unpacked_look(look: bytes) -> tuple[int, int, int]:
+    """The mtime and ctime in nanoseconds, and the inode."""
+    mtime_ns, ctime_ns, inode = _LOOK.unpack(look)
+    return mtime_ns, ctime_ns, inode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,18 +209,31 @@ class Blob:
     """These bytes are in the store.
 
     Attributes:
-        path: the file that holds them, absolute.
+        folder: where the file lies that holds them, absolute.
+        name: what it is called there.
         digests: what they hash to; a sha256 always.
         size: in bytes.
         lower: whether the file lies in a read-only cache: no link is made to its very file, since that writes to it.
         spare: a second file with the same bytes; None for none.
     """
 
-    path: str
+    folder: str
+    name: str
     digests: Digests
     size: int
     lower: bool = False
     spare: Spare | None = None
+
+    @classmethod
+    def at(cls, path: str, *, digests: Digests, size: int, lower: bool = False) -> Blob:
+        """The one in the file of that path."""
+        folder, name = os.path.split(path)
+        return cls(folder=folder, name=name, digests=digests, size=size, lower=lower)
+
+    @property
+    def path(self) -> str:
+        """The file that holds them, absolute."""
+        return os.path.join(self.folder, self.name)
 
     @property
     def sha256(self) -> str:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 
 from dlm.errors import LocalError
+from dlm.model.artifact import unpacked_look
 from dlm.model.frozen import dataclass, field
 from dlm.place.tree import disk_error
 
@@ -196,7 +197,7 @@ def _file(
     except OSError as error:
         raise disk_error("read", blob.path, error) from error
     try:
-        reason = habits.cloneless.get((os.path.dirname(blob.path), folder.path)) if clone else "a copy was asked for"
+        reason = habits.cloneless.get((blob.folder, folder.path)) if clone else "a copy was asked for"
         data = None
         if reason is not None and blob.size <= _SMALL:
             data = os.read(source, blob.size + 1)
@@ -239,7 +240,7 @@ def _moved(
         if not direct or not is_ready(spare, folder, habits, executable=executable):
             return None
         flush.folder(folder)
-        mtime_ns, _, inode = spare.look
+        mtime_ns, _, inode = unpacked_look(spare.look)
         return Made("copy", None, Look(blob.size, mtime_ns, inode), spare.path)
     target = take(blob, folder, name, habits, executable=executable)
     if target is None:
@@ -257,7 +258,7 @@ def _cloned(source: int, target: int, blob: Blob, folder: Folder, habits: Habits
     """Share the bytes; None if that could be done, else why not. What no file of the two folders can is kept."""
     reason, always = share(source, target)
     if reason is not None and always:
-        habits.cloneless[os.path.dirname(blob.path), folder.path] = reason
+        habits.cloneless[blob.folder, folder.path] = reason
     return reason
 
 

@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 
+from dlm.model.artifact import unpacked_look
 from dlm.place.link import BACK_NS, permissions, share
 from dlm.place.tree import Folder
 
@@ -70,7 +71,7 @@ def is_ready(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) 
     """
     if not _fits(spare, folder, habits, executable=executable):
         return False
-    where, name = os.path.split(spare.path)
+    where, name = spare.folder, spare.name
     there = habits.there.get(where)
     if there is None:
         # Once for all: another process may have emptied the cache since they were made, and nothing has changed yet.
@@ -80,7 +81,7 @@ def is_ready(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) 
             habits.since[where] = past(where)
             there.update(os.listdir(where))
         habits.there[where] = there
-    if name not in there or spare.look is None or spare.look[0] > habits.since.get(where, 0):
+    if name not in there or spare.look is None or unpacked_look(spare.look)[0] > habits.since.get(where, 0):
         return False
     there.remove(name)
     return True
@@ -113,7 +114,7 @@ def _fits(spare: Spare, folder: Folder, habits: Habits, *, executable: bool) -> 
     """Whether a spare can take the place of a copy in a folder."""
     if folder.descriptor is None or spare.permissions != permissions(executable=executable):
         return False
-    pair = (os.path.dirname(spare.path), folder.path)
+    pair = (spare.folder, folder.path)
     fits = habits.fits.get(pair)
     if fits is None:
         traits = _traits(pair[0])

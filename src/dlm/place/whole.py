@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from dlm.errors import DlmError
-from dlm.model.artifact import Placement
+from dlm.model.artifact import Placement, packed_look, unpacked_look
 from dlm.model.frozen import dataclass
 from dlm.place.link import Look, Made, make_file, permissions
 from dlm.place.spares import OPEN_FOLDER, open_stage, past
@@ -41,12 +41,12 @@ class Whole:
     Attributes:
         path: where to, relative to the tree and POSIX.
         source: where it lies.
-        files: the placings that it holds, by their numbers: the mtime and ctime of each, and its inode.
+        files: the placings that it holds, by their numbers: how each looks, packed.
     """
 
     path: str
     source: str
-    files: dict[int, tuple[int, int, int]]
+    files: dict[int, bytes]
 
     def move(self, tree: Tree) -> frozenset[str] | None:
         """Move the folder to its place; the names that are in it. None if it cannot be, and nothing has changed."""
@@ -68,7 +68,7 @@ class Whole:
     def placement(self, number: int, change: Placing) -> Placement:
         """One of its files, which shows its blob since the folder has moved."""
         # Moving a folder changes nothing of the files in it, not even their ctime.
-        mtime_ns, ctime_ns, inode = self.files[number]
+        mtime_ns, ctime_ns, inode = unpacked_look(self.files[number])
         return Placement(
             dest=change.dest,
             sha256=change.blob.sha256,
@@ -82,7 +82,7 @@ class Whole:
 
     def made(self, number: int, change: Placing) -> Made:
         """One of its files, to be placed by itself."""
-        mtime_ns, _, inode = self.files[number]
+        mtime_ns, _, inode = unpacked_look(self.files[number])
         path = os.path.join(self.source, change.dest.rpartition("/")[2])
         return Made("copy", None, Look(change.blob.size, mtime_ns, inode), path)
 
@@ -137,15 +137,14 @@ def _stage(changes: Sequence[Placing]) -> str | None:
             return None
         spare = change.blob.spare
         if spare is not None and spare.look is not None:
-            above = spare.path.rpartition(os.sep)[0]
-            laid_by[above] = laid_by.get(above, 0) + 1
+            laid_by[spare.folder] = laid_by.get(spare.folder, 0) + 1
     source = max(laid_by, key=laid_by.__getitem__, default=None)
     return source if source is not None and 2 * laid_by[source] >= len(changes) else None
 
 
 def _fill(
     stage: Folder, place: Sequence[Placing], numbers: Sequence[int], habits: Habits, flush: Flush
-) -> dict[int, tuple[int, int, int]] | None:
+) -> dict[int, bytes] | None:
     """See that a folder holds all of some files and nothing else; how they look, by their numbers. None if it cannot
     be, as where it was made for another folder of the tree; then nothing has come into it unless the disk refused.
 
@@ -154,11 +153,10 @@ def _fill(
         LocalError: a blob cannot be read.
     """
     there = set(os.listdir(stage.path if stage.descriptor is None else stage.descriptor))
-    files: dict[int, tuple[int, int, int]] = {}
+    files: dict[int, bytes] = {}
     missing: dict[int, str] = {}
     young: dict[int, str] = {}
     since = past(stage.path if stage.descriptor is None else stage.descriptor)
-    start = f"{stage.path}{os.sep}"
     for number in numbers:
         change = place[number]
         spare = change.blob.spare
@@ -170,12 +168,13 @@ def _fill(
             spare is None
             or spare.look is None
             or spare.permissions != permissions(executable=change.executable)
-            or spare.path != start + name
+            or spare.name != name
+            or spare.folder != stage.path
         ):
             return None
         there.remove(name)
         files[number] = spare.look
-        if spare.look[0] > since:
+        if unpacked_look(spare.look)[0] > since:
             young[number] = name
     if there:
         return None
@@ -194,10 +193,10 @@ def _fill(
     return files
 
 
-def _look(stage: Folder, name: str) -> tuple[int, int, int]:
+def _look(stage: Folder, name: str) -> bytes:
     """How a file looks. Raises OSError."""
     found = os.stat(stage.name(name), dir_fd=stage.descriptor, follow_symlinks=False)
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return packed_look(found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def _rename(source: str, folder: Folder, name: str) -> None:

@@ -67,7 +67,7 @@ class CachedirStore:
     def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> None:
         """There is no short way."""
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
+    def adopt(self, blobs: Sequence[tuple[Digests, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
         """As :meth:`LocalStore.adopt`; without a tray there is nothing to adopt."""
         return self._below.adopt(blobs)
 
@@ -133,7 +133,7 @@ class CachedirStore:
         entry = self._entries.publish(
             blob.path, artifact.url, _PARAMS, held, sha256=blob.sha256, file_name=artifact.filename
         )
-        return replace(outcome, blob=replace(blob, path=entry.path))
+        return replace(outcome, blob=Blob.at(entry.path, digests=blob.digests, size=blob.size))
 
     def prepare(self, *, rows: bool) -> None:
         """As :meth:`LocalStore.prepare`."""
@@ -205,4 +205,4 @@ def _blob(entry: CachedirEntry, digests: Digests) -> Blob | None:
         have = contents.digests
     if have.contradiction(digests) is not None:
         return None
-    return Blob(path=entry.path, digests=have, size=size)
+    return Blob.at(entry.path, digests=have, size=size)

@@ -61,6 +61,7 @@ class Layout:
     def __init__(self, root: str) -> None:
         self.root = root
         self._cas = os.path.join(root, "cas", "")
+        self._folders: dict[str, str] = {}
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -74,6 +75,11 @@ class Layout:
     def blob(self, sha256: str) -> str:
         """Where the blob of that sha256 is, or would be."""
         return f"{self._cas}{sha256[:2]}{os.sep}{sha256}"
+
+    def folder_of(self, sha256: str) -> str:
+        """The folder of :meth:`blob`; the same object for all that are in one."""
+        pair = sha256[:2]
+        return self._folders.get(pair) or self._folders.setdefault(pair, f"{self._cas}{pair}")
 
     def alias(self, digest: Digest) -> str:
         """Where the sha256 of the blob with another digest is noted."""

@@ -43,7 +43,7 @@ from functools import partial
 
 from dlm.errors import LocalError
 from dlm.model.artifact import Blob, kept_headers
-from dlm.model.digest import Digests, checked_sha256
+from dlm.model.digest import Digests
 from dlm.model.events import Note, Warned
 from dlm.model.frozen import replace
 from dlm.model.late import late
@@ -206,7 +206,7 @@ class LocalStore:
             row = layer.find(digests)
             if row is not None:
                 path = layer.path_of(row.sha256)
-                return Blob(path=path, digests=row.digests, size=row.signature.size, lower=True)
+                return Blob.at(path, digests=row.digests, size=row.signature.size, lower=True)
         sha256 = digests.sha256 or self._alias(digests)
         if sha256 is None:
             return None
@@ -215,7 +215,7 @@ class LocalStore:
         if row is None or row.digests.contradiction(digests) is not None:
             return None
         self._index.use(row)
-        return Blob(path=self._layout.blob(row.sha256), digests=row.digests, size=row.signature.size)
+        return self._blob(row.digests, row.signature.size)
 
     def get_many(self, wanted: Mapping[str, Digests]) -> dict[str, Blob]:
         """Those of many blobs that are here, by their sha256; as :meth:`get` each.
@@ -346,8 +346,8 @@ class LocalStore:
             group=self._shared,
         )
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
-        """Take note of blobs that a child has stored: their sha256, what it was told of them, names for people, spares.
+    def adopt(self, blobs: Sequence[tuple[Digests, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
+        """Take note of what a child has stored: of each its digests, what it was told of it, a name, a spare.
 
         The child does not :meth:`leave` before.
 
@@ -355,17 +355,17 @@ class LocalStore:
             LocalError: the disk does not take the word that they are used.
         """
         try:
-            self._uses.say(*(sha256 for sha256, *_ in blobs))
+            self._uses.say(*(digests.sha256 or "" for digests, *_ in blobs))
         except OSError as error:
             raise disk_error("write to", self._layout.at("using"), error) from error
         # Where the child may have made folders.
         self._settling.add_folder(self._layout.at("cas"))
         large = any(spare is not None and spare.look is None for *_, spare in blobs)
         if not (large or any(flushes_at_once(look[0]) for _, look, _, _ in blobs)):
-            return self._note_all([(checked_sha256(sha256), look, name, spare) for sha256, look, name, spare in blobs])
+            return self._note_all(blobs)
         found: list[Blob] = []
-        for sha256, look, name, spare in blobs:
-            blob = Blob(path=self._layout.blob(sha256), digests=Digests.of_sha256(sha256), size=look[0], spare=spare)
+        for digests, look, name, spare in blobs:
+            blob = self._blob(digests, look[0], spare)
             if spare is not None:
                 self._spares.add(spare.path)
             self._note_new(blob.path, blob.digests, Signature(*look), name)
@@ -714,7 +714,7 @@ class LocalStore:
                 self._note(BlobRow(digests=digests, signature=signature), path, new=there is None)
         except OSError as error:
             raise disk_error("write to", path, error) from error
-        return Blob(path=path, digests=digests, size=size)
+        return self._blob(digests, size)
 
     def _note_new(self, path: str, digests: Digests, signature: Signature, name: str) -> None:
         """Note a blob that has its name since a moment ago, where nothing stood when it was claimed."""
@@ -738,10 +738,13 @@ class LocalStore:
         self._settling.add_all(dict(zip(names, paths, strict=True)))
         if len(self._settling) >= _MOST_UNSETTLED:
             self.settle()
-        return [
-            Blob(path=path, digests=digests, size=look[0], spare=spare)
-            for path, (digests, look, _, spare) in zip(paths, blobs, strict=True)
-        ]
+        return [self._blob(digests, look[0], spare) for digests, look, _, spare in blobs]
+
+    def _blob(self, digests: Digests, size: int, spare: Spare | None = None) -> Blob:
+        """One that lies at its place in this store. Of its path, nothing is its own."""
+        sha256 = digests.sha256 or ""
+        folder = self._layout.folder_of(sha256)
+        return Blob(folder=folder, name=sha256, digests=digests, size=size, spare=spare)
 
     def _note(self, row: BlobRow, path: str, *, new: bool) -> None:
         """Note a good blob, at once where it is on the disk."""

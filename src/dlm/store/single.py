@@ -45,7 +45,7 @@ class SingleStore:
     def tray(self, told: Callable[[str, tuple[int, int, int, int]], None] | None = None) -> None:
         """There is no short way."""
 
-    def adopt(self, blobs: Sequence[tuple[str, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
+    def adopt(self, blobs: Sequence[tuple[Digests, tuple[int, int, int, int], str, Spare | None]]) -> list[Blob]:
         """No other process stores anything here."""
         return []
 
@@ -148,7 +148,7 @@ class SingleWriter:
             raise IntegrityError(f"a size of {size} bytes was expected, {self._size} bytes came")
         if announce is not None:
             announce(digests, self._size)
-        return Blob(path=self._path, digests=digests, size=self._size)
+        return Blob.at(self._path, digests=digests, size=self._size)
 
     def lags(self) -> bool:
         """Nothing is computed behind the writer's back."""

@@ -138,7 +138,7 @@ class SpareFile:
         if descriptor is None:
             return None
         os.close(descriptor)
-        return Spare(self._path, self._mode)
+        return Spare(*os.path.split(self._path), self._mode)
 
     def drop(self) -> None:
         """Remove the file."""

@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 
-from dlm.model.artifact import Blob, Spare
+from dlm.model.artifact import Blob, Spare, packed_look
 from dlm.store.disk import BACK_NS, disk_error, write_all
 from dlm.store.guard import Bundle
 from dlm.store.index import Signature
@@ -93,7 +93,7 @@ class LocalTray:
         # Names of spares are random enough once; behind that they are counted.
         self._spares = None if spares is None else spares + self._private[: _PREFIX - len(spares)]
         # By folder of the tree.
-        self._stages: dict[str, str] = {}
+        self._stages: dict[str, tuple[str, str]] = {}
         self._stem = spares or ""
         self._count = 0
         self._asked = 0
@@ -189,7 +189,7 @@ class LocalTray:
         path = self._layout.blob(sha256)
         signature = Signature(*self.keep(sha256, pieces[0] if len(pieces) == 1 else b"".join(pieces)))
         self._note(path, digests, signature, name)
-        return Blob(path=path, digests=digests, size=size)
+        return Blob.at(path, digests=digests, size=size)
 
     def keep(self, sha256: str, data: bytes) -> Look:
         """Publish bytes that have a digest, which was reserved or claimed; whoever calls has it noted.
@@ -234,8 +234,13 @@ class LocalTray:
         spares = self._spares
         if spares is None:
             return None
-        above, _, name = dest.rpartition("/")
-        name = f"{self._stages.get(above) or self._stage(above)}{name}" if above else f"{spares}{self._count:08x}"
+        above, _, own = dest.rpartition("/")
+        if above:
+            stage, folder = self._stages.get(above) or self._stage(above)
+            name = f"{stage}{own}"
+        else:
+            name = dest = f"{spares}{self._count:08x}"
+            folder = self._temporary
         try:
             descriptor = os.open(name, _NEW, permissions, dir_fd=self._folder)
         except OSError:
@@ -248,8 +253,8 @@ class LocalTray:
                     back = found.st_mtime_ns - _SPARE_BACK_NS
                     os.utime(descriptor, ns=(back, back))
                     found = os.fstat(descriptor)
-                look = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-                return Spare(f"{self._temporary}{os.sep}{name}", permissions, look)
+                look = packed_look(found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+                return Spare(folder, dest, permissions, look)
         except OSError:
             pass  # as above
         finally:
@@ -281,12 +286,13 @@ class LocalTray:
             os.fchmod(self._own, 0o2770)
         self._pairs = set(os.listdir(self._layout.at("cas")))
 
-    def _stage(self, above: str) -> str:
-        """How the names of spares for one folder of a tree begin: whoever makes some for it comes to the same."""
+    def _stage(self, above: str) -> tuple[str, str]:
+        """How the names of spares for one folder of a tree begin, and the folder that they lie in: whoever makes some
+        for it comes to the same."""
         name = stage_name(self._stem, above)
         with contextlib.suppress(OSError):  # another process made it; or nothing can be made there, as will show
             os.mkdir(name, dir_fd=self._folder)
-        self._stages[above] = found = f"{name}{os.sep}"
+        self._stages[above] = found = f"{name}{os.sep}", f"{self._temporary}{os.sep}{name}"
         return found
 
     def _fill(self, descriptor: int, data: bytes) -> None:

@@ -125,6 +125,7 @@ def gather(
         return haul
     behind = first.number + 1
     outcomes: Iterable[Outcome | Carried]
+    round_: Round | None = None
     if bare:
         round_ = Round(
             len(artifacts),
@@ -155,6 +156,8 @@ def gather(
                 haul.arrived[index] = Delivery(arrived.blob, arrived.receipt)
         else:
             haul.errors[index] = _explained(run, artifacts[index], outcome.error)
+    if round_ is not None:
+        round_.forget()
     # What comes next writes down that these blobs are there.
     run.store.settle()
     return haul

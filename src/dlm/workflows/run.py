@@ -88,13 +88,13 @@ class Run:
 
     def lockfile(self, manifest: Manifest | None = None) -> ReadLockfile | None:
         """Read the lockfile, or None where there is none; its warnings are reported."""
-        data = self.files.read_lockfile()
-        if data is None:
-            return None
         names = None if manifest is None else {resource.name for resource in manifest.resources}
         wanted = None if names is None else names.__contains__
         documents = (self.files.manifest_name, self.files.lockfile_name)
-        read = read_lockfile(data, self.files.lockfile_name, wanted=wanted, documents=documents)
+        with self.files.open_lockfile() as file:
+            if file is None:
+                return None
+            read = read_lockfile(file, self.files.lockfile_name, wanted=wanted, documents=documents)
         for warning in read.warnings:
             self.reporter.emit(Warned(warning))
         return read

@@ -521,6 +521,10 @@ class _Sync:
         # What comes now goes by the placings, and makes something of its own for each of them.
         del asked, wants, place
         plan = replace(plan, place=(), fetch=())
+        if not settled.writable:
+            held.clear()  # the lockfile would be written by it
+        fetched = haul.count
+        haul.bare.clear()
         done = self._place(placings, plan.remove, survey, known=known, gone=gone)
         written = self._write(held, haul)
         plain = not (self._wish.groups or self._wish.inexact or self._wish.force or plan.left or self._errors)
@@ -535,7 +539,7 @@ class _Sync:
             left=plan.left,
             passed_over=passed_over,
             changes=settled.changes,
-            fetched=settled.fetched + haul.count,
+            fetched=settled.fetched + fetched,
             transferred=settled.transferred + haul.transferred,
             written=written,
             unwritten=_unwritten(settled.errors) if settled.changes and not written else None,

@@ -51,5 +51,5 @@ def test_only_a_strong_validator_proves_that_two_pieces_are_of_one_whole() -> No
 
 def test_a_blob_has_a_name() -> None:
     with pytest.raises(ValueError, match="a blob has a sha256"):
-        _ = Blob(path="/x", digests=Digests((Digest("sha512", "0" * 128),)), size=0).sha256
-    assert Blob(path="/x", digests=Digests.sha256_of(b""), size=0).sha256 == Digests.sha256_of(b"").sha256
+        _ = Blob.at("/x", digests=Digests((Digest("sha512", "0" * 128),)), size=0).sha256
+    assert Blob.at("/x", digests=Digests.sha256_of(b""), size=0).sha256 == Digests.sha256_of(b"").sha256

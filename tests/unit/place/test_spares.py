@@ -39,7 +39,7 @@ class Scene:
         with path.open("xb") as file:
             file.write(body)
             os.fchmod(file.fileno(), mode)
-        return replace(self.blob, spare=Spare(str(path), mode))
+        return replace(self.blob, spare=Spare(str(path.parent), path.name, mode))
 
     def make(self, blob: Blob, name: str = "a", link: str = "auto", *, executable: bool = False) -> Made:
         with Tree(str(self.tree)) as tree:
@@ -119,7 +119,7 @@ def test_a_link_in_its_place_is_not_followed(scene: Scene, tmp_path: Path) -> No
     outside = tmp_path / "outside"
     outside.write_bytes(BODY)
     os.symlink(outside, scene.spares / ("0" * 32))
-    scene.make(replace(scene.blob, spare=Spare(str(scene.spares / ("0" * 32)), 0o644)))
+    scene.make(replace(scene.blob, spare=Spare(str(scene.spares), "0" * 32, 0o644)))
     path = scene.tree / "a"
     assert not path.is_symlink()
     assert path.read_bytes() == BODY

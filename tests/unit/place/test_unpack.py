@@ -337,7 +337,7 @@ READ_ONLY = """
     from dlm.place.tree import Tree
     from tests.support.processes import give_up_privileges
     data = Path(sys.argv[1]).read_bytes()
-    blob = Blob(path=sys.argv[1], digests=Digests.sha256_of(data), size=len(data))
+    blob = Blob.at(sys.argv[1], digests=Digests.sha256_of(data), size=len(data))
     give_up_privileges()
     with Tree(sys.argv[2]) as tree:
         try:

@@ -25,7 +25,7 @@ def placement(dest: str, digests: Digests = OLD, size: int = 3) -> Placement:
 
 
 def placing(dest: str, digests: Digests = NEW) -> Placing:
-    blob = Blob(path="/blob", digests=digests, size=3)
+    blob = Blob.at("/blob", digests=digests, size=3)
     return Placing(dest=dest, blob=blob, resource="r", found=ABSENT)
 
 

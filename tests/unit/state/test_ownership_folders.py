@@ -26,7 +26,7 @@ def test_the_signature_is_read_back(tmp_path: Path) -> None:
 def test_the_journal_knows_what_comes_out_and_every_temporary_name(tmp_path: Path) -> None:
     placing = Placing(
         dest="a/b",
-        blob=Blob(path="/blob", digests=Digests.from_mapping({"sha256": ARCHIVE}), size=3),
+        blob=Blob.at("/blob", digests=Digests.from_mapping({"sha256": ARCHIVE}), size=3),
         resource="r",
         found=ABSENT,
         filename="b.tar.gz",
