@@ -185,6 +185,7 @@ class Flight:
             error.resource = self._order.artifact.resource
         self._over = True
         self._release()
+        self._transfer.part()
         self._done(Lost(order=self._order, error=error))
 
     def _from_origin(self) -> bool:
@@ -223,6 +224,7 @@ class Flight:
     def _finish(self, blob: Blob, receipt: Receipt) -> None:
         self._over = True
         self._release()
+        self._transfer.part()
         artifact = self._order.artifact
         if receipt.attempts or self._waited:
             self._bench.reporter.emit(

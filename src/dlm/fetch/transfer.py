@@ -170,6 +170,14 @@ class Transfer:
         if self._body is not None:
             self._body.suspend()
 
+    def part(self) -> None:
+        """All is over, or never began: hold nobody any more. Whom it works for holds it, and what two hold of one
+        another waits for the collector, which comes when ten thousand more have gone the same way."""
+        self._over = True
+        self._body = None
+        self._sinks.clear()
+        del self._owner
+
     # -- what the loop tells -------------------------------------------------------------------------------------
 
     def answered(self, number: int, head: Head) -> Sink | None:

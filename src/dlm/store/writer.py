@@ -700,6 +700,7 @@ class FileWriter:
         if self._descriptor is None:
             # A body that is still in memory, with its digest known.
             write_whole(private, self._pieces, self._buffered)
+            self._pieces = []
         else:
             leftovers = (self._path + ".json", self._path)
             self._seal(private)
