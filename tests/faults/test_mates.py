@@ -265,7 +265,7 @@ def test_two_such_runs_fetch_everything_once(origin: Origin, tmp_path: Path) -> 
 
 
 def test_what_one_process_has_not_begun_is_fetched_when_the_other_is_done(origin: Origin, tmp_path: Path) -> None:
-    count = 64  # of which each takes half at once
+    count = 128  # of which whoever comes first takes half at once, and the parent the first 32 in any case
     asked_for, gates = threading.Event(), [origin.gate(), origin.gate()]
 
     def held(request: Request) -> Response:
@@ -273,7 +273,8 @@ def test_what_one_process_has_not_begun_is_fetched_when_the_other_is_done(origin
         return Response(body=body(5), before=(Hold(gates[0]),))
 
     origin.route("/5", held)
-    origin.route("/40", Response(body=body(40), before=(Hold(gates[1]),)))
+    for number in (40, 100):  # one of them is the child's
+        origin.route(f"/{number}", Response(body=body(number), before=(Hold(gates[1]),)))
     process = begin(origin, tmp_path, "--jobs", "2", count=count)
     assert asked_for.wait(30)
     [child] = children(process)
