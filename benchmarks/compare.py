@@ -17,7 +17,7 @@ from benchmarks.peers import PEERS, furnish
 from benchmarks.subject import Subject
 from benchmarks.workloads import Workload
 
-__all__ = ["Comparison", "Record", "compare"]
+__all__ = ["Comparison", "Record", "begin_peer", "compare"]
 
 
 @dataclass(slots=True)
@@ -73,6 +73,17 @@ class _Contestant:
     """Where below the folder the files come to lie."""
 
 
+def begin_peer(arena: Arena, furnished: Path, line: str) -> Callable[[Path], Command]:
+    """What makes a fresh folder out of a furnished one, and gives the command that is to run there."""
+
+    def begin(folder: Path) -> Command:
+        shutil.copytree(furnished, folder)
+        shell = "=" in line.split(maxsplit=1)[0] or any(sign in line for sign in "&*")
+        return Command(("sh", "-c", line) if shell else tuple(shlex.split(line)), folder, arena.environment(folder))
+
+    return begin
+
+
 def compare(
     arena: Arena, workload: Workload, names: tuple[str, ...], missing: frozenset[str], rounds: int
 ) -> Comparison:
@@ -93,14 +104,6 @@ def compare(
     def begin_subject(subject: Subject) -> Callable[[Path], Command]:
         return lambda folder: subject.command(folder, documents)
 
-    def begin_peer(line: str) -> Callable[[Path], Command]:
-        def begin(folder: Path) -> Command:
-            shutil.copytree(furnished, folder)
-            shell = "=" in line.split(maxsplit=1)[0] or any(sign in line for sign in "&*")
-            return Command(("sh", "-c", line) if shell else tuple(shlex.split(line)), folder, arena.environment(folder))
-
-        return begin
-
     subjects = [
         _Contestant(Record(subject.name, "dlm sync --frozen"), rounds, begin_subject(subject), "project/files")
         for subject in arena.subjects
@@ -114,7 +117,7 @@ def compare(
         else:
             line = PEERS[name].command(served)
             most = min(rounds, workload.few.get(name, rounds))
-            peers.append(_Contestant(Record(name, line), most, begin_peer(line), "files"))
+            peers.append(_Contestant(Record(name, line), most, begin_peer(arena, furnished, line), "files"))
 
     contestants = [*subjects, *peers]
     for number in range(0 if rounds > 1 else 1, rounds + 1):

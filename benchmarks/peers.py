@@ -11,6 +11,7 @@ Every command runs in a fresh folder that holds an empty folder ``files`` and th
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Peer:
 def furnish(folder: Path, served: Served) -> None:
     """Write what the commands read, into a folder that a run's fresh one is copied from."""
     folder.mkdir(parents=True)
-    (folder / "files").mkdir()
+    for place in sorted({os.path.dirname(f"files/{name}") for name in served.sha256}):
+        (folder / place).mkdir(parents=True, exist_ok=True)
     names = served.sha256.items()
     (folder / "SHA256SUMS").write_text("".join(f"{sha256}  {name}\n" for name, sha256 in names), encoding="ascii")
     (folder / "urls.txt").write_text("".join(f"{served.base}{name}\n" for name, _ in names), encoding="ascii")

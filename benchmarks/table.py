@@ -109,26 +109,44 @@ def _row(record: Record, own: Record | None, judged: Sequence[str]) -> Iterator[
 def growth(grown: Sequence[Grown]) -> str:
     """A section on how cost grows with the number of artifacts."""
     rows = []
-    for at, record in enumerate(grown[0].records):
-        before: tuple[int, float] | None = None
+    names = dict.fromkeys(record.name for each in grown for record in each.records)
+    for name in names:
+        before: tuple[int, Record] | None = None
         for each in grown:
-            own = each.records[at]
-            further = f"{(own.wall - before[1]) / (each.count - before[0]) * 1e6:.0f}" if before else ""
-            before = each.count, own.wall
+            own = next((record for record in each.records if record.name == name), None)
+            if own is None:
+                continue
+            further = ("", "")
+            if before is not None:
+                count = each.count - before[0]
+                more = (own.wall - before[1].wall) / count * 1e6, (own.memory - before[1].memory) / count
+                further = f"{more[0]:.0f}", f"{more[1]:,.0f}"
+            before = each.count, own
             rows.append(
                 [
                     f"{each.count:,}",
-                    record.name,
+                    name,
                     f"{own.wall:.2f} ({own.least:.2f})",
                     f"{own.wall / each.count * 1e6:.0f}",
-                    further,
+                    further[0],
                     f"{own.processor:.2f}",
                     f"{own.memory / MIB:.0f}",
+                    further[1],
                 ]
             )
-    head = ["artifacts", "", "wall, s: median (least)", "µs each", "µs each further one", "CPU, s", "peak, MiB"]
+    head = [
+        "artifacts",
+        "",
+        "wall, s: median (least)",
+        "µs each",
+        "µs each further one",
+        "CPU, s",
+        "peak, MiB",
+        "bytes each further one",
+    ]
     return (
-        f"## Growth\n\nFiles of {GROWTH_SIZE // 1024} KiB, HTTP/1.1, an empty cache and tree.\n\n{_table(head, rows)}"
+        f"## Growth\n\nFiles of {GROWTH_SIZE // 1024} KiB, HTTP/1.1, an empty cache and tree; the others once each.\n\n"
+        f"{_table(head, rows)}"
     )
 
 

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     comparisons.append(compare(arena, workload, names, missing, rounds))
                     print(table.line(comparisons[-1]), file=sys.stderr, flush=True)
             cuts = cut(arena) if "cut" in wanted else []
-            grown = grow(arena, quick=options.quick) if "growth" in wanted else []
+            grown = grow(arena, missing, quick=options.quick) if "growth" in wanted else []
             report = _report(arena, began, comparisons, cuts, grown)
     except CostError as error:
         print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ __all__ = [
     "CUT_REQUIRED",
     "CUT_SIZE",
     "GROWTH",
+    "GROWTH_PEERS",
     "GROWTH_SIZE",
     "WORKLOADS",
     "Goal",
@@ -195,6 +196,8 @@ class Growth:
 
 
 GROWTH_SIZE = 1 * KIB
+GROWTH_PEERS = ("curl + sha256sum", "aria2c")
+"""Measured once for each number of artifacts; to see what a list costs those who hold it in C and C++."""
 GROWTH = (Growth(100, 9, 3), Growth(1_000, 7, 3), Growth(10_000, 5, 1), Growth(100_000, 2, 0))
 
 CUT_SIZE = GIB
