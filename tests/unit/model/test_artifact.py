@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from dlm.model.artifact import Artifact, Blob, Validators, kept_headers
+from dlm.model.artifact import Artifact, Blob, Spare, Validators, kept_headers, packed_look, unpacked_look
 from dlm.model.digest import Digest, Digests
 
 
@@ -53,3 +55,22 @@ def test_a_blob_has_a_name() -> None:
     with pytest.raises(ValueError, match="a blob has a sha256"):
         _ = Blob.at("/x", digests=Digests((Digest("sha512", "0" * 128),)), size=0).sha256
     assert Blob.at("/x", digests=Digests.sha256_of(b""), size=0).sha256 == Digests.sha256_of(b"").sha256
+
+
+@pytest.mark.parametrize("look", [(0, 0, 0), (1_700_000_000_123_456_789, -1, 2**64 - 1)])
+def test_how_a_file_looks_is_packed_and_unpacked(look: tuple[int, int, int]) -> None:
+    assert unpacked_look(packed_look(*look)) == look
+
+
+@pytest.mark.parametrize("dest", ["one", "a/b/one"])
+def test_where_a_spare_lies(dest: str) -> None:
+    spare = Spare(os.path.join(os.sep, "store", "tmp"), dest, 0o644)
+    assert spare.name == "one"
+    assert spare.path == os.path.join(os.sep, "store", "tmp", "one")
+
+
+def test_where_a_blob_lies() -> None:
+    path = os.path.join(os.sep, "store", "cas", "ab", "abc")
+    blob = Blob.at(path, digests=Digests.sha256_of(b""), size=0)
+    assert blob.path == path
+    assert (blob.folder, blob.name) == os.path.split(path)

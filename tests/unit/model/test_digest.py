@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
+import pickle
 
 import pytest
 
@@ -92,3 +94,31 @@ def test_comparing_and_joining() -> None:
 
 def test_the_digest_of_nothing() -> None:
     assert EMPTY.sha256 == new_hash("sha256").hexdigest()
+
+
+def test_digests_are_values() -> None:
+    weak, strong = Digest("sha256", "a" * 64), Digest("sha512", "b" * 128)
+    both = Digests((strong, weak))
+    assert both == Digests((weak, strong))
+    assert hash(both) == hash(Digests((weak, strong)))
+    assert both not in {Digests((weak,)), Digests((strong,)), Digests()}
+    assert Digests((weak,)) == Digests.of_sha256("a" * 64)
+    assert repr(both) == f"Digests(items=({weak!r}, {strong!r}))"
+    for copied in (copy.copy(both), copy.deepcopy(both), pickle.loads(pickle.dumps(both))):
+        assert copied == both
+        assert copied.items == (weak, strong)
+    match both:
+        case Digests((first, second)):
+            assert (first, second) == (weak, strong)
+        case _:
+            pytest.fail("no match")
+
+
+@pytest.mark.parametrize("name", ["sha256", "items", "other"])
+def test_digests_do_not_change(name: str) -> None:
+    digests = Digests((Digest("sha256", "a" * 64),))
+    with pytest.raises(AttributeError):
+        setattr(digests, name, "b" * 64)
+    with pytest.raises(AttributeError):
+        delattr(digests, name)
+    assert digests.sha256 == "a" * 64
