@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dlm.cli.places import machine_config, platform_folder, system_config, user_config
 from dlm.errors import SettingsError, UsageError
 from dlm.model.frozen import dataclass, replace
 from dlm.model.policy import EvidencePolicy
 from dlm.model.settings import Settings
-from dlm.model.suggest import suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +60,12 @@ class Value:
     setting: Setting
     value: Any
     source: str
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    from dlm.model.suggest import suggest  # for what is misspelled alone
+
+    return suggest(word, known)
 
 
 def _integer(minimum: int) -> Callable[[Any], int]:
@@ -142,7 +147,7 @@ def parse_age(flag: str, text: str) -> float:
 def _choice(*names: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in names:
-            raise ValueError(f"expected {', '.join(names[:-1])} or {names[-1]}{suggest(str(value), names)}")
+            raise ValueError(f"expected {', '.join(names[:-1])} or {names[-1]}{_suggest(str(value), names)}")
         return str(value)
 
     return parse
@@ -240,7 +245,7 @@ def _host(host: str, given: Any) -> HostSettings:
         raise ValueError(f"expected a mapping below {host}")
     unknown = [str(key) for key in given if key not in _HOST_KEYS]
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r} below {host}{suggest(unknown[0], _HOST_KEYS)}")
+        raise ValueError(f"unknown key {unknown[0]!r} below {host}{_suggest(unknown[0], _HOST_KEYS)}")
     names = given.get("variables", [])
     if not isinstance(names, list) or not all(
         isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names
@@ -319,7 +324,7 @@ def _rule(number: int, given: Any) -> RewriteRule:
         raise ValueError(f"rule {number}: expected match, to and origin")
     unknown = [str(key) for key in given if key not in _RULE_KEYS]
     if unknown:
-        raise ValueError(f"rule {number}: unknown key {unknown[0]!r}{suggest(unknown[0], _RULE_KEYS)}")
+        raise ValueError(f"rule {number}: unknown key {unknown[0]!r}{_suggest(unknown[0], _RULE_KEYS)}")
     to = given.get("to", [])
     to = [to] if isinstance(to, str) else to
     if not isinstance(given.get("match"), str) or not given["match"]:
@@ -341,7 +346,7 @@ def _policy(value: Any) -> EvidencePolicy:
         raise ValueError("expected a mapping with evidence")
     unknown = [key for key in value if key != "evidence"]
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r}{suggest(str(unknown[0]), ['evidence'])}")
+        raise ValueError(f"unknown key {unknown[0]!r}{_suggest(str(unknown[0]), ['evidence'])}")
     demanded = value.get("evidence", {})
     if not isinstance(demanded, dict):
         raise ValueError("expected hosts with a step for each below evidence")
@@ -516,7 +521,7 @@ def _take_document(document: Mapping[str, Any], path: str, values: dict[str, Val
     for key, given in _flat(document):
         setting = _BY_KEY.get(key)
         if setting is None:
-            raise SettingsError(f"{source}: unknown key {key!r}{suggest(key, _BY_KEY)}", hint=f"edit {source}")
+            raise SettingsError(f"{source}: unknown key {key!r}{_suggest(key, _BY_KEY)}", hint=f"edit {source}")
         values[setting.field] = _joined(values.get(setting.field), _value(setting, given, source, folder))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dlm.cli.border import Border, Result
 from dlm.cli.changes import change_document, say_changes, say_fetched
 from dlm.cli.console import Console, human_size
-from dlm.cli.left import left_text
 from dlm.errors import Failures, gravest
 from dlm.model.plan import Conflict
 from dlm.workflows.settle import Modes
@@ -57,17 +56,21 @@ def _ci(border: Border) -> str | None:
     locked = border.switch("locked")
     if not locked.on and locked.by is not None:
         return None  # DLM_LOCKED=0 says otherwise
-    if border.files().read_lockfile() is None:
-        return None
+    with border.files().open_lockfile() as file:
+        if file is None:
+            return None
     border.console.say("CI is set, so the lockfile must match the manifest, as with --locked.")
     return "CI"
 
 
 def _say(console: Console, report: SyncReport, lockfile: str, *, dry: bool) -> None:
-    for left in report.left:
-        (console.say if left.shared else console.warn)(left_text(left, "sync"))
-        for line in left.details:
-            console.say(f"  {line}")
+    if report.left:
+        from dlm.cli.left import left_text
+
+        for left in report.left:
+            (console.say if left.shared else console.warn)(left_text(left, "sync"))
+            for line in left.details:
+                console.say(f"  {line}")
     if not (report.placed or report.removed or report.changes or report.fetched or report.errors or report.differs):
         console.say(no_op_text(report.kept, report.passed_over).rstrip("\n"))
         return

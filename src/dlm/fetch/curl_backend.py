@@ -13,7 +13,6 @@ import select
 import time
 from collections import deque
 
-from dlm.fetch.answers import is_public
 from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.libcurl import pycurl
 from dlm.fetch.loop import STREAMS
@@ -588,6 +587,8 @@ def _line(name: str, value: str) -> bytes:
 
 def _refuse_private(remote: str, _local: str, _remote_port: int, _local_port: int) -> int:
     """Called between the connection and the request."""
+    from dlm.fetch.answers import is_public
+
     return int(pycurl.PREREQFUNC_OK if is_public(remote) else pycurl.PREREQFUNC_ABORT)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from dlm.model.artifact import Spare
 from dlm.store.disk import write_pieces
-from dlm.store.space import free_space
 
 __all__ = ["SpareFile", "Spares", "remove_private", "stage_name"]
 
@@ -98,6 +97,8 @@ class SpareFile:
         self._size = size
         self.written = 0
         self.descriptor: int | None = None
+        from dlm.store.space import free_space  # small ones, which are many, do without
+
         with contextlib.suppress(OSError):
             # The body itself comes first: a spare takes only room that is left by it.
             if free_space(os.path.dirname(path)) > 3 * size:
