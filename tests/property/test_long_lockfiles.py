@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlm.documents import lockfile_json
+from dlm.documents import lockfile_json, lockfile_plain
 from dlm.documents.lockfile_json import read_lockfile, write_lockfile
 from dlm.documents.lockfile_plain import PlainArtifacts
 from dlm.errors import LockfileError
@@ -177,13 +177,16 @@ def read(data: bytes, long: int) -> tuple[object, ...]:
 
 
 @PATIENT
-@given(lockfiles, changes)
-def test_a_long_lockfile_is_read_as_a_short_one(lockfile: Lockfile, made: list[Change]) -> None:
+@given(lockfiles, changes, st.sampled_from([1, 5, 30, 400, 100_000]))
+def test_a_long_lockfile_is_read_as_a_short_one(lockfile: Lockfile, made: list[Change], block: int) -> None:
     text = write_lockfile(lockfile).decode()
     for change in made:
         text = changed(text, change) if text else text
     data = text.encode("utf-8", "surrogatepass")
-    assert read(data, 0) == read(data, len(data) + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lockfile_plain, "_BLOCK", block)  # wherever one ends, and what comes next begins
+        found = read(data, 0)
+    assert found == read(data, len(data) + 1)
 
 
 @PATIENT
