@@ -91,7 +91,8 @@ def touch_memory(folder: Path) -> None:
     """Have most of the memory that is free handed out once, by a file that goes again.
 
     A virtual machine gets a page of memory from its host when it first uses it, which takes several times as long as
-    using it again. Whoever writes most would pay for that, round after round, until all pages have had their turn.
+    using it again. Whoever writes most would pay for that, round after round, until all pages have had their turn; and
+    some minutes later again, where the host takes back what lies idle.
     """
     left = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 4 * 3
     block = b"\xff" * _BLOCK

@@ -5,7 +5,8 @@ through a relay that makes round trips 40 ms long. dlm is the installed ``dlm sy
 empty cache and an empty tree, so digests are checked and all is flushed as always; others are called with what makes
 each fastest, and their files are hashed too where the yardstick says so. All take turns, round after round, each time
 in a fresh folder, in memory where there is one; before anything counts, free memory was used once, since a virtual
-machine gets it from its host only then, every one has run once, and its files were compared with what is served.
+machine gets it from its host only then (and gives back what has lain idle), every one has run once, and its files were
+compared with what is served.
 
 A complete run writes ``benchmarks/RESULTS.md``. One that measures a part, or another dlm, prints the same instead.
 """
@@ -70,8 +71,6 @@ def _arena(subjects: tuple[Subject, ...], folder: str | None) -> Iterator[Arena]
     try:
         if shutil.disk_usage(base).free < _NEEDED_SPACE:
             raise SystemExit(f"{base}: less than 5 GiB are free; name another place with --folder")
-        if machine.in_memory(base):
-            touch_memory(base)
         path = tools.search_path()
         programs = {name: shutil.which(name, path=path) for name in tools.NEEDED}
         for name, program in programs.items():
@@ -167,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if workload.name in wanted:
                     names = _peers(workload, options.peers, quick=options.quick)
                     rounds = options.rounds or (workload.quick_rounds if options.quick else workload.rounds)
+                    if arena.in_memory:
+                        touch_memory(arena.folder)
                     comparisons.append(compare(arena, workload, names, missing, rounds))
                     print(table.line(comparisons[-1]), file=sys.stderr, flush=True)
             cuts = cut(arena) if "cut" in wanted else []
