@@ -6,7 +6,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from dlm.cli.places import LOCKFILE, MANIFESTS, upwards
 from dlm.errors import LocalError, UsageError
@@ -55,7 +54,7 @@ class DocumentFiles:
             raise _no_manifest(self.root)
         write_atomically(self.manifest_path, data)
 
-    @contextmanager
+    @contextlib.contextmanager
     def open_lockfile(self) -> Iterator[BinaryIO | None]:
         """The lockfile to read from, or None."""
         path = self.lockfile_path
@@ -74,7 +73,8 @@ class DocumentFiles:
 
     def read_lockfile(self) -> bytes | None:
         """The lockfile's bytes, or None."""
-        return _read(self.lockfile_path)
+        with self.open_lockfile() as file:
+            return None if file is None else file.read()
 
     def write_lockfile(self, data: bytes) -> None:
         """Replace the lockfile."""
