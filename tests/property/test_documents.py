@@ -424,6 +424,7 @@ def lockfiles(draw: st.DrawFn) -> Lockfile:
 @given(lockfiles())
 def test_a_lockfile_is_read_and_written_again_to_the_byte(lockfile: Lockfile) -> None:
     data = write_lockfile(lockfile)
+    assert data.decode() == json.dumps(json.loads(data), indent=2, ensure_ascii=False) + "\n"
     again = read_lockfile(data, "downloads.lock")
     assert write_lockfile(again.lockfile) == data
     assert not again.conflicted
