@@ -77,11 +77,11 @@ class Reporter(Protocol):
 class Variables(Protocol):
     """The values behind ``${NAME}``."""
 
-    def value(self, name: str, host: str) -> str:
-        """The value of ``name`` for a request to ``host``.
+    def value(self, name: str, url: Url) -> str:
+        """The value of ``name`` for a request to ``url``.
 
         Raises:
-            PolicyError: the name may not be used for that host.
+            PolicyError: the name may not be used for that origin.
             UsageError: it is not set.
         """
         ...

@@ -24,8 +24,8 @@ ELSEWHERE = RewriteRule.of("https://elsewhere.example/*", ("https://mirror.examp
 class Values:
     """Every variable has one value."""
 
-    def value(self, name: str, host: str) -> str:
-        return f"{name} of {host}"
+    def value(self, name: str, url: Url) -> str:
+        return f"{name} of {url.host}"
 
 
 PIECES = ("/", "a", "B.bin", "${X}", "$", "?", "=", "&", "token=1", "%20", "..", "@")

@@ -50,9 +50,9 @@ class Values:
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = values or {}
 
-    def value(self, name: str, host: str) -> str:
+    def value(self, name: str, url: Url) -> str:
         if not name.startswith("DLM_AUTH_"):
-            raise PolicyError(f"{name} may not be used for {host}")
+            raise PolicyError(f"{name} may not be used for {url.host}")
         if name not in self._values:
             raise UsageError(f"{name} is not set")
         return self._values[name]

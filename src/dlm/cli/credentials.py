@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dlm.errors import LocalError, SettingsError
 from dlm.fetch.mirrors import basic
 from dlm.fetch.netrc_file import read_logins
+from dlm.fetch.proxies import proxy_for
 from dlm.model.hosts import HostSettings, Login, entry_for, is_safe
 from dlm.model.url import REFERENCE
 
@@ -61,7 +62,8 @@ class UserCredentials:
         """The headers for a request to ``url``."""
         if not self._settings.hosts and not self._logins:
             return _NOTHING
-        entry = entry_for(url, self._settings.hosts) or HostSettings()
+        proxy = proxy_for(url, self._settings)
+        entry = entry_for(url, self._settings.hosts, proxy) or HostSettings()
         secrets: list[str] = []
         headers = [(name, self._filled(text, url, secrets)) for name, text in entry.headers.items()]
         headers += self._own(entry, url, secrets)
@@ -70,7 +72,7 @@ class UserCredentials:
             helped = self._helped(entry.helper, url) if entry.helper else ()
             headers += [(name, value) for name, value in helped if name.lower() not in taken]
         if not authorized and not _authorizes(headers):
-            headers += self._netrc(url, secrets)
+            headers += self._netrc(url, proxy, secrets)
         if authorized:
             headers = [(name, value) for name, value in headers if name.lower() != "authorization"]
         return Login(tuple(headers), tuple(secrets))
@@ -108,9 +110,9 @@ class UserCredentials:
     def _logins(self) -> Mapping[str, tuple[str, str]]:
         return {} if self._settings.netrc is None else read_logins(self._settings.netrc)
 
-    def _netrc(self, url: Url, secrets: list[str]) -> Iterator[tuple[str, str]]:
+    def _netrc(self, url: Url, proxy: Url | None, secrets: list[str]) -> Iterator[tuple[str, str]]:
         # The file knows hosts and no schemes: what it holds is not sent where others can read along.
-        login = self._logins.get(url.host) if is_safe(url) else None
+        login = self._logins.get(url.host) if is_safe(url, proxy) else None
         if login is None:
             return
         secrets.extend(login)

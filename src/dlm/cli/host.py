@@ -199,7 +199,7 @@ def build_run(
         fetcher=fetcher,
         resolver=resolver,
         verifiers=verifiers,
-        variables=EnvironmentVariables(environment, settings.variables),
+        variables=EnvironmentVariables(environment, settings),
         clock=clock,
         reporter=reporter,
         platform=host_platform(),

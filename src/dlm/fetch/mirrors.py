@@ -145,14 +145,14 @@ def _quote(text: str, safe: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Filler:
-    """Fills in references for one host and remembers what it filled in."""
+    """Fills in references for one address and remembers what it filled in."""
 
     variables: Variables
-    host: str
+    url: Url
     secrets: list[str]
 
     def value(self, match: re.Match[str]) -> str:
-        value = self.variables.value(match[1], self.host)
+        value = self.variables.value(match[1], self.url)
         self.secrets.append(value)
         return value
 
@@ -204,7 +204,7 @@ def _source(
     if url.scheme == "file":
         return Source(url=url, origin=False)  # nobody to send anything to
     secrets: list[str] = []
-    filler = _Filler(variables, url.host, secrets)
+    filler = _Filler(variables, url, secrets)
     sent = list(_headers(artifact, headers, filler))
     names = {name.lower() for name, _ in sent}
     login = _login(url, filler)

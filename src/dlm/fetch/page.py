@@ -89,5 +89,5 @@ class Reading:
 class _NoVariables:
     """A small document's address comes from settings or from a resolver, and holds no ``${NAME}``."""
 
-    def value(self, name: str, host: str) -> str:
-        raise UsageError(f"${{{name}}} stands in an address of {host} where nothing is filled in")
+    def value(self, name: str, url: Url) -> str:
+        raise UsageError(f"${{{name}}} stands in an address of {url.host} where nothing is filled in")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["proxy_for"]
 
+#: Of a port, at most.
+_DIGITS = 5
+
 
 def proxy_for(url: Url, settings: Settings) -> Url | None:
     """The proxy for ``url``, or None for a direct connection.
@@ -26,10 +29,10 @@ def proxy_for(url: Url, settings: Settings) -> Url | None:
         return None
     if settings.proxy is not None:
         return _parse(settings.proxy, "proxy") if settings.proxy else None
-    text = settings.proxies.get(url.scheme) or settings.proxies.get("all")
-    if not text or _passed_over(url, settings.proxies.get("no_proxy", "")):
+    name = next((name for name in (url.scheme, "all") if settings.proxies.get(name)), None)
+    if name is None or _passed_over(url, settings.proxies.get("no_proxy", "")):
         return None
-    return _parse(text, f"{url.scheme}_proxy")
+    return _parse(settings.proxies[name], f"{name}_proxy")
 
 
 def _parse(text: str, name: str) -> Url:
@@ -62,7 +65,7 @@ def _split_port(entry: str) -> tuple[str, int | None]:
         name, _, port = entry.partition(":")
     else:
         name, port = entry, ""
-    return name, int(port) if port.isascii() and port.isdigit() else None
+    return name, int(port[: _DIGITS + 1]) if port.isascii() and port.isdigit() else None
 
 
 def _covers(name: str, host: str) -> bool:

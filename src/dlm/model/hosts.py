@@ -62,9 +62,13 @@ class Login:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-def entry_for(url: Url, hosts: Mapping[str, HostSettings]) -> HostSettings | None:
-    """The most specific entry that is meant for ``url``: its origin, host and port, host, ``*.`` and a domain above."""
-    return next((hosts[key] for key in _keys(url) if key in hosts), None) if hosts else None
+def entry_for(url: Url, hosts: Mapping[str, HostSettings], proxy: Url | None = None) -> HostSettings | None:
+    """The most specific entry that is meant for ``url``: its origin, host and port, host, ``*.`` and a domain above.
+
+    Args:
+        proxy: what requests to ``url`` go through.
+    """
+    return next((hosts[key] for key in _keys(url, proxy) if key in hosts), None) if hosts else None
 
 
 def client_certificate(url: Url, hosts: Mapping[str, HostSettings]) -> ClientCertificate | None:
@@ -73,14 +77,19 @@ def client_certificate(url: Url, hosts: Mapping[str, HostSettings]) -> ClientCer
     return None if entry is None else entry.client
 
 
-def is_safe(url: Url) -> bool:
-    """Whether nobody on the way to ``url`` can read along: TLS, or no way at all."""
-    return url.scheme == "https" or _is_loopback(url.host)
+def is_safe(url: Url, proxy: Url | None = None) -> bool:
+    """Whether nobody on the way to ``url`` can read along: TLS, or no way at all.
+
+    A proxy on another machine is a way, and what it takes for this machine is its own.
+    """
+    if url.scheme == "https":
+        return True
+    return _is_loopback(url.host) and (proxy is None or _is_loopback(proxy.host))
 
 
-def _keys(url: Url) -> Iterator[str]:
+def _keys(url: Url, proxy: Url | None) -> Iterator[str]:
     yield url.origin
-    if not is_safe(url):
+    if not is_safe(url, proxy):
         return
     yield url.netloc
     if url.port is not None and not _is_loopback(url.host):

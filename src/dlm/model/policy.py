@@ -75,12 +75,13 @@ class EvidencePolicy:
         problems: list[tuple[str, str]] = []
         layer: dict[str, Step] = {}
         for host, word in mapping.items():
-            plain = str(host).lower().removeprefix("*.")
+            name = str(host).lower().removesuffix(".")  # as addresses have it
+            plain = name.removeprefix("*.")
             if plain != "*" and (not plain or set(plain) & set("*/:@?# ")):
                 problems.append((str(host), "is no host; write example.org, *.example.org or *"))
                 continue
             try:
-                layer[str(host).lower()] = Step.parse(str(word))
+                layer[name] = Step.parse(str(word))
             except ValueError as error:
                 problems.append((str(host), str(error)))
         if problems:

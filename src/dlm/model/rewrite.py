@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from dlm.model.frozen import dataclass, field
-from dlm.model.url import file_url
+from dlm.model.url import DEFAULT_PORTS, canonical_host, canonical_piece, file_url
 
 if TYPE_CHECKING:
     from dlm.model.url import Url
@@ -19,6 +20,8 @@ OriginMode = Literal["allow", "last", "block"]
 
 _PLACE = re.compile(r"(?<!\$)\{([^{}]*)\}")
 _PREFIX = re.compile(r"(https?|\*)://([^/]+)(/.*)?\Z", re.DOTALL)
+#: Host and port.
+_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?\Z")
 _DIGEST = re.compile(r"sha256(?::([1-9][0-9]?))?\Z")
 #: Slashes of a folder's address, as in file:///mnt/.
 _FOLDER = 4
@@ -95,14 +98,52 @@ def _pattern(match: str) -> re.Pattern[str]:
     parts = _PREFIX.match("*://*/" if match == "*" else match)
     if parts is None:
         raise ValueError("match begins with https://, http:// or *:// and a host, or with ^ as a regular expression")
-    scheme = "https?" if parts[1] == "*" else parts[1]
-    path = parts[3] or "/"
+    scheme, authority, rest = parts[1], parts[2], parts[3] or "/"
+    if "@" in authority:
+        raise ValueError("match holds no credentials: addresses are compared without them")
+    path, mark, query = rest.partition("?")
+    if "#" in rest or any(segment in {".", ".."} for segment in path.split("/")):
+        raise ValueError("match has no . or .. and no # in its path: addresses are compared without them")
     # A host ends where it ends: example.org is not the beginning of example.org.evil.example.
-    return re.compile(f"{scheme}://{_starred(parts[2].lower(), '([^/]*)')}{_starred(path, '(.*)')}", re.DOTALL)
+    return re.compile(
+        _place(scheme, authority)
+        + _starred(path, "(.*)", canonical_piece)
+        + (re.escape(mark) + _starred(query, "(.*)", lambda piece: canonical_piece(piece, query=True)) if mark else ""),
+        re.DOTALL,
+    )
 
 
-def _starred(text: str, star: str) -> str:
-    return star.join(map(re.escape, text.split("*")))
+def _place(scheme: str, authority: str) -> str:
+    """Scheme, host and port, which stand in an address as ``Url`` writes it."""
+    schemes = "https?" if scheme == "*" else scheme
+    parts = _AUTHORITY.match(authority)
+    if parts is None:  # a star where a port may stand
+        return f"{schemes}://{_starred(authority, '([^/]*)', _host)}"
+    host, port = (
+        _starred(parts[1], "([^/]*)", _host) if "*" in parts[1] else re.escape(canonical_host(parts[1])),
+        parts[2],
+    )
+    if port is None:
+        return f"{schemes}://{host}"
+    usual = next((one for one, number in DEFAULT_PORTS.items() if number == int(port)), None)
+    if usual is None or (scheme not in {"*", usual}):
+        return f"{schemes}://{host}:{int(port)}"
+    if scheme == usual:
+        return f"{scheme}://{host}"
+    # An address has the port of its own scheme unwritten, and that of the other one written.
+    other = "http" if usual == "https" else "https"
+    return rf"(?!{other}://(?:\[[^\]]*\]|[^/:]*)/){schemes}://{host}(?::{int(port)})?"
+
+
+def _host(piece: str) -> str:
+    """A piece of a host between two stars."""
+    if piece.isascii():
+        return piece.lower()
+    return ".".join(label if label.isascii() else canonical_host(label) for label in piece.lower().split("."))
+
+
+def _starred(text: str, star: str, canonical: Callable[[str], str]) -> str:
+    return star.join(re.escape(canonical(piece)) for piece in text.split("*"))
 
 
 def _check(template: str, groups: int) -> None:

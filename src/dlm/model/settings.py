@@ -90,18 +90,3 @@ class Settings:
     hosts: Mapping[str, HostSettings] = field(default_factory=lambda: MappingProxyType({}))
     rewrite: tuple[RewriteRule, ...] = ()
     proxies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-
-    @property
-    def variables(self) -> Mapping[str, tuple[str, ...]]:
-        """Per host or ``*.DOMAIN``, names beyond ``DLM_AUTH_*`` that ``${NAME}`` may take from the environment."""
-        found: dict[str, tuple[str, ...]] = {}
-        for key, entry in self.hosts.items():
-            host = _bare(key)
-            found[host] = (*found.get(host, ()), *entry.variables)
-        return found
-
-
-def _bare(key: str) -> str:
-    """The host of an origin, without scheme, port and brackets."""
-    netloc = key.rpartition("//")[2]
-    return netloc[1:].partition("]")[0] if netloc.startswith("[") else netloc.partition(":")[0]

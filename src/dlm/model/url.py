@@ -1,7 +1,7 @@
 """URLs: one parser for every decision and for both backends, so that no two parts can read one address differently.
 
-What comes out is canonical: lower-case scheme and host, IDNA host, no default port, dot segments resolved,
-unreserved characters unescaped, everything else escaped, no fragment. User info is kept beside the URL and
+What comes out is canonical: lower-case scheme and host, IDNA host without the root's dot, no default port, dot segments
+resolved, unreserved characters unescaped, everything else escaped, no fragment. User info is kept beside the URL and
 never printed. ``${NAME}`` stays as it is until a request is made.
 
 Rules: RFC 3986 (syntax, 5.2 reference resolution), RFC 9110 4.2 (http and https), IDNA 2008 for host names.
@@ -17,7 +17,19 @@ from functools import lru_cache
 from dlm.model.frozen import dataclass, field, replace
 from dlm.model.late import late
 
-__all__ = ["FILE", "REFERENCE", "Url", "file_url", "has_userinfo", "is_plain", "path_of", "secret_parameters"]
+__all__ = [
+    "DEFAULT_PORTS",
+    "FILE",
+    "REFERENCE",
+    "Url",
+    "canonical_host",
+    "canonical_piece",
+    "file_url",
+    "has_userinfo",
+    "is_plain",
+    "path_of",
+    "secret_parameters",
+]
 
 #: ``${NAME}``: a value of the environment, put in when the request is made.
 REFERENCE = late(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -29,7 +41,7 @@ _PATH_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:@/")
 _QUERY_SAFE = _PATH_SAFE | frozenset("?[]")
 _USER_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:")
 _LABEL = late(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # An address whose path stands in canonical form already, unless it has dot segments: no user info, query, fragment,
 # escape or ${NAME}. Nearly all are such, and thousands share one host.
@@ -88,7 +100,7 @@ class Url:
         if match is None:
             raise ValueError("not an absolute URL; it begins with https:// or http://")
         scheme = match[1].lower()
-        if scheme not in _DEFAULT_PORTS:
+        if scheme not in DEFAULT_PORTS:
             raise ValueError(f"only http and https are fetched, not {scheme}:")
         rest = text[match.end() :]
         if not rest.startswith("//"):
@@ -147,7 +159,7 @@ class Url:
     @property
     def effective_port(self) -> int:
         """The port that is connected to."""
-        return self.port or _DEFAULT_PORTS[self.scheme]
+        return self.port or DEFAULT_PORTS[self.scheme]
 
     @property
     def redacted(self) -> str:
@@ -188,6 +200,25 @@ def path_of(url: Url) -> str:
     """The file that an address of :func:`file_url` means, as this system writes it."""
     path = _unescape(url.path)
     return path.lstrip("/").replace("/", os.sep) if os.name == "nt" else path
+
+
+def canonical_host(text: str) -> str:
+    """A host without a port as it stands in a canonical address; an IPv6 address in brackets, here and there.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, _ = _hostport(text)
+    return _netloc(host, None)
+
+
+def canonical_piece(text: str, *, query: bool = False) -> str:
+    """A piece of a path, or of a query, as it stands in a canonical address; dot segments stay.
+
+    Raises:
+        ValueError: no address holds that.
+    """
+    return _escape(text, _QUERY_SAFE if query else _PATH_SAFE)
 
 
 def is_plain(text: str, origin: str) -> bool:
@@ -256,7 +287,7 @@ def _authority(text: str, scheme: str) -> tuple[str | None, str, int | None]:
         raise ValueError("more than one @ before the path; escape the one in the password as %40")
     checked = (_escape(userinfo, _USER_SAFE) or None) if at else None
     host, port = _hostport(hostport)
-    if port == _DEFAULT_PORTS[scheme]:
+    if port == DEFAULT_PORTS[scheme]:
         port = None
     return checked, host, port
 
@@ -316,7 +347,8 @@ def _host(name: str) -> str:
     if not is_address and re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
         # 0x7f.1, 2130706433 and 010.0.0.1 mean different addresses to different libraries.
         raise ValueError(f"{name!r} is not an IPv4 address of four decimal numbers")
-    return host
+    # With and without the dot of the root it is one host: what the user says of it counts for both.
+    return host.removesuffix(".")
 
 
 def _is_octet(text: str) -> bool:

@@ -107,7 +107,7 @@ class ToCache:
 class _Verbatim:
     """A program's texts are sent as they are: what looks like ``${NAME}`` in them is none."""
 
-    def value(self, name: str, host: str) -> str:
+    def value(self, name: str, url: Url) -> str:
         return f"${{{name}}}"
 
 

@@ -156,7 +156,10 @@ def test_nested_keys(world: World) -> None:
     )
     settings = world.load()
     assert settings.cache_dir == f"{world.folder}/elsewhere"
-    assert settings.variables == {"example.org": ("NETRC_TOKEN", "OTHER"), "example.net": ()}
+    assert {name: entry.variables for name, entry in settings.hosts.items()} == {
+        "example.org": ("NETRC_TOKEN", "OTHER"),
+        "example.net": (),
+    }
 
 
 def test_a_file_may_be_json_and_begin_with_a_mark(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dlm.model.rewrite import RewriteRule, first_match
@@ -29,11 +31,51 @@ SHA256 = "0123456789abcdef" * 4
         (r"^https://(a|b)\.example/", "https://b.example/x", True),
         (r"^https://(a|b)\.example/", "https://c.example/x", False),
         (r"^/x", "https://c.example/x", False),
+        # A rule is held against the canonical form of an address, however either is written.
+        ("https://example.org./", "https://example.org/x", True),
+        ("https://example.org/", "https://example.org./x", True),
+        ("https://example.org:443/", "https://example.org/x", True),
+        ("https://example.org:443/", "https://example.org:8443/x", False),
+        ("http://example.org:443/", "http://example.org:443/x", True),
+        ("https://example.org:8443", "https://example.org:8443/x", True),
+        ("*://example.org:443/", "https://example.org/x", True),
+        ("*://example.org:443/", "http://example.org:443/x", True),
+        ("*://example.org:443/", "http://example.org/x", False),
+        ("*://[::1]:80/", "http://[::1]/x", True),
+        ("*://[::1]:80/", "https://[::1]/x", False),
+        ("*://*.example.org:80/", "http://a.example.org/x", True),
+        ("https://[0:0::1]/", "https://[::1]/x", True),
+        ("http://127.0.0.1*", "http://127.0.0.1:8080/x", True),
+        ("http://localhost:*/", "http://localhost:8080/x", True),
+        ("https://bücher.example/", "https://xn--bcher-kva.example/x", True),
+        ("https://*.bücher.example/", "https://a.bücher.example/x", True),
+        ("https://example.org/dé/", "https://example.org/d%c3%a9/x", True),
+        ("https://example.org/d%c3%a9/", "https://example.org/dé/x", True),
+        ("https://example.org/%7Eme/", "https://example.org/~me/x", True),
+        ("https://example.org/my dir/*", "https://example.org/my%20dir/x", True),
+        ("https://example.org/?q=é*", "https://example.org/?q=%c3%a9&more", True),
+        ("https://example.org/${X}/", "https://example.org/${X}/x", True),
     ],
 )
 def test_patterns(match: str, url: str, hit: bool) -> None:
     rule = RewriteRule.of(match, ("https://m.corp/",))
     assert bool(rule.sources(Url.parse(url), None)) == hit
+
+
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        ("https://user:pw@example.org/", "no credentials"),
+        ("https://example.org/a/../b", "no . or .."),
+        ("https://example.org/a#b", "no #"),
+        ("https://exa mple.org/", "not a host name"),
+        ("https://example.org/%00", "%00"),
+        ("https://256.0.0.1/", "not an IPv4 address"),
+    ],
+)
+def test_what_no_address_can_match_is_refused(match: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        RewriteRule.of(match, (), "block")
 
 
 @pytest.mark.parametrize(

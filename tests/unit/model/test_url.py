@@ -30,7 +30,7 @@ from dlm.model.url import Url, secret_parameters
         ("https://example.org/a#fragment?no", "https://example.org/a"),
         ("https://example.org#@evil.example/", "https://example.org/"),
         ("https://bücher.example/", "https://xn--bcher-kva.example/"),
-        ("https://BÜCHER.example./", "https://xn--bcher-kva.example./"),
+        ("https://BÜCHER.example./", "https://xn--bcher-kva.example/"),
         ("https://\uff11\uff12\uff17\uff0e\uff10\uff0e\uff10\uff0e\uff11/", "https://127.0.0.1/"),
         ("https://[2001:DB8:0:0::1]:8443/", "https://[2001:db8::1]:8443/"),
         ("https://[::ffff:127.0.0.1]/", "https://[::ffff:7f00:1]/"),
