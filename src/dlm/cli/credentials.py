@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlm.errors import LocalError, SettingsError
-from dlm.fetch.mirrors import basic
 from dlm.fetch.netrc_file import read_logins
 from dlm.fetch.proxies import proxy_for
+from dlm.model.basic import basic
 from dlm.model.hosts import HostSettings, Login, entry_for, is_safe
 from dlm.model.url import REFERENCE
 
@@ -189,6 +189,8 @@ def _read_answer(output: bytes) -> tuple[_Headers, float | None]:
         isinstance(values, list) and all(isinstance(value, str) for value in values) for values in headers.values()
     ):
         raise ValueError("wrote no object with headers, each a list of texts")
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("wrote a header twice: in names, upper and lower case are one")
     expires = found.get("expires")
     # As one line each (RFC 9110 5.3): not every library sends a name twice.
     flat = tuple((str(name), ", ".join(values)) for name, values in headers.items() if values)

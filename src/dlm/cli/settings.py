@@ -254,6 +254,8 @@ def _host(host: str, given: Any) -> HostSettings:
     headers = given.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(one, str) for one in headers.values()):
         raise ValueError(f"expected names with texts below {host}.headers")
+    if len({str(name).lower() for name in headers}) < len(headers):
+        raise ValueError(f"expected each name once below {host}.headers: upper and lower case are one")
     texts = {key: _host_text(host, key, given) for key in ("user", "password", "token")}
     if texts["token"] is not None and texts["user"] is not None:
         raise ValueError(f"expected user or token below {host}, not both")
@@ -304,7 +306,11 @@ def _helper(host: str, given: Any) -> tuple[str, ...]:
             words = shlex.split(given, posix=os.name != "nt")
         except ValueError as error:
             raise ValueError(f"{host}.helper: {error}") from None
-    if not isinstance(words, list) or not words or not all(isinstance(one, str) and one for one in words):
+    if (
+        not isinstance(words, list)
+        or not words
+        or not all(isinstance(one, str) and one and "\0" not in one for one in words)
+    ):
         raise ValueError(f"expected a command below {host}.helper")
     return tuple(words)
 

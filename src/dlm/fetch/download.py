@@ -35,6 +35,7 @@ from dlm.model.artifact import Validators, kept_headers
 from dlm.model.digest import new_hash
 from dlm.model.events import Fetching, Retrying, SourceFailed, Warned
 from dlm.model.frozen import dataclass, replace
+from dlm.model.url import Url
 from dlm.model.wire import Ending, Failure
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from dlm.fetch.retry import RetryPolicy
     from dlm.model.digest import Digests
     from dlm.model.transfer import Order, Source
-    from dlm.model.url import Url
     from dlm.model.wire import Head
 
 __all__ = ["MAX_REDIRECTS", "Download", "Limit"]
@@ -57,6 +57,8 @@ _FREE_REFUSALS = 10
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
+#: Kept headers in which a server writes what it likes, perhaps what it was sent.
+_FREE_TEXTS = frozenset({"etag", "content-disposition"})
 #: Failures before anything of a request was sent.
 _NOT_SENT = frozenset({
     Failure.REFUSED, Failure.UNREACHABLE, Failure.DNS, Failure.CONNECT_TIMEOUT, Failure.STREAM_REFUSED,
@@ -263,12 +265,19 @@ class Download:
         if head is None:
             return Validators()
         etag, modified = head.get("etag"), head.get("last-modified")
-        return Validators(etag or self._kept.get("etag"), modified or self._kept.get("last-modified"))
+        etag = etag or self._kept.get("etag")
+        return Validators(etag if self._may_be_kept(etag) else None, modified or self._kept.get("last-modified"))
 
     @property
     def kept(self) -> dict[str, str]:
         """The headers worth keeping of a whole answer; of a file in pieces, those of the whole."""
-        return dict(self._kept)
+        return {
+            name: value for name, value in self._kept.items() if name not in _FREE_TEXTS or self._may_be_kept(value)
+        }
+
+    def _may_be_kept(self, text: str | None) -> bool:
+        """Whether a text of the server's choice holds nothing that was sent to it in confidence."""
+        return text is None or self.clean(text) == text
 
     @property
     def final_url(self) -> str | None:
@@ -930,8 +939,17 @@ class Download:
     def _credentials(self, attempt: _Attempt) -> str:
         if not attempt.own:
             return "credentials are not sent to where a redirect leads; use the address it leads to"
-        if self._sources[attempt.source].headers:
+        source, own = self._sources[attempt.source], Url.parse(self._artifact.url)
+        in_manifest = source.url.origin == own.origin
+        if source.headers and in_manifest and (self._artifact.headers or own.userinfo is not None):
             return "the server does not accept the credentials of this resource; look at the variables in its headers"
+        place = source.url.netloc if source.url.scheme == "https" else source.url.origin
+        if source.headers:
+            return (
+                f"the server does not accept the credentials for {place}; look at hosts in your config.yaml, or netrc"
+            )
+        if not in_manifest:
+            return f'credentials for {place} go into your config.yaml as hosts: {{"{place}": {{token: …}}}}'
         return 'credentials go into the manifest as headers: {Authorization: "Bearer ${DLM_AUTH_NAME}"}'
 
     # -- small questions -----------------------------------------------------------------------------------------

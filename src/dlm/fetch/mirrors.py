@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlm.model.rewrite import RewriteRule
     from dlm.ports import Credentials, Variables
 
-__all__ = ["RESERVED_HEADERS", "basic", "sources"]
+__all__ = ["RESERVED_HEADERS", "sources"]
 
 #: Request headers that the transfer itself decides about.
 RESERVED_HEADERS = frozenset({
@@ -293,23 +293,12 @@ def _unescaped(text: str, filler: _Filler) -> str:
 
 
 def _own_login(artifact: Artifact, login: tuple[str, str]) -> str:
+    from dlm.model.basic import basic  # few addresses carry a login
+
     try:
         return basic(*login)
     except ValueError as error:
         raise UsageError(f"the user in its address {error}", resource=artifact.resource) from None
-
-
-def basic(user: str, password: str) -> str:
-    """An Authorization value by RFC 7617, in UTF-8.
-
-    Raises:
-        ValueError: the user cannot be sent; the message says what about it.
-    """
-    if ":" in user:
-        raise ValueError("holds a colon, which HTTP cannot send")
-    import base64
-
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
 def _signed(query: str | None) -> Iterator[str]:

@@ -29,5 +29,5 @@ def read_logins(path: str) -> Mapping[str, tuple[str, str]]:
     return {
         host.lower(): (login or account or "", password or "")
         for host, (login, account, password) in entries.items()
-        if host != "default"
+        if host != "default" and (login or account or password)
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dlm.errors import ResolutionError
+from dlm.errors import ResolutionError, UsageError
 from dlm.model.artifact import Artifact
 from dlm.model.frozen import replace
 from dlm.model.manifest import fill
@@ -119,10 +119,14 @@ def _headers(resource: Resource) -> Mapping[str, str]:
     """The resource's headers; literal credentials of its URL become one of them, so that no URL carries them."""
     if resource.userinfo is None or any(name.lower() == "authorization" for name in resource.headers):
         return resource.headers
-    import base64
+    from dlm.model.basic import basic
 
-    token = base64.b64encode(_unescaped(resource.userinfo).encode()).decode()
-    return {**resource.headers, "Authorization": f"Basic {token}"}
+    user, _, password = resource.userinfo.partition(":")
+    try:
+        value = basic(_unescaped(user), _unescaped(password))
+    except ValueError as error:
+        raise UsageError(f"the user in its address {error}", resource=resource.name) from None
+    return {**resource.headers, "Authorization": value}
 
 
 def _with_userinfo(address: Url, source: Url) -> str:
