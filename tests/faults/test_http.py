@@ -353,6 +353,19 @@ class TestPieces:
         assert wire.bytes_of(wire.arrive(order(url))) == BODY
         assert [request.range for request in wire.origin.requests] == [(100_000, None), None]
 
+    @pytest.mark.fault("H15")
+    @pytest.mark.parametrize("pinned", [True, False], ids=["pinned", "unpinned"])
+    def test_a_piece_that_is_too_long(self, plain: Kit, pinned: bool) -> None:
+        rest = BODY[100_000:] + b"more"
+        span = f"Content-Range: bytes 100000-{len(BODY) - 1}/{len(BODY)}"
+        chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest)
+        lines = ("HTTP/1.1 206 Partial Content", 'ETag: "v1"', span, "Transfer-Encoding: chunked")
+        url = plain.origin.route("/data.bin", raw(*lines, body=chunk), Static(BODY))
+        wanted = order(url, digests=sha256(BODY) if pinned else None)
+        plain.seed(wanted, BODY[:100_000], total=len(BODY))
+        assert plain.bytes_of(plain.arrive(wanted)) == BODY
+        assert [request.range for request in plain.origin.requests] == [(100_000, None), None]
+
     @pytest.mark.fault("H32")
     def test_validators_of_another_century_decide_nothing(self, wire: Kit) -> None:
         for year in ("1970", "2099"):
@@ -461,6 +474,20 @@ class TestLengths:
         second = plain.origin.route("/b.bin", Static(b"good"))
         one = plain.with_settings(jobs=1)
         assert [plain.bytes_of(one.arrive(order(url))) for url in (first, second)] == [b"abc", b"good"]
+
+    @pytest.mark.parametrize(
+        "how", [("Content-Length: 2000003",), ("Transfer-Encoding: chunked",)], ids=["length", "chunks"]
+    )
+    def test_nor_where_it_comes_with_the_end_of_a_long_body(self, plain: Kit, how: tuple[str, ...]) -> None:
+        body = bytes(2_000_000) + b"end"  # more than a library reads at once: it knows where to stop before it is there
+        sent = body if "Length" in how[0] else b"1E8483\r\n" + body + b"\r\n0\r\n\r\n"
+        poison = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+        first = plain.origin.route("/a.bin", raw("HTTP/1.1 200 OK", *how, body=sent + poison, keep=True))
+        second = plain.origin.route("/b.bin", Static(b"good"))
+        one = plain.with_settings(jobs=1, jobs_per_host=1)
+        found = list(one.fetcher.fetch([order(first), order(second)], plain.store))
+        assert all(isinstance(outcome, Arrived) for outcome in found), found
+        assert [plain.bytes_of(outcome) for outcome in found if isinstance(outcome, Arrived)] == [body, b"good"]
 
 
 @pytest.mark.fault("H22")

@@ -46,6 +46,14 @@ class TestFollowing:
         assert found.receipt.final_url is None
         assert "abc" not in f"{found.receipt} {wire.heard.events}"
 
+    @pytest.mark.fault("L19")
+    def test_an_endless_address_is_neither_followed_nor_shown(self, wire: Kit) -> None:
+        for place in (f"/{'a' * 9000}", f"http://{'b' * 9000}/", f"{'c' * 9000}://example.org/"):
+            url = wire.origin.route("/a.bin", redirect(place, 301))
+            error = wire.lose(order(url))
+            assert "an address of" in error.message
+            assert len(error.message) < 1000
+
     def test_a_piece_is_asked_for_all_the_way(self, wire: Kit) -> None:
         url = wire.origin.route("/a.bin", redirect("/b.bin"))
         wire.origin.route("/b.bin", Static(BODY))

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.support.cli import Desk
-from tests.support.origin import Request, Response
+from tests.support.origin import Close, Origin, Request, Response, redirect
 from tests.support.world import World
 
 
@@ -90,6 +90,32 @@ def test_a_post_is_not_sent_twice(world: World, either: Desk) -> None:
     assert ran.code == 1
     assert "a POST is not sent twice" in ran.err
     assert world.count == 1
+
+
+def test_a_post_is_not_sent_twice_over_a_kept_connection(either: Desk) -> None:
+    with Origin() as origin:  # HTTP/1.1, where a connection that is used again may be closed at any moment
+        origin.route("/one", Response(200, (), b"one"))
+        origin.route("/two", Response(before=(Close(),)), Response(200, (), b"late"))
+        either.manifest(
+            "version: 1\nresources:\n"
+            f"  - {{name: one, url: '{origin.url}/one'}}\n"
+            f"  - {{name: two, url: '{origin.url}/two', request: {{form: {{a: 1}}}}}}\n"
+        )
+        ran = either.dlm("lock", "--jobs", "1")
+        assert ran.code == 1
+        assert "a POST is not sent twice" in ran.err
+        assert [request.path for request in origin.requests] == ["/one", "/two"]
+
+
+@pytest.mark.parametrize("answer", [Response(503, (), b""), Response(before=(Close(),))], ids=["503", "closed"])
+def test_a_post_is_not_sent_twice_when_its_answer_lies_elsewhere(world: World, either: Desk, answer: Response) -> None:
+    world.route("/query", redirect("/answer", 303), Response(200, (), b"done twice"))
+    world.route("/answer", answer, Response(200, (), b"late"))
+    either.manifest(f"version: 1\nresources:\n  - {{name: q, url: '{world.url}/query', request: {{form: {{a: 1}}}}}}\n")
+    ran = either.dlm("lock")
+    assert ran.code == 1
+    assert "a POST is not sent twice" in ran.err
+    assert world.count == 2
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from dlm.model.wire import Ending, Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, ClassVar
 
     from dlm.model.hosts import ClientCertificate
@@ -358,6 +359,8 @@ class _CurlWire:
         waiting = len(self._whole)
         if waiting < _WAITING and self._whole_bytes < _WAITING_BYTES:
             _, done, failed = self._multi.info_read(_ENDINGS)
+            if done:
+                _shut_soiled(done)
             landed: list[_Slot] = []
             for handle in done:
                 slot = self._running.get(handle)
@@ -550,9 +553,34 @@ class _CurlWire:
         return slot
 
 
+def _shut_soiled(handles: Sequence[Any]) -> None:
+    """See that no connection is used again over which more has come than was asked for: a next answer, made up.
+
+    libcurl reads no further than a body goes, and looks at the rest only when it takes it for what comes next. What it
+    finds shut it leaves alone, and opens another. What lies within the last record of TLS cannot be seen from here.
+    """
+    sockets = [
+        handle.getinfo(pycurl.ACTIVESOCKET)
+        for handle in handles
+        if handle.getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1
+    ]
+    kept = [descriptor for descriptor in sockets if descriptor >= 0]
+    if not kept:
+        return
+    for descriptor in select.select(kept, (), (), 0)[0]:
+        import _socket
+
+        connection = _socket.socket(fileno=_socket.dup(descriptor))
+        with contextlib.suppress(OSError):  # the server was faster
+            connection.shutdown(_socket.SHUT_RDWR)
+        connection.close()
+
+
 def _aim(handle: Any, request: Request) -> None:
     """Set on a handle what a request has beside its address."""
     lines = [_line(name, value) for name, value in request.headers]
+    # What libcurl sends over a connection that is used again, it sends twice where that breaks off early.
+    handle.setopt(pycurl.FRESH_CONNECT, int(request.method != "GET"))
     if request.method == "GET":
         handle.setopt(pycurl.HTTPGET, 1)
     else:

@@ -57,6 +57,8 @@ _FREE_REFUSALS = 10
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
+#: Characters of an address that a server names, at most (RFC 9110 4.1 asks for as many).
+_LONGEST = 8000
 #: Kept headers in which a server writes what it likes, perhaps what it was sent.
 _FREE_TEXTS = frozenset({"etag", "content-disposition"})
 #: Failures before anything of a request was sent.
@@ -289,7 +291,7 @@ class Download:
         if not set(attempt.hops) <= _PERMANENT or any(url.query is not None for url in moved):
             return None
         address = str(attempt.url)
-        return address if self.clean(address) == address else None
+        return address if len(address) <= _LONGEST and self._may_be_kept(address) else None
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -352,6 +354,8 @@ class Download:
         if ending.failure is None:
             return self._arrived(attempt)
         if ending.failure is Failure.TOO_LONG:
+            if attempt.head.status == 206:
+                return self._act(attempt, _Verdict(means="restart"))
             self._forget()
             return self._give_up(attempt.source, *self._excess())
         if self._total is not None and self._held >= self._total:
@@ -541,6 +545,8 @@ class Download:
         try:
             # What looks like ${NAME} in a server's words is none.
             place = as_utf8(places.pop()).replace("{", "%7B").replace("}", "%7D")
+            if len(place) > _LONGEST:
+                raise ValueError(f"an address of {len(place)} characters")
             target = replace(attempt.url.resolve(place), userinfo=None)
         except ValueError as error:
             return _Verdict(means="lost", reason=f"{said} leads to what cannot be fetched: {error}")
@@ -824,9 +830,12 @@ class Download:
             # The server did not look at the request (RFC 9113 8.7), so nothing was tried yet.
             self._refusals[index] += 1
             return self._ask()
-        if attempt.method != "GET" and failure not in _NOT_SENT and status not in {429, 503}:
-            # Nobody knows whether the server did what was asked; to ask twice may do it twice (RFC 9110 9.2.2).
-            return self._give_up(index, f"{reason}; a {attempt.method} is not sent twice", "network", status=status)
+        method = self._sources[index].method
+        done = attempt.method == "GET" or (failure not in _NOT_SENT and status not in {429, 503})
+        if method != "GET" and done:
+            # Nobody knows whether the server did what was asked, or it has said so and where to find what came of it;
+            # to ask twice may do it twice (RFC 9110 9.2.2).
+            return self._give_up(index, f"{reason}; a {method} is not sent twice", "network", status=status)
         self._tries[index] += 1
         self._last[index] = reason
         # A name that does not exist rarely begins to: one more try, whatever the settings say.

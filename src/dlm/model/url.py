@@ -41,6 +41,8 @@ _PATH_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:@/")
 _QUERY_SAFE = _PATH_SAFE | frozenset("?[]")
 _USER_SAFE = _UNRESERVED | frozenset("!$&'()*+,;=:")
 _LABEL = late(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
+#: Characters of a text in a message, at most: a host's name has no more.
+_SHOWN = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # An address whose path stands in canonical form already, unless it has dot segments: no user info, query, fragment,
@@ -101,7 +103,7 @@ class Url:
             raise ValueError("not an absolute URL; it begins with https:// or http://")
         scheme = match[1].lower()
         if scheme not in DEFAULT_PORTS:
-            raise ValueError(f"only http and https are fetched, not {scheme}:")
+            raise ValueError(f"only http and https are fetched, not {_shortened(scheme)}:")
         rest = text[match.end() :]
         if not rest.startswith("//"):
             raise ValueError(f"{scheme}: is followed by two slashes and a host")
@@ -309,7 +311,7 @@ def _hostport(text: str) -> tuple[str, int | None]:
         try:
             host = ipaddress.IPv6Address(address).compressed
         except ValueError:
-            raise ValueError(f"[{address}] is not an IPv6 address") from None
+            raise ValueError(f"[{_shortened(address)}] is not an IPv6 address") from None
         if "%" in address:
             raise ValueError("an IPv6 address in a URL has no zone")
         port_text = rest[1:] if rest else ""
@@ -338,17 +340,22 @@ def _host(name: str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except idna.IDNAError as error:
-            raise ValueError(f"{name!r} is not a host name: {error}") from None
+            raise ValueError(f"{_shortened(name)!r} is not a host name: {_shortened(str(error))}") from None
     host = name.lower()
     labels = host.removesuffix(".").split(".")
     if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
-        raise ValueError(f"{name!r} is not a host name")
+        raise ValueError(f"{_shortened(name)!r} is not a host name")
     is_address = len(labels) == 4 and not host.endswith(".") and all(map(_is_octet, labels))
     if not is_address and re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
         # 0x7f.1, 2130706433 and 010.0.0.1 mean different addresses to different libraries.
-        raise ValueError(f"{name!r} is not an IPv4 address of four decimal numbers")
+        raise ValueError(f"{_shortened(name)!r} is not an IPv4 address of four decimal numbers")
     # With and without the dot of the root it is one host: what the user says of it counts for both.
     return host.removesuffix(".")
+
+
+def _shortened(text: str) -> str:
+    """What a server wrote may be of any length."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _is_octet(text: str) -> bool:
