@@ -78,6 +78,33 @@ class TestSending:
         error = made.lose(with_users(order(url), users_of(HostSettings(token="hush-hush"))))
         assert "hush" not in f"{error} {error.hint} {error.details} {made.heard.events}"
 
+    @pytest.mark.fault("H12")
+    def test_a_refusal_says_where_they_come_from(self, made: Kit) -> None:
+        url = made.origin.route("/a.bin", Response(401))
+        own = {"headers": {"Authorization": "Bearer ${DLM_AUTH_T}"}, "values": {"DLM_AUTH_T": "hush-hush"}}
+        said = {
+            "nothing": made.lose(order(url)).hint or "",
+            "hosts": made.lose(with_users(order(url), users_of(HostSettings(token="hush-hush")))).hint or "",
+            "manifest": made.lose(order(url, **own)).hint or "",  # type: ignore[arg-type]
+            "mirror": made.lose(order(f"http://{HERE}:1/", mirrors=(url,))).hint or "",
+        }
+        assert "into the manifest as headers" in said["nothing"]
+        assert "the variables in its headers" in said["manifest"]
+        assert f"credentials for {made.origin.url}; look at hosts in your config.yaml, or netrc" in said["hosts"]
+        assert f'hosts: {{"{made.origin.url}": {{token: …}}}}' in said["mirror"]
+
+    @pytest.mark.promise(7)
+    def test_what_a_server_writes_back_is_not_kept(self, made: Kit) -> None:
+        fields = (("ETag", '"hush-hush"'), ("Content-Disposition", "attachment; filename=hush-hush"))
+        url = made.origin.route("/a.bin", Response(200, (*fields, ("Content-Type", "text/plain")), b"abc"))
+        wanted = with_users(order(url), users_of(HostSettings(token="hush-hush")))
+        found = made.arrive(wanted)
+        assert found.receipt.headers == {"content-type": "text/plain", "content-length": "3"}
+        assert "hush" not in repr(found)
+        held = [path for path in (made.folder / "cache").rglob("*") if path.is_file()]
+        assert held
+        assert not [path for path in held if b"hush" in path.read_bytes()]
+
     def test_pages_are_asked_for_with_them(self, made: Kit) -> None:
         users = users_of(HostSettings(token="for-pages"))
         fetcher = HttpFetcher(made.settings, made.clock, made.heard, make_backend(made.backend, made.settings),
@@ -105,6 +132,21 @@ class TestNetrc:
         assert sent("https://example.org:8443/") == {"Authorization": "Basic YTpi"}
         assert sent("http://example.org/") == {}
         assert users.for_url(Url.parse("https://example.org/"), authorized=True).headers == ()
+
+    def test_an_entry_without_a_login_sends_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "netrc").write_text("machine example.org\nmachine example.net login a password b\n")
+        users = UserCredentials(Settings(netrc=str(tmp_path / "netrc")), {}, LeapClock())
+        assert users.for_url(Url.parse("https://example.org/"), authorized=False).headers == ()
+
+    @pytest.mark.promise(7)
+    def test_what_is_for_this_machine_does_not_go_through_another(self, tmp_path: Path) -> None:
+        (tmp_path / "netrc").write_text(f"machine {HERE} login me password word\n")
+        hosts = {"localhost": HostSettings(token="t"), "http://localhost:81": HostSettings(token="written out")}
+        for proxy, through in (("http://127.0.0.1:3128", True), ("http://proxy.example:3128", False)):
+            users = UserCredentials(Settings(netrc=str(tmp_path / "netrc"), hosts=hosts, proxy=proxy), {}, LeapClock())
+            for url in (f"http://{HERE}/", "http://localhost/"):
+                assert bool(users.for_url(Url.parse(url), authorized=False).headers) == through
+            assert users.for_url(Url.parse("http://localhost:81/"), authorized=False).headers
 
 
 Helper = Callable[[str], tuple[str, ...]]
@@ -174,6 +216,7 @@ class TestHelper:
         [
             ("print('hush'); sys.stderr.write('hush'); sys.exit(3)", "failed with code 3"),
             ("print('hush')", "wrote no JSON"),
+            ("print(json.dumps({'headers': {'A': ['hush'], 'a': ['hush']}}))", "wrote a header twice"),
             ("print(json.dumps(['hush']))", "no object with headers"),
             ("print(json.dumps({'headers': {'A': 'hush'}}))", "no object with headers"),
             ("print(json.dumps({'headers': {}, 'expires': 'hush'}))", "expires that is no time"),

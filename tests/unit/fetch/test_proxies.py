@@ -40,12 +40,19 @@ def test_each_scheme_has_its_own() -> None:
     assert chosen(PLAIN, http="p:1") == "http://p:1"
 
 
+def test_what_is_wrong_is_said_of_the_variable_that_is() -> None:
+    for proxies, name in (({"http": "socks5://p"}, "http_proxy"), ({"all": "socks5://p"}, "all_proxy")):
+        with pytest.raises(SettingsError, match=name):
+            proxy_for(PLAIN, Settings(proxies=proxies))
+
+
 @pytest.mark.fault("T05")
 @pytest.mark.parametrize(
     ("url", "no_proxy", "passed"),
     [
         ("http://example.org/", "example.org", True),
         ("http://example.org/", "EXAMPLE.ORG", True),
+        ("http://example.org/", f"example.org:{'8' * 5000}", False),
         ("http://www.example.org/", "example.org", True),
         ("http://www.example.org/", ".example.org", True),
         ("http://www.example.org/", "*.example.org", True),
