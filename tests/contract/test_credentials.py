@@ -210,6 +210,16 @@ class TestHelper:
         assert users_of(HostSettings(helper=command)).for_url(url, authorized=True).headers == ()
         assert not (tmp_path / "calls").exists()
 
+    def test_its_failure_counts_where_its_address_is_asked(self, made: Kit, helper: Helper) -> None:
+        users = users_of(HostSettings(helper=helper("sys.exit(3)")), host="mirror.example")
+        url, mirrors = made.origin.route("/a.bin", Static(BODY), Response(404)), ("https://mirror.example/a.bin",)
+        assert made.bytes_of(made.arrive(with_users(order(url, mirrors=mirrors), users))) == BODY
+        error = made.lose(with_users(order(url, mirrors=mirrors, name="again"), users))
+        assert "none of 2 sources" in error.message
+        assert any("failed with code 3" in line for line in error.details)
+        with pytest.raises(LocalError, match="failed with code 3"):
+            with_users(order(mirrors[0], mirrors=(url,)), users)
+
     @pytest.mark.promise(7)
     @pytest.mark.parametrize(
         ("lines", "words"),

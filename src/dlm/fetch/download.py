@@ -429,6 +429,8 @@ class Download:
     def _ask(self) -> list[Command]:
         index = self._queue[0]
         source = self._sources[index]
+        if source.problem is not None:
+            return self._give_up(index, source.problem.message, "refused", source.problem.hint)
         conditional = self._conditional(source)
         attempt = _Attempt(
             number=self._asked,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from dlm.errors import PolicyError, SettingsError, UsageError
+from dlm.errors import LocalError, PolicyError, SettingsError, UsageError
 from dlm.model.frozen import dataclass, replace
 from dlm.model.late import late
 from dlm.model.transfer import Source
@@ -55,6 +55,8 @@ def sources(
         rewrite: the user's rules, in their order.
         credentials: what the user's configuration sends to an origin.
 
+    What is wrong with the first of them is raised; another one is passed over for it, when its turn comes.
+
     Raises:
         UsageError: a variable is not set, or its value does not fit where it stands.
         PolicyError: a variable may not be used for a host, or rules leave no address to ask.
@@ -74,7 +76,13 @@ def sources(
         if artifact.ask.body is not None and url.origin != own.origin:
             continue  # what is sent may be secret, and is meant for the artifact's own origin alone
         headers = artifact.headers if url.origin == own.origin else {}
-        source = _source(artifact, url, headers, variables, credentials, origin=origin)
+        try:
+            source = _source(artifact, url, headers, variables, credentials, origin=origin)
+        except (SettingsError, UsageError, LocalError) as error:
+            if not found:
+                raise
+            # It may never come to its turn; what it lacks is no reason not to ask those before it.
+            source = Source(url=replace(url, userinfo=None), origin=origin, problem=error)
         key = str(source.url)
         if key not in found:
             found[key] = source

@@ -31,6 +31,7 @@ class Source:
         headers: request headers with values filled in, for this source's own origin alone.
         method, body: ``GET`` and None, unless the artifact asks otherwise; a body goes to this source's origin alone.
         secrets: values that must not appear in any text, whoever wrote it.
+        problem: why it cannot be asked, when its turn comes; None for nearly all.
     """
 
     url: Url = field(repr=False)
@@ -39,6 +40,7 @@ class Source:
     method: str = "GET"
     body: bytes | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    problem: DlmError | None = None
 
     @property
     def shown(self) -> str:
