@@ -51,6 +51,8 @@ _WAITING_BYTES = 4 * 1024 * 1024
 _AGREED = late(rb"ALPN[:,] server accepted (?:to use )?h2\b")
 #: Bytes of a body that are kept back at most.
 _KEPT_BACK = 1024 * 1024
+#: What libcurl calls HTTP/1.1; below are HTTP/1.0 and nothing at all.
+_HTTP_1 = pycurl.CURL_HTTP_VERSION_1_1
 _TWO_LOCATIONS = "Multiple Location headers"
 _CLOSED_IN_HANDSHAKE = ("eof", "reset by peer", "ssl_error_syscall", "closed", "broken pipe")
 
@@ -360,7 +362,7 @@ class _CurlWire:
         if waiting < _WAITING and self._whole_bytes < _WAITING_BYTES:
             _, done, failed = self._multi.info_read(_ENDINGS)
             if done:
-                _shut_soiled(done)
+                self._shut_soiled(done)
             landed: list[_Slot] = []
             for handle in done:
                 slot = self._running.get(handle)
@@ -396,6 +398,27 @@ class _CurlWire:
                 self._hand_over(slot)
                 moved = True
         return moved
+
+    def _shut_soiled(self, done: Sequence[Any]) -> None:
+        """See that no connection is used again over which more came than was asked for: a next answer, made up.
+
+        libcurl reads no further than a body goes, and what is left it takes for what comes next. A connection that it
+        finds shut it leaves alone, and opens another. What lies within the last record of TLS cannot be seen from here.
+        """
+        sockets = [one.getinfo(pycurl.ACTIVESOCKET) for one in done if one.getinfo(pycurl.INFO_HTTP_VERSION) <= _HTTP_1]
+        kept = [descriptor for descriptor in sockets if descriptor >= 0]
+        soiled = select.select(kept, (), (), 0)[0] if kept else ()
+        if not soiled:
+            return
+        # Another request may have been sent over one of them by now, and what came may be its answer.
+        busy = {handle.getinfo(pycurl.ACTIVESOCKET) for handle in self._running if handle not in done}
+        for descriptor in set(soiled) - busy:
+            import _socket
+
+            connection = _socket.socket(fileno=_socket.dup(descriptor))
+            with contextlib.suppress(OSError):  # the server was faster
+                connection.shutdown(_socket.SHUT_RDWR)
+            connection.close()
 
     def _finish(self, handle: Any, code: int, text: str) -> None:
         slot = self._running.get(handle)
@@ -551,29 +574,6 @@ class _CurlWire:
             handle.setopt(pycurl.SSLCERT, client.certificate)
             handle.setopt(pycurl.SSLKEY, client.key or client.certificate)
         return slot
-
-
-def _shut_soiled(handles: Sequence[Any]) -> None:
-    """See that no connection is used again over which more has come than was asked for: a next answer, made up.
-
-    libcurl reads no further than a body goes, and looks at the rest only when it takes it for what comes next. What it
-    finds shut it leaves alone, and opens another. What lies within the last record of TLS cannot be seen from here.
-    """
-    sockets = [
-        handle.getinfo(pycurl.ACTIVESOCKET)
-        for handle in handles
-        if handle.getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1
-    ]
-    kept = [descriptor for descriptor in sockets if descriptor >= 0]
-    if not kept:
-        return
-    for descriptor in select.select(kept, (), (), 0)[0]:
-        import _socket
-
-        connection = _socket.socket(fileno=_socket.dup(descriptor))
-        with contextlib.suppress(OSError):  # the server was faster
-            connection.shutdown(_socket.SHUT_RDWR)
-        connection.close()
 
 
 def _aim(handle: Any, request: Request) -> None:
