@@ -117,6 +117,12 @@ class TestCaFile:
         with pytest.raises(SettingsError, match="holds no certificate"):
             choose_backend(Settings(backend=backend, ca_file=str(tmp_path / "ca.pem")))
 
+    def test_a_file_with_a_broken_certificate_is_an_error(self, tmp_path: Path, backend: str) -> None:
+        armour = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+        (tmp_path / "ca.pem").write_text(Path(authority().ca_file).read_text() + armour.format("AAAA"))
+        with pytest.raises(SettingsError, match=r"ca\.pem holds a certificate that cannot be read"):
+            choose_backend(Settings(backend=backend, ca_file=str(tmp_path / "ca.pem")))
+
 
 @pytest.mark.fault("T03")
 def test_a_name_that_does_not_exist(made: Kit) -> None:

@@ -63,6 +63,13 @@ def _checked(path: str) -> str:
         raise SettingsError(f"ca_file {path} cannot be read: {error.strerror}", hint=hint) from None
     if b"-----BEGIN CERTIFICATE-----" not in held and b"-----BEGIN TRUSTED CERTIFICATE-----" not in held:
         raise SettingsError(f"ca_file {path} holds no certificate", hint=hint)
+    import ssl  # only where the user has a file of their own, since to load it takes some 15 ms
+
+    try:
+        # Both backends read it with OpenSSL, but either would find it broken too late, and in words of its own.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise SettingsError(f"ca_file {path} holds a certificate that cannot be read", hint=hint) from None
     return path
 
 

@@ -33,3 +33,10 @@ class TestTrust:
             path.write_bytes(content)
         with pytest.raises(SettingsError, match=r"ca\.pem"):
             ca_bundle(Settings(ca_file=str(path)))
+
+    def test_a_certificate_that_is_cut_is_an_error(self, tmp_path: Path) -> None:
+        whole = Path(authority().ca_file).read_bytes()
+        path = tmp_path / "ca.pem"
+        path.write_bytes(whole + whole[:-30])
+        with pytest.raises(SettingsError, match=r"ca\.pem holds a certificate that cannot be read"):
+            ca_bundle(Settings(ca_file=str(path)))
