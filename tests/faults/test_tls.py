@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 
 from dlm.cli.credentials import UserCredentials
 from dlm.errors import DlmError, NetworkError, SettingsError
@@ -25,7 +27,7 @@ from dlm.model.wire import Failure
 from tests.support.fetching import BACKENDS, BODY, Kit, Values, kit, make_backend, order
 from tests.support.origin import Origin, Raw, Response, Static, closed_port, redirect
 from tests.support.proxy import Proxy
-from tests.support.tls import authority, stranger
+from tests.support.tls import NAMES, authority, showing, stranger
 
 
 @pytest.fixture(params=BACKENDS)
@@ -122,6 +124,43 @@ class TestCaFile:
         (tmp_path / "ca.pem").write_text(Path(authority().ca_file).read_text() + armour.format("AAAA"))
         with pytest.raises(SettingsError, match=r"ca\.pem holds a certificate that cannot be read"):
             choose_backend(Settings(backend=backend, ca_file=str(tmp_path / "ca.pem")))
+
+
+@pytest.mark.fault("T01")
+class TestWhatIsTrusted:
+    """Both backends draw the line at the same place."""
+
+    def test_an_intermediate_in_the_file_is_enough(self, made: Kit, tmp_path: Path) -> None:
+        between = authority().ca.create_child_ca()
+        between.cert_pem.write_to_path(tmp_path / "ca.pem")
+        self.accepted(made.with_settings(ca_file=str(tmp_path / "ca.pem")), showing(between.issue_cert(*NAMES)))
+
+    def test_the_servers_own_certificate_in_the_file_is_enough(self, made: Kit, tmp_path: Path) -> None:
+        leaf = authority().ca.issue_cert(*NAMES)
+        leaf.cert_chain_pems[0].write_to_path(tmp_path / "ca.pem")
+        self.accepted(made.with_settings(ca_file=str(tmp_path / "ca.pem")), showing(leaf))
+
+    def test_a_common_name_counts_where_there_is_no_other_name(self, made: Kit) -> None:
+        self.accepted(made, showing(authority().ca.issue_cert(common_name="localhost")), "localhost")
+
+    @pytest.mark.parametrize("name", ["10.0.0.1", "example.org"])
+    def test_a_common_name_does_not_count_beside_other_names(self, made: Kit, name: str) -> None:
+        with Origin(tls=showing(authority().ca.issue_cert(name, common_name="localhost"))) as origin:
+            url = origin.route("/a.bin", Static(BODY)).replace("127.0.0.1", "localhost")
+            assert "no trusted TLS connection" in made.lose(order(url)).message
+            assert origin.requests == []
+
+    @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA"])
+    def test_old_ciphers_of_tls_1_2(self, made: Kit, cipher: str) -> None:
+        context = showing(authority().ca.issue_cert(*NAMES, key_type=trustme.KeyType.RSA))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(cipher)
+        self.accepted(made, context)
+
+    def accepted(self, made: Kit, context: ssl.SSLContext, host: str = "127.0.0.1") -> None:
+        with Origin(tls=context) as origin:
+            url = origin.route("/a.bin", Static(BODY)).replace("127.0.0.1", host)
+            assert made.bytes_of(made.arrive(order(url))) == BODY
 
 
 @pytest.mark.fault("T03")

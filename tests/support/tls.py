@@ -16,25 +16,35 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Authority:
-    """An authority, and the PEM file that clients may trust."""
+    """An authority, and the PEM file that clients may trust.
+
+    Attributes:
+        ca: what issues certificates.
+        ca_file: its own one.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._ca = trustme.CA()
+        self.ca = trustme.CA()
         self.ca_file = str(folder / "ca.pem")
-        self._ca.cert_pem.write_to_path(self.ca_file)
+        self.ca.cert_pem.write_to_path(self.ca_file)
 
     def server(self, *names: str, expired: bool = False, http2: bool = False) -> ssl.SSLContext:
         """A server's context for ``names`` (the loopback's by default)."""
         past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-        leaf = self._ca.issue_cert(*(names or NAMES), not_after=past if expired else None)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        leaf.configure_cert(context)
+        context = showing(self.ca.issue_cert(*(names or NAMES), not_after=past if expired else None))
         context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         return context
 
     def client(self) -> trustme.LeafCert:
         """A certificate with its key for a client."""
-        return self._ca.issue_cert("client@example.org")
+        return self.ca.issue_cert("client@example.org")
+
+
+def showing(leaf: trustme.LeafCert) -> ssl.SSLContext:
+    """A server's context with a certificate of one's own making."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf.configure_cert(context)
+    return context
 
 
 @functools.cache

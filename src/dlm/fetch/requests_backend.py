@@ -25,6 +25,7 @@ import urllib3
 import urllib3.connection
 import urllib3.exceptions
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import is_ipaddress
 
 from dlm.fetch.answers import is_public
 from dlm.fetch.dial import DialError, dial
@@ -298,7 +299,7 @@ def _failure(causes: list[BaseException], *, sent: bool) -> Failure:
             return Failure.CLOSED
         if isinstance(cause, ssl.SSLError):
             # An end in the midst of a handshake; early builds of Python 3.11 and 3.12 have no class of its own for it.
-            return Failure.CLOSED if cause.reason == _ENDED else Failure.TLS
+            return Failure.CLOSED if getattr(cause, "reason", None) == _ENDED else Failure.TLS
         if isinstance(cause, TimeoutError):
             return Failure.HEAD_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
         if isinstance(cause, http.client.RemoteDisconnected):
@@ -361,10 +362,48 @@ class _StrictContext(ssl.SSLContext):
         return super().wrap_socket(sock, server_side, do_handshake_on_connect, False, server_hostname, session)
 
 
+class _Socket(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        super().do_handshake(block)
+        _check_names(self)
+
+
+class _Object(ssl.SSLObject):
+    """The same within the TLS of a proxy."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        _check_names(self)
+
+
+def _check_names(connection: ssl.SSLSocket | ssl.SSLObject) -> None:
+    """Refuse a host that a certificate names as its subject's common name alone, where it has other names, even if
+    these are addresses: RFC 6125 6.4.4 and libcurl say so, OpenSSL looks at names of hosts only.
+
+    Raises:
+        ssl.SSLCertVerificationError: it does not name the host.
+    """
+    names: Any = (connection.getpeercert() or {}).get("subjectAltName", ())
+    kinds = {kind for kind, _ in names}
+    host = connection.server_hostname or ""
+    if "IP Address" in kinds and "DNS" not in kinds and not is_ipaddress(host):
+        raise ssl.SSLCertVerificationError(f"the certificate has addresses alone, and does not name {host}")
+
+
+#: What libcurl offers by default, which is what OpenSSL 3.2 does; Python leaves out what has no forward secrecy, or
+#: SHA-1 as a message's code, and some old servers have nothing else.
+_CIPHERS = "DEFAULT:@SECLEVEL=2"
+
+
 def _context(ca_file: str, client: ClientCertificate | None) -> ssl.SSLContext:
+    """A context that trusts whom libcurl would trust, and speaks what it would speak."""
     context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class, context.sslobject_class = _Socket, _Object
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     context.load_verify_locations(cafile=ca_file)
+    # What the user's file holds is trusted, also where it is no authority's own certificate.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.set_alpn_protocols(["http/1.1"])
     if client is not None:
         load_client(context, client)
