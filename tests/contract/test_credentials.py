@@ -276,18 +276,10 @@ class TestClientCertificates:
         with Origin(tls=context) as origin:
             yield origin
 
-    def files(self, folder: Path) -> ClientCertificate:
-        issued = authority().client()
-        certificate, key = folder / "client.pem", folder / "client.key"
-        for number, blob in enumerate(issued.cert_chain_pems):
-            blob.write_to_path(certificate, append=number > 0)
-        issued.private_key_pem.write_to_path(key)
-        return ClientCertificate(str(certificate), str(key))
-
     def test_it_is_shown_to_its_host_alone(self, tmp_path: Path, backend: str, strict: Origin) -> None:
         with kit(tmp_path, backend, "https", retries=0) as made:
             url = strict.route("/a.bin", Static(BODY))
-            asked = HostSettings(client=self.files(tmp_path))
+            asked = HostSettings(client=authority().client(tmp_path))
             assert isinstance(made.lose(order(url)), NetworkError)
             other = made.with_settings(hosts={"localhost": asked})
             assert isinstance(other.lose(order(url)), NetworkError)
@@ -297,7 +289,7 @@ class TestClientCertificates:
                 one.fetcher.close()
 
     def test_one_file_may_hold_both(self, tmp_path: Path, backend: str, strict: Origin) -> None:
-        files = self.files(tmp_path)
+        files = authority().client(tmp_path)
         assert files.key is not None
         both = tmp_path / "both.pem"
         both.write_bytes(Path(files.key).read_bytes() + Path(files.certificate).read_bytes())

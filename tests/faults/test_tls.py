@@ -22,10 +22,11 @@ from dlm.fetch.fetcher import HttpFetcher, choose_backend
 from dlm.fetch.mirrors import sources
 from dlm.fetch.netrc_file import read_logins
 from dlm.model.events import Note, Retrying
+from dlm.model.hosts import HostSettings
 from dlm.model.settings import Settings
 from dlm.model.wire import Failure
 from tests.support.fetching import BACKENDS, BODY, Kit, Values, kit, make_backend, order
-from tests.support.origin import Origin, Raw, Response, Static, closed_port, redirect
+from tests.support.origin import Hold, Origin, Raw, Response, Static, closed_port, redirect
 from tests.support.proxy import Proxy
 from tests.support.tls import NAMES, authority, showing, stranger
 
@@ -275,9 +276,22 @@ class TestProxies:
             assert len(proxy.heads) == 1
 
     @pytest.mark.parametrize("protocol", ["http", "https"])
-    def test_credentials_go_to_the_proxy_alone(self, tmp_path: Path, backend: str, protocol: str) -> None:
-        with Proxy(login="user:p%ss word") as proxy, kit(tmp_path, backend, protocol) as made:
-            address = proxy.url.replace("//", "//user:p%25ss%20word@")
+    @pytest.mark.parametrize(
+        ("userinfo", "login"),
+        [
+            ("user:p%25ss%20word", "user:p%ss word"),
+            ("token", "token:"),
+            (":password", ":password"),
+            ("user:p%C3%A4ss", "user:päss"),
+            ("%E2%82%AC:p:q", "€:p:q"),
+            ("user:%E4", "user:\udce4"),
+        ],
+    )
+    def test_credentials_go_to_the_proxy_alone(
+        self, tmp_path: Path, backend: str, protocol: str, userinfo: str, login: str
+    ) -> None:
+        with Proxy(login=login) as proxy, kit(tmp_path, backend, protocol) as made:
+            address = proxy.url.replace("//", f"//{userinfo}@")
             made.with_settings(proxy=address).arrive(order(made.origin.route("/a.bin", Static(BODY))))
             assert made.origin.requests[0].get("proxy-authorization") is None
             assert made.origin.requests[0].get("authorization") is None
@@ -294,6 +308,10 @@ class TestProxies:
             if (protocol, status) != ("http", 403):
                 # Nobody can tell a proxy's own 403 from one that it passes on.
                 assert "proxy" in error.message
+            if status == 407:
+                assert "the proxy asks for credentials (407 Proxy Authentication Required)" in error.message
+                assert error.hint is not None
+                assert "http://user:password@host:port" in error.hint
             assert len(proxy.heads) == requests
             told = f"{error} {error.hint} {error.details} {made.heard.events}"
             assert "proxypass" not in told
@@ -304,6 +322,78 @@ class TestProxies:
         error = gone.lose(order(f"{made.origin.url}/a.bin"))
         assert "proxy" in error.message
         assert "proxypass" not in f"{error} {error.hint} {made.heard.events}"
+
+    @pytest.mark.parametrize("protocol", ["http", "https"])
+    @pytest.mark.parametrize("over_tls", [False, True])
+    def test_a_proxy_that_listens_at_ipv6(self, tmp_path: Path, backend: str, protocol: str, over_tls: bool) -> None:
+        tls = authority().server() if over_tls else None
+        with _serving_at("::1"), Proxy(host="::1", tls=tls) as proxy, kit(tmp_path, backend, protocol) as made:
+            made.with_settings(proxy=proxy.url).arrive(order(made.origin.route("/a.bin", Static(BODY))))
+            assert len(proxy.heads) == 1
+
+    def test_a_client_certificate_is_not_shown_to_the_proxy(self, tmp_path: Path, backend: str) -> None:
+        curious = authority().server()
+        curious.verify_mode = ssl.CERT_OPTIONAL
+        curious.load_verify_locations(cafile=authority().ca_file)
+        strict = authority().server()
+        strict.verify_mode = ssl.CERT_REQUIRED
+        strict.load_verify_locations(cafile=authority().ca_file)
+        hosts = {"127.0.0.1": HostSettings(client=authority().client(tmp_path))}
+        with (
+            Proxy(tls=curious) as proxy,
+            Origin(tls=strict) as origin,
+            kit(tmp_path, backend, "https", proxy=proxy.url, hosts=hosts) as made,
+        ):
+            made.arrive(order(origin.route("/a.bin", Static(BODY))))
+            assert proxy.shown == [None]
+
+    def test_an_untrusted_server_behind_a_proxy_is_named(self, made: Kit) -> None:
+        with Proxy() as proxy, Origin(tls=stranger().server()) as origin:
+            error = made.with_settings(proxy=proxy.url).lose(order(origin.route("/a.bin", Static(BODY))))
+            assert f"no trusted TLS connection to {origin.netloc}" in error.message
+            assert "ca_file" in (error.hint or "")
+            assert len(proxy.heads) == 1
+        assert made.events(Retrying) == []
+
+    @pytest.mark.parametrize("protocol", ["http", "https"])
+    def test_an_untrusted_proxy_is_named(self, tmp_path: Path, backend: str, protocol: str) -> None:
+        with Proxy(tls=stranger().server()) as proxy, kit(tmp_path, backend, protocol, proxy=proxy.url) as made:
+            error = made.lose(order(made.origin.route("/a.bin", Static(BODY))))
+            assert error.message.endswith("no trusted TLS connection to the proxy")
+            assert "ca_file" in (error.hint or "")
+            assert proxy.heads == []
+            assert made.events(Retrying) == []
+
+    @pytest.mark.parametrize("status", [b"201 Created", b"204 No Content"])
+    def test_any_success_opens_a_tunnel(self, safe: Kit, status: bytes) -> None:
+        with Proxy(opened=b"HTTP/1.1 %b\r\n\r\n" % status) as proxy:
+            safe.with_settings(proxy=proxy.url).arrive(order(safe.origin.route("/a.bin", Static(BODY))))
+
+    @pytest.mark.parametrize("only", [b"", b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 302 No\r\n\r\n"])
+    def test_a_proxy_that_opens_no_tunnel_is_named(self, safe: Kit, only: bytes) -> None:
+        with Proxy(only=only) as proxy:
+            through = safe.with_settings(proxy=proxy.url, retries=1)
+            error = through.lose(order(safe.origin.route("/a.bin", Static(BODY))))
+            assert f"the proxy could not be reached, or did not connect to {safe.origin.netloc}" in error.message
+            assert len(proxy.heads) == 2
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_a_proxy_that_says_nothing_is_named(self, safe: Kit, scheme: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            proxy = f"{scheme}://127.0.0.1:{mute.getsockname()[1]}"
+            impatient = safe.with_settings(proxy=proxy, retries=0, connect_timeout=0.2)
+            assert "the proxy could not be reached" in impatient.lose(order(f"{safe.origin.url}/a.bin")).message
+
+    def test_a_server_that_hangs_up_in_a_tunnel_is_named(self, made: Kit) -> None:
+        with Proxy(only=b"HTTP/1.1 200 OK\r\n\r\n") as proxy:
+            through = made.with_settings(proxy=proxy.url, retries=0)
+            assert "closed the connection without an answer" in through.lose(order("https://127.0.0.1/a.bin")).message
+
+    def test_a_transfer_that_stalls_behind_the_tls_of_a_proxy_is_cut(self, safe: Kit) -> None:
+        stuck = Response(200, (("ETag", '"v1"'),), [BODY[:5000], Hold(safe.origin.gate())], length=len(BODY))
+        with Proxy(tls=authority().server()) as proxy:
+            through = safe.with_settings(proxy=proxy.url, stall_timeout=0.3)
+            through.arrive(order(safe.origin.route("/a.bin", stuck, Static(BODY))))
 
     def test_an_address_that_is_none_is_a_setting_to_mend(self, made: Kit) -> None:
         error = made.with_settings(proxy="socks5://u:proxypass@x").lose(order(f"{made.origin.url}/a.bin"))

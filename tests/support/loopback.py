@@ -15,8 +15,10 @@ __all__ = ["Loopback", "pump"]
 class Loopback:
     """Serves from ``__enter__`` to ``__exit__``; a server says in :meth:`serve` what it does with a connection."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=128)
+        self._netloc = f"[{host}]" if ":" in host else host
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -25,7 +27,7 @@ class Loopback:
     @property
     def url(self) -> str:
         """The server's address, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._netloc}:{self.port}"
 
     def serve(self, client: socket.socket) -> None:
         """Do what the server does with one connection, which is closed behind that."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import trustme
 
+from dlm.model.hosts import ClientCertificate
+
 NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -35,9 +37,14 @@ class Authority:
         context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         return context
 
-    def client(self) -> trustme.LeafCert:
-        """A certificate with its key for a client."""
-        return self.ca.issue_cert("client@example.org")
+    def client(self, folder: Path) -> ClientCertificate:
+        """A certificate with its key for a client, as files in ``folder``."""
+        issued = self.ca.issue_cert("client@example.org")
+        certificate, key = folder / "client.pem", folder / "client.key"
+        for number, blob in enumerate(issued.cert_chain_pems):
+            blob.write_to_path(certificate, append=number > 0)
+        issued.private_key_pem.write_to_path(key)
+        return ClientCertificate(str(certificate), str(key))
 
 
 def showing(leaf: trustme.LeafCert) -> ssl.SSLContext:

@@ -636,19 +636,34 @@ _PLAIN_FAILURES = {
     pycurl.E_FILESIZE_EXCEEDED: Failure.PROTOCOL,
     pycurl.E_BAD_CONTENT_ENCODING: Failure.PROTOCOL,
 }
+_CONNECTING = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_OPERATION_TIMEDOUT, pycurl.E_SSL_CONNECT_ERROR})
 _TOO_LARGE = 100
-_PROXY_HANDSHAKE = 97
 
 
 def _failure(slot: _Slot, request: Request, code: int, text: str) -> Failure:
     """libcurl's code in the words of :class:`Failure`."""
+    failure = _cause(slot, code, text)
+    if request.proxy is None or slot.answered:
+        return failure
+    from dlm.fetch.proxies import blamed, refusal
+
+    told = slot.handle.getinfo
+    tunnel = told(pycurl.HTTP_CONNECTCODE)
+    if tunnel and not 200 <= tunnel < 300:
+        return refusal(tunnel)
+    if tunnel:
+        # A proxy may have said yes and have stopped in the midst of it.
+        beyond = "CONNECT" not in text
+    else:
+        # By plain http, or through a tunnel that was there already.
+        reused = request.url.scheme == "http" or told(pycurl.NUM_CONNECTS) == 0
+        beyond = reused and code not in _CONNECTING
+    return blamed(failure, request, beyond=beyond)
+
+
+def _cause(slot: _Slot, code: int, text: str) -> Failure:
+    """The same, whoever is the other side."""
     said = text.lower()
-    tunnel = slot.handle.getinfo(pycurl.HTTP_CONNECTCODE) if request.proxy is not None else 0
-    if request.proxy is not None and not slot.answered:
-        if 400 <= tunnel < 500:
-            return Failure.PROXY_DENIED
-        if code in {pycurl.E_COULDNT_CONNECT, _PROXY_HANDSHAKE} or tunnel >= 500 or "connect tunnel" in said:
-            return Failure.PROXY
     if "too large response headers" in said or "too many response headers" in said or code == _TOO_LARGE:
         return Failure.HEAD_SIZE
     if "refused_stream" in said:

@@ -64,7 +64,7 @@ _FREE_TEXTS = frozenset({"etag", "content-disposition"})
 #: Failures before anything of a request was sent.
 _NOT_SENT = frozenset({
     Failure.REFUSED, Failure.UNREACHABLE, Failure.DNS, Failure.CONNECT_TIMEOUT, Failure.STREAM_REFUSED,
-    Failure.PROXY, Failure.PROXY_DENIED,
+    Failure.PROXY,
 })  # fmt: skip
 _ELSEWHERE = frozenset({Failure.REFUSED, Failure.UNREACHABLE, Failure.DNS, Failure.CONNECT_TIMEOUT})
 
@@ -75,7 +75,9 @@ _SENTENCES = {
     Failure.CONNECT_TIMEOUT: "{host} could not be connected to in time",
     Failure.TLS: "no trusted TLS connection to {host}",
     Failure.PROXY: "the proxy could not be reached, or did not connect to {host}",
+    Failure.PROXY_TLS: "no trusted TLS connection to the proxy",
     Failure.PROXY_DENIED: "the proxy refuses to connect to {host}",
+    Failure.PROXY_LOGIN: "the proxy asks for credentials (407 Proxy Authentication Required)",
     Failure.HEAD_TIMEOUT: "{host} gave no answer in time",
     Failure.CLOSED: "{host} closed the connection without an answer",
     Failure.CUT: "the connection to {host} broke off {where}",
@@ -526,8 +528,8 @@ class Download:
         if head.peer is None:
             said += " (through the proxy)" if status in {502, 503, 504} else ""
         if status == 407:
-            return _Verdict(means="lost", reason=f"the proxy asks for credentials ({phrase(status)})", kind="network",
-                            hint="the address of the proxy may hold them: http://user:password@host:port")  # fmt: skip
+            return _Verdict(means="lost", reason=self._sentence(attempt, Failure.PROXY_LOGIN), kind="network",
+                            hint=_FAILURE_HINTS[Failure.PROXY_LOGIN])  # fmt: skip
         if passing_status(status):
             return _Verdict(means="again", reason=said, status=status, after=retry_after(head, now))
         if attempt.span.end is not None and 400 <= status < 500:
@@ -790,10 +792,8 @@ class Download:
         reason = self._sentence(attempt, failure)
         if failure is Failure.PRIVATE:
             return self._give_up(attempt.source, reason, "policy")
-        if failure is Failure.TLS:
-            return self._give_up(attempt.source, reason, "network", _TLS_HINT)
         if not passing_failure(failure):
-            return self._give_up(attempt.source, reason, "network")
+            return self._give_up(attempt.source, reason, "network", _FAILURE_HINTS.get(failure))
         return self._again(attempt, reason, failure=failure)
 
     def _arrived(self, attempt: _Attempt) -> list[Command]:
@@ -1010,6 +1010,11 @@ _HINTS: dict[_Kind, str | None] = {
 _EMPTY = "it sent an empty body"
 _EMPTY_HINT = "if the file is meant to be empty, say size: 0 in the manifest"
 _TLS_HINT = "if the certificate comes from your own authority, name its file in the setting ca_file; -v tells more"
+_FAILURE_HINTS = {
+    Failure.TLS: _TLS_HINT,
+    Failure.PROXY_TLS: _TLS_HINT,
+    Failure.PROXY_LOGIN: "the address of the proxy may hold them: http://user:password@host:port",
+}
 
 
 def _pins_nothing(digests: Digests) -> bool:

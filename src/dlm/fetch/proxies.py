@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dlm.errors import SettingsError
 from dlm.model.url import Url
+from dlm.model.wire import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.settings import Settings
+    from dlm.model.wire import Request
 
-__all__ = ["proxy_for"]
+__all__ = ["authorization", "blamed", "proxy_for", "refusal"]
 
 #: Of a port, at most.
 _DIGITS = 5
@@ -35,13 +37,52 @@ def proxy_for(url: Url, settings: Settings) -> Url | None:
     return _parse(settings.proxies[name], f"{name}_proxy")
 
 
+def authorization(proxy: Url) -> str | None:
+    """What a proxy is sent as Proxy-Authorization: what libcurl makes of the same user info, to the byte."""
+    userinfo = proxy.userinfo
+    if userinfo is None or userinfo == ":":
+        return None
+    from urllib.parse import unquote
+
+    from dlm.model.basic import basic
+
+    user, _, password = userinfo.partition(":")
+    return basic(unquote(user, errors="surrogateescape"), unquote(password, errors="surrogateescape"))
+
+
+def refusal(status: int) -> Failure:
+    """What a proxy means that answers CONNECT with ``status``, which is not 2xx."""
+    if status == 407:
+        return Failure.PROXY_LOGIN
+    return Failure.PROXY_DENIED if 400 <= status < 500 else Failure.PROXY
+
+
+def blamed(failure: Failure, request: Request, *, beyond: bool) -> Failure:
+    """``failure`` before there was an answer, in words for a proxy where it is the proxy's.
+
+    ``beyond``: the connection goes beyond the proxy: there is a tunnel, or the request is under way, or there is no
+    proxy. What is asked for by plain http has no TLS beyond it.
+    """
+    if request.proxy is None:
+        return failure
+    if failure is Failure.TLS and (not beyond or request.url.scheme == "http"):
+        return Failure.PROXY_TLS
+    return failure if beyond or failure in _OF_PROXIES else Failure.PROXY
+
+
+_OF_PROXIES = frozenset({Failure.PROXY_DENIED, Failure.PROXY_LOGIN})
+
+
 def _parse(text: str, name: str) -> Url:
     try:
-        return Url.parse(text if "://" in text else f"http://{text}")
+        proxy = Url.parse(text if "://" in text else f"http://{text}")
+        if "%3A" in (proxy.userinfo or "").partition(":")[0]:
+            raise ValueError("its user holds a colon, which HTTP cannot send")
     except ValueError as error:
         raise SettingsError(
             f"{name} is not the address of a proxy: {error}", hint="write it as http://host:port"
         ) from None
+    return proxy
 
 
 def _passed_over(url: Url, no_proxy: str) -> bool:

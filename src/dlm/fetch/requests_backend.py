@@ -30,6 +30,7 @@ from urllib3.util.ssl_ import is_ipaddress
 from dlm.fetch.answers import is_public
 from dlm.fetch.dial import DialError, dial
 from dlm.fetch.head import MAX_BYTES, HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.proxies import authorization, blamed, refusal
 from dlm.fetch.trust import ca_bundle, load_client
 from dlm.model.hosts import ClientCertificate
 from dlm.model.settings import Settings
@@ -41,7 +42,6 @@ __all__ = ["RequestsBackend"]
 
 #: Bytes that are read at once, at most.
 _CHUNK = 512 * 1024
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 #: The header lines that http.client needs.
 _FRAMING = re.compile(rb"(?i)(content-length|transfer-encoding|connection|keep-alive|proxy-connection):")
@@ -80,7 +80,8 @@ class _RequestsWire:
         self._timeout = settings.connect_timeout
         # One for each certificate of ours: a connection that showed one must not serve who has to show another.
         self._adapters = {
-            client: _Adapter(context, max(16, settings.jobs_per_host)) for client, context in contexts.items()
+            client: _Adapter(context, contexts[None], max(16, settings.jobs_per_host))
+            for client, context in contexts.items()
         }
         self._todo: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[tuple[_Job, Head | Ending | BaseException]] = queue.SimpleQueue()
@@ -181,6 +182,7 @@ class _Job:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._peer: str | None = None
+        self._beyond = exchange.request.proxy is None
         self._answered = False
 
     # -- on the thread of the loop -------------------------------------------------------------------------------
@@ -218,11 +220,16 @@ class _Job:
             self._socket = connection
             if self.cancelled:
                 _wake(connection)
+        self.led_on()
         request = self.exchange.request
         if request.proxy is None:
             self._peer = _address(connection)
             if request.public_only and not is_public(self._peer):
                 raise _PrivatePeerError
+
+    def led_on(self) -> None:
+        """The proxy, if there is one, has done what it has to do: what fails from now on is the server's doing."""
+        self._beyond = True
 
     def wanted(self) -> bool:
         """Whether anybody still waits for this."""
@@ -232,13 +239,13 @@ class _Job:
         try:
             response = self._send()
         except DialError as error:
-            return Ending(Failure.PROXY if self.exchange.request.proxy is not None else error.failure, error.note)
+            return self._ending(error.failure, error.note)
         except _PrivatePeerError:
             return Ending(Failure.PRIVATE, str(self._peer))
         except MalformedHead as error:
-            return Ending(Failure.PROTOCOL, str(error))
+            return self._ending(Failure.PROTOCOL, str(error))
         except HeadTooLarge as error:
-            return Ending(Failure.HEAD_SIZE, str(error))
+            return self._ending(Failure.HEAD_SIZE, str(error))
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             return self._failed(error)
         with contextlib.closing(response):
@@ -275,17 +282,12 @@ class _Job:
 
     def _failed(self, error: Exception) -> Ending:
         note = f"{type(error).__name__}: {error}"
-        causes = list(_causes(error))
         if self._answered:
             return Ending(Failure.CUT, note)
-        proxied = self.exchange.request.proxy is not None
-        for cause in causes:
-            tunnel = _TUNNEL.match(str(cause))
-            if tunnel is not None:
-                return Ending(Failure.PROXY_DENIED if tunnel[1].startswith("4") else Failure.PROXY, note)
-        if proxied and self._socket is None:
-            return Ending(Failure.PROXY, note)
-        return Ending(_failure(causes, sent=self._socket is not None), note)
+        return self._ending(_failure(_causes(error), sent=self._socket is not None), note)
+
+    def _ending(self, failure: Failure, note: str) -> Ending:
+        return Ending(blamed(failure, self.exchange.request, beyond=self._beyond), note)
 
 
 #: What OpenSSL 3 calls a connection that ended without a word.
@@ -326,7 +328,8 @@ def _causes(error: BaseException) -> list[BaseException]:
 def _wake(connection: socket.socket) -> None:
     """End whatever a thread waits for on a connection. Not SSLSocket's own way, which would go on in plain text."""
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        # urllib3's TLS within the TLS of a proxy is no socket, but holds one.
+        socket.socket.shutdown(getattr(connection, "socket", connection), socket.SHUT_RDWR)
 
 
 def _address(connection: socket.socket) -> str | None:
@@ -337,11 +340,8 @@ def _address(connection: socket.socket) -> str | None:
 
 
 def _proxies(proxy: Url | None) -> dict[str, str]:
-    if proxy is None:
-        return {}
-    login = "" if proxy.userinfo is None else f"{proxy.userinfo}@"
-    address = f"{proxy.scheme}://{login}{proxy.netloc}"
-    return {"http": address, "https": address}
+    """What requests is told of a proxy; the login is sent by ourselves."""
+    return {} if proxy is None else {"http": proxy.origin, "https": proxy.origin}
 
 
 # -- connections ---------------------------------------------------------------------------------------------------
@@ -479,11 +479,29 @@ class _Connection(urllib3.connection.HTTPConnection):
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
     """The same over TLS: what it adds stands between the two."""
 
+    def _tunnel(self) -> None:
+        """Ask the proxy for a tunnel. http.client takes 200 alone for one (RFC 9110 9.3.6: any 2xx is)."""
+        job: _Job = _current.job
+        request = job.exchange.request
+        target = request.url.netloc if request.url.port else f"{request.url.netloc}:{request.url.effective_port}"
+        login = None if request.proxy is None else authorization(request.proxy)
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        if login is not None:
+            lines.append(f"Proxy-Authorization: {login}")
+        self.sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+        # Not one byte of what follows: that belongs to the tunnel.
+        with self.sock.makefile("rb", buffering=0) as reader:
+            status = parse_head(_read_head(reader)).status
+        if not 200 <= status < 300:
+            raise DialError(refusal(status), f"the proxy answered CONNECT with {status}")
+        job.led_on()
+
 
 def _dialled(connection: urllib3.connection.HTTPConnection) -> socket.socket:
     job: _Job = _current.job
     timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else 10.0
-    connected = dial(connection._dns_host, connection.port, timeout, job.wanted)
+    # urllib3 leaves a proxy's address of IPv6 in its brackets.
+    connected = dial(connection._dns_host.strip("[]"), connection.port, timeout, job.wanted)
     connected.settimeout(timeout)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
@@ -506,8 +524,9 @@ class _SecurePool(HTTPSConnectionPool):
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with one TLS context, our own connections, and nothing from the environment."""
 
-    def __init__(self, context: ssl.SSLContext, size: int) -> None:
+    def __init__(self, context: ssl.SSLContext, proxy_context: ssl.SSLContext, size: int) -> None:
         self._context = context
+        self._proxy_context = proxy_context
         self._size = size
         super().__init__(pool_connections=size, pool_maxsize=size, max_retries=0)
 
@@ -517,25 +536,28 @@ class _Adapter(requests.adapters.HTTPAdapter):
         )
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        manager = self.proxy_manager.get(proxy)
-        if manager is None:
-            manager = self.proxy_manager[proxy] = urllib3.ProxyManager(
-                proxy,
-                proxy_headers=self.proxy_headers(proxy),
-                maxsize=self._size,
-                ssl_context=self._context,
-                proxy_ssl_context=self._context,
-            )
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-        return manager
-
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        proxy = (proxies or {}).get(str(request.url).partition(":")[0])
-        manager = self.poolmanager if proxy is None else self.proxy_manager_for(proxy)
+        job: _Job = _current.job
+        proxy = job.exchange.request.proxy
+        manager = self.poolmanager if proxy is None else self._manager(proxy)
         return manager.connection_from_url(str(request.url))
+
+    def _manager(self, proxy: Url) -> Any:
+        manager = self.proxy_manager.get(proxy)
+        if manager is None:
+            login = authorization(proxy)
+            manager = self.proxy_manager[proxy] = urllib3.ProxyManager(
+                proxy.origin,
+                proxy_headers={} if login is None else {"Proxy-Authorization": login},
+                maxsize=self._size,
+                ssl_context=self._context,
+                # A client certificate is for its host: the proxy is not shown who asks.
+                proxy_ssl_context=self._proxy_context,
+            )
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The context verifies; there is nothing to set on a single connection."""

@@ -15,4 +15,5 @@ def basic(user: str, password: str) -> str:
     """
     if ":" in user:
         raise ValueError("holds a colon, which HTTP cannot send")
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    # What is not UTF-8, in a variable of the environment or an escape, is sent as it is.
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode("ascii")

@@ -32,8 +32,12 @@ class Failure(StrEnum):
     TLS = "tls"
     #: The proxy cannot be reached, or could not connect to the host.
     PROXY = "proxy"
-    #: The proxy does not allow it, or asks for credentials.
+    #: No trust in the proxy, or no common TLS with it.
+    PROXY_TLS = "proxy-tls"
+    #: The proxy does not allow it.
     PROXY_DENIED = "proxy-denied"
+    #: The proxy asks for credentials.
+    PROXY_LOGIN = "proxy-login"
     #: Connected, and no complete head of an answer in time.
     HEAD_TIMEOUT = "head-timeout"
     #: The connection was closed before the head of an answer was complete.

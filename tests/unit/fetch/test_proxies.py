@@ -79,7 +79,9 @@ def test_no_proxy(url: str, no_proxy: str, passed: bool) -> None:
     assert (chosen(Url.parse(url), all="http://p:1", no_proxy=no_proxy) is None) == passed
 
 
-@pytest.mark.parametrize("address", ["socks5://user:secret@p", "http://user:secret@", "http://user:se cret@p"])
+@pytest.mark.parametrize(
+    "address", ["socks5://user:secret@p", "http://user:secret@", "http://user:se cret@p", "http://us%3aer:secret@p"]
+)
 def test_an_address_that_is_none_is_said_without_its_secrets(address: str) -> None:
     with pytest.raises(SettingsError) as caught:
         proxy_for(PLAIN, Settings(proxy=address))
