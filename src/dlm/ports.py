@@ -196,7 +196,11 @@ class Writer(Protocol):
         ...
 
     def suspend(self) -> None:
-        """Keep what is at hand for a later run, and let go."""
+        """Keep what is at hand for a later run, and let go.
+
+        Raises:
+            LocalError: the disk does not take all of it, and has not said so before; what it has taken is kept.
+        """
         ...
 
     def discard(self) -> None:

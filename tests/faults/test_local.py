@@ -8,6 +8,8 @@ import gc
 import json
 import os
 import random
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -15,17 +17,22 @@ from pathlib import Path
 
 import pytest
 
-from dlm.errors import LocalError
+from dlm.errors import LocalError, NetworkError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
-from dlm.model.events import LinkFellBack
+from dlm.model.events import LinkFellBack, Warned
+from dlm.model.transfer import Arrived, Lost
 from dlm.store import settling
 from dlm.store.flush import flush_files
 from dlm.store.index import Index
 from dlm.store.local import LocalStore
+from tests.support.cli import console_script
+from tests.support.fetching import BACKENDS, kit, order
+from tests.support.origin import Close, Handler, Part, Request, Response, Static
 from tests.support.processes import run, start
 from tests.support.projects import Project
-from tests.support.stores import a_store, put
+from tests.support.stores import WAYS, a_store, put
+from tests.support.world import a_world
 
 BODY = bytes(range(256)) * 12_000
 PIN = Digests.sha256_of(BODY)
@@ -429,19 +436,25 @@ def test_nothing_calls_a_blob_good_before_it_is_on_the_disk(tmp_path: Path, monk
 
 
 @pytest.mark.fault("L02")
-def test_a_disk_that_fills_up_is_said_with_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("size", ["unknown", "known"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_disk_that_fills_up_is_said_with_what_to_do_and_keeps_what_it_took(
+    tmp_path: Path, way: str, size: str
+) -> None:
     code = """
         import errno, os, resource, signal, sys
         from dlm.errors import LocalError
         from dlm.model.artifact import Blob, Validators
         from dlm.model.digest import Digests
-        from tests.support.stores import a_store
+        from tests.support.stores import a_store, hashing_by
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        store = a_store(sys.argv[1])
+        with hashing_by(sys.argv[2]):
+            store = a_store(sys.argv[1])
         claim = store.claim("url:a")
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
         writer = store.writer("url:a", Digests(), None)
-        writer.begin(Validators('"v"'), None)
+        writer.begin(Validators('"v"'), None if sys.argv[3] == "unknown" else 3_000_000)
         try:
             for at in range(0, 3_000_000, 100_000):
                 writer.write(b"x" * 100_000, at)
@@ -449,17 +462,92 @@ def test_a_disk_that_fills_up_is_said_with_what_to_do(tmp_path: Path) -> None:
             assert sys.argv[1] in error.message and "write" in error.message, error.message
             assert "DLM_CACHE_DIR" in error.hint
             print("refused")
-        try:
-            writer.suspend()
-        except LocalError:
-            pass
+        writer.suspend()
         claim.close()
+        store.close()
     """
-    assert run(code, tmp_path) == "refused\n"
+    assert run(code, tmp_path, way, size) == "refused\n"
     store = a_store(tmp_path)
     assert list(store.blobs()) == []
-    assert store.writer("url:a", Digests(), None).offset % 100_000 == 0
+    writer = store.writer("url:a", Digests(), None)
+    assert writer.offset == {"unknown": 1_100_000, "known": 1_200_000}[size]
+    writer.write(b"x" * (3_000_000 - writer.offset), writer.offset)
+    assert writer.commit(Digests(), 3_000_000).digests == Digests.sha256_of(b"x" * 3_000_000)
     put(store, BODY)
+
+
+def _below(limit: int) -> list[str]:
+    """dlm where no file may grow beyond ``limit`` bytes."""
+    code = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+    return [sys.executable, "-c", code + "os.execv(sys.argv[1], sys.argv[1:])", console_script()]
+
+
+#: A module's bytecode that such a limit cuts off would stay, and be believed.
+_PLAIN = {"PYTHONDONTWRITEBYTECODE": "1", "DLM_RETRY_BACKOFF": "0.01"}
+
+
+def _cut(body: bytes, at: int) -> Handler:
+    """An answer that breaks off."""
+    return lambda _: Response(headers=(("ETag", '"v1"'),), body=[body[:at], Close()], length=len(body))
+
+
+@pytest.mark.fault("L02")
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("when", ["resumed", "retried"])
+def test_a_disk_that_refuses_the_rest_of_one_file_hides_no_other(tmp_path: Path, backend: str, when: str) -> None:
+    small = [random.Random(number).randbytes(1_200_000) for number in range(4)]
+    with a_world(http2=False) as world:
+        desk = world.desk(tmp_path / "desk", backend)
+        wishes = [f"- {{name: big, url: '{world.url}/big', dest: v/big}}\n"]
+        world.route("/big", _cut(BODY, 1_500_000), Static(BODY))
+        if when == "resumed":
+            desk.manifest("version: 1\nresources:\n" + wishes[0])
+            assert desk.dlm("sync", "--retries", "0").code == 1
+        for number, body in enumerate(small):
+            wishes.append(f"- {{name: f{number}, url: '{world.file(f'/{number}', body)}', dest: v/{number}}}\n")
+        desk.manifest("version: 1\nresources:\n" + "".join(wishes))
+        run = desk.dlm("sync", program=_below(2_000_000), variables=_PLAIN)
+        assert run.code == 1, str(run)
+        errors = [line for line in run.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, str(run)
+        assert errors[0].startswith("error: big: cannot write to"), str(run)
+        assert not run.err.count("warning")
+        stored = {path.name for path in (desk.cache / "cas").rglob("*") if path.is_file()}
+        assert stored == {Digests.sha256_of(body).sha256 for body in small}
+        desk.dlm("sync").ok()
+        again = world.origin.of("/big")[-1].range
+        assert again is not None
+        assert again[0] >= 1_500_000
+        assert desk.tree()["v/big"] == BODY
+
+
+@pytest.mark.fault("L05")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_cannot_be_kept_of_a_transfer_that_failed_hides_no_other(tmp_path: Path, backend: str) -> None:
+    """Somebody removes the folder for it, and then the server breaks off."""
+    with kit(tmp_path, backend, retries=0) as one:
+
+        def cut(_: Request) -> Response:
+            def body() -> Iterator[Part]:
+                yield BODY[:100_000]
+                shutil.rmtree(tmp_path / "cache" / "partial")
+                yield Close()
+
+            return Response(headers=(("ETag", '"v1"'),), body=body(), length=len(BODY))
+
+        orders = [
+            order(one.origin.route("/cut", cut), name="cut"),
+            order(one.origin.route("/other", Static(b"other")), name="other"),
+        ]
+        found = {outcome.order.artifact.resource: outcome for outcome in one.fetcher.fetch(orders, one.store)}
+        assert isinstance(found["other"], Arrived)
+        assert isinstance(found["cut"], Lost)
+        assert isinstance(found["cut"].error, NetworkError)
+        (warned,) = one.events(Warned)
+        assert isinstance(warned, Warned)
+        assert warned.resource == "cut"
+        assert "partial" in warned.message
 
 
 @pytest.mark.fault("L10")

@@ -11,7 +11,7 @@ from dlm.fetch.commands import Accept, Begin, Cancel, Commit, Drop, Fail, Reuse,
 from dlm.fetch.loop import Exchange
 from dlm.fetch.proxies import proxy_for
 from dlm.fetch.trust import client_for
-from dlm.model.events import Note, Progress
+from dlm.model.events import Note, Progress, Warned
 from dlm.model.wire import Ending, Failure, Request
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ class Owner(Protocol):
         ...
 
     def reuse(self) -> bool:
-        """Take the blob that the order knew; False where it is gone."""
+        """Take the blob that the order knew; False where it is gone.
+
+        Raises:
+            LocalError: it cannot be read.
+        """
         ...
 
     def finished(self) -> None:
@@ -368,21 +372,29 @@ class Transfer:
         self._obey(commands)
 
     def _reuse(self) -> None:
-        if not self._owner.reuse():
-            self._obey(self._machine.missing())
+        try:
+            if not self._owner.reuse():
+                self._obey(self._machine.missing())
+                return
+            if self._body is not None:
+                self._body.discard()
+        except DlmError as error:
+            self._obey(self._machine.broke(error))
             return
         self._over = True
-        if self._body is not None:
-            self._body.discard()
         self._owner.finished()
 
     def _fail(self, command: Fail) -> None:
         self._over = True
-        if self._body is not None:
-            if command.keep:
-                self._body.suspend()
-            else:
-                self._body.discard()
+        try:
+            if self._body is not None:
+                if command.keep:
+                    self._body.suspend()
+                else:
+                    self._body.discard()
+        except DlmError as error:
+            # It failed for a better reason than this one.
+            self._reporter.emit(Warned(error.message, self._artifact.resource))
         self._owner.failed(command.error)
 
 

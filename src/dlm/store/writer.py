@@ -286,7 +286,11 @@ class FileWriter:
         return self._publish(found)
 
     def suspend(self) -> None:
-        """Keep what is at hand for a later run, and let go."""
+        """Keep what is at hand for a later run, and let go.
+
+        Raises:
+            LocalError: the disk does not take all of it, and has not said so before; what it has taken is kept.
+        """
         if not self._open:
             return
         if self._rooms.partial is None or not self.offset:
@@ -296,15 +300,28 @@ class FileWriter:
             try:
                 if self._unsure:
                     self._hash_again()
-                self._drain()
-                self._catch_up()
-                if self._descriptor is not None:
-                    self._checkpoint(self._written, self._digests["sha256"])
-                    os.ftruncate(self._descriptor, max(self._written, self._ahead.reach))
+                try:
+                    self._drain()
+                finally:
+                    self._catch_up()
+                    self._keep()
             finally:
-                self._let_go()
+                if self._noted:
+                    self._let_go()
+                else:
+                    self.discard()  # nobody could take it up
         except OSError as error:
             raise disk_error("write to", self._path, error) from error
+
+    def _keep(self) -> None:
+        """Vouch for all that is on the disk. Raises OSError, LocalError."""
+        if self._descriptor is None:
+            return
+        # First what gives room back, where it is room that is missing: a second file, and the end of a failed write.
+        self._drop_spare()
+        os.ftruncate(self._descriptor, max(self._written, self._ahead.reach))
+        if self._written > self._noted or self._unnoted:
+            self._checkpoint(self._written, self._digests["sha256"])
 
     def discard(self) -> None:
         """Drop what is at hand, and let go."""
@@ -364,7 +381,12 @@ class FileWriter:
         if not self._pieces:
             return
         pieces, size = self._pieces, self._buffered
-        self._put(pieces, self._written)
+        try:
+            self._put(pieces, self._written)
+        except LocalError:
+            # Whoever keeps what is on the disk shall not fail on them once more; a later run asks for them again.
+            self._pieces, self._buffered = [], 0
+            raise
         if self._follower is None and self._limit == _PIECE:
             if self._rooms.spare is not None and self._total is not None and self._written == 0:
                 self._spare = self._rooms.spare(self._total)
@@ -578,6 +600,7 @@ class FileWriter:
             self._open = True
             return
         self._validators, self._total, self._limit = note.validators, note.total, _limit(note.total)
+        self._noted = note.length
         self._ahead = Ahead([one for one in note.ahead if self._holds(*one)])
         self._join()
 
@@ -632,7 +655,6 @@ class FileWriter:
                 self._write_note(length, sha256)
 
     def _write_note(self, length: int, sha256: str) -> None:
-        self._noted = length
         note = {
             "version": 1,
             "key": self._key,
@@ -660,6 +682,7 @@ class FileWriter:
             write_all(self._sidecar, text.ljust(_SIDECAR_SIZE), 0)
         except OSError as error:
             raise disk_error("write to", path, error) from error
+        self._noted = length
 
     def _drop_sidecar(self) -> None:
         self._close_sidecar()
