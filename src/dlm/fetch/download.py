@@ -422,9 +422,11 @@ class Download:
     def broke(self, error: DlmError) -> list[Command]:
         """Something on this machine stands in the way; no source can mend it."""
         self._over = True
+        # Of a body that is under way nobody has told yet how much of it there is.
+        coming = any(one.head is not None and one.verdict is None for one in self._live.values())
         cancelled: list[Command] = [Cancel(number) for number in self._live]
         self._live.clear()
-        return [*cancelled, Fail(error, keep=self._worth_keeping())]
+        return [*cancelled, Fail(error, keep=(coming or self._held > 0) and self._usable())]
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -875,7 +877,7 @@ class Download:
         self._queue.remove(index)
         if not self._queue:
             self._over = True
-            return [Fail(self._error(), keep=self._worth_keeping())]
+            return [Fail(self._error(), keep=self._held > 0 and self._usable())]
         return [self._failed(index, reason), *self._next()]
 
     def _failed(self, index: int, reason: str) -> Tell:
@@ -985,10 +987,8 @@ class Download:
         self._kept = {}
         self._split = None
 
-    def _worth_keeping(self) -> bool:
+    def _usable(self) -> bool:
         """Whether a later run can make use of what is held: with a pin always, else only what the origin sent."""
-        if not self._held:
-            return False
         return self._pinned or (self._from is not None and self._sources[self._from].origin)
 
     def _shown(self, attempt: _Attempt | None) -> str:

@@ -131,7 +131,7 @@ class TestPlainTransfer:
         machine.begin()
         machine.answered(0, whole(10), 0.0)
         error = LocalError("no room")
-        assert machine.broke(error) == [Cancel(0), Fail(error, keep=False)]
+        assert machine.broke(error) == [Cancel(0), Fail(error, keep=True)]
         assert machine.ended(0, CUT, 5) == []
 
 
@@ -156,6 +156,28 @@ class TestKeeping:
             machine.answered(0, head(404), 0.0)
             machine.ended(0, OK)
             assert self.cut(machine, 1).keep == keep
+
+    def broken(self, machine: Download, number: int, answer: Head) -> bool:
+        machine.answered(number, answer, 0.0)
+        found = only(Fail, machine.broke(LocalError("no room")))
+        assert isinstance(found, Fail)
+        return found.keep
+
+    def test_what_is_coming_when_this_machine_stands_in_the_way_goes_by_the_same_rules(self) -> None:
+        machine = rules()
+        machine.begin()
+        assert self.broken(machine, 0, whole(10))
+        for digests, keep in ((None, False), (PIN, True)):
+            machine = rules(URL, "https://mirror.example/x", digests=digests)
+            machine.begin()
+            machine.answered(0, head(404), 0.0)
+            machine.ended(0, OK)
+            assert self.broken(machine, 1, whole(10)) == keep
+
+    def test_where_nothing_is_coming_there_is_nothing_to_keep(self) -> None:
+        machine = rules(digests=PIN)
+        machine.begin()
+        assert not self.broken(machine, 0, head(302, ("location", "/elsewhere")))
 
     def test_validators_of_a_mirror_are_not_written_down(self) -> None:
         machine = rules(URL, "https://mirror.example/x")
