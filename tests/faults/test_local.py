@@ -524,6 +524,21 @@ def test_a_disk_that_refuses_the_rest_of_one_file_hides_no_other(tmp_path: Path,
         assert desk.tree()["v/big"] == BODY
 
 
+@pytest.mark.fault("I08")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("etag", ['"v1"', '"v2"'])
+@pytest.mark.parametrize("pin", [Digests(), PIN])
+def test_what_an_earlier_run_noted_of_the_size_blocks_no_later_one(
+    tmp_path: Path, backend: str, etag: str, pin: Digests
+) -> None:
+    with kit(tmp_path, backend) as one:
+        asked = order(one.origin.route("/file", Static(BODY, etag)), digests=pin)
+        one.seed(asked, BODY[:2_000_000], total=len(BODY))
+        (sidecar,) = (tmp_path / "cache" / "partial").glob("*.json")
+        sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"total": 1 << 61}))
+        assert one.bytes_of(one.arrive(asked)) == BODY
+
+
 @pytest.mark.fault("L05")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_cannot_be_kept_of_a_transfer_that_failed_hides_no_other(tmp_path: Path, backend: str) -> None:

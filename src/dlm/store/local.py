@@ -300,7 +300,8 @@ class LocalStore:
                 # Now, and not when there is something to hash: by then a progress bar has a thread.
                 self._hashing.process()
         writer = FileWriter(name, expected, rooms)
-        writer.prepare(size)
+        if size is not None:
+            writer.prepare(size)
         return writer
 
     def hash_beside(self, *, allowed: bool) -> None:

@@ -110,6 +110,8 @@ class FileWriter:
         self._written = 0
         # How far the sidecar's checkpoint reaches.
         self._noted = 0
+        #: Whether all that is known of the size is what an earlier run noted.
+        self._unproven = False
         self._follower: Follows | None = None
         self._spare: SpareFile | None = None
         self._ahead = Ahead()
@@ -167,16 +169,14 @@ class FileWriter:
         if total is not None:
             require_space(self._rooms.temporary, total)
 
-    def prepare(self, size: int | None) -> None:
-        """See that the rest of a body of ``size`` bytes, or of the one that is at hand in part, finds room.
+    def prepare(self, size: int) -> None:
+        """See that the rest of a body of ``size`` bytes finds room.
 
         Raises:
             LocalError: it does not; what is at hand stays for a later run.
         """
-        total = self._total if size is None else size
         try:
-            if total is not None:
-                require_space(self._rooms.temporary, total - self.offset - self._ahead.size)
+            require_space(self._rooms.temporary, size - self.offset - self._ahead.size)
         except LocalError:
             self.suspend()
             raise
@@ -343,6 +343,7 @@ class FileWriter:
         self._buffered = 0
         self._written = 0
         self._noted = 0
+        self._unproven = False
         self._ahead = Ahead()
         self._unnoted = 0
         self._drop_spare()
@@ -536,6 +537,11 @@ class FileWriter:
     def _put(self, pieces: list[bytes], at: int) -> None:
         if self._descriptor is None:
             self._create()
+        elif self._unproven:
+            # Who goes on with what an earlier run left has an answer that gives the size which was noted then.
+            self._unproven = False
+            if self._total is not None:
+                require_space(self._rooms.temporary, self._total - self._written - self._ahead.size)
         descriptor = self._descriptor
         assert descriptor is not None
         try:
@@ -601,6 +607,7 @@ class FileWriter:
             return
         self._validators, self._total, self._limit = note.validators, note.total, _limit(note.total)
         self._noted = note.length
+        self._unproven = True
         self._ahead = Ahead([one for one in note.ahead if self._holds(*one)])
         self._join()
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm.errors import IntegrityError
+from dlm.errors import IntegrityError, LocalError
 from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
 from dlm.store.local import LocalStore
@@ -228,3 +228,30 @@ def test_an_interrupt_while_a_piece_is_hashed_costs_no_other(
     again.write(body[again.offset :], again.offset)
     assert again.commit(Digests(), size).digests == Digests.sha256_of(body)
     store.close()
+
+
+@pytest.mark.fault("I08")
+def test_only_a_size_that_somebody_states_now_may_find_no_room(tmp_path: Path) -> None:
+    """What an earlier run noted of it says how much was to come then, or was scribbled over."""
+    body = random.Random(13).randbytes(3_000_000)
+    store = a_store(tmp_path)
+    writer = store.writer("key", Digests(), None)
+    writer.begin(Validators('"v"'), len(body))
+    writer.write(body[:2_000_000], 0)
+    writer.suspend()
+    (sidecar,) = tmp_path.glob("partial/*.json")
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"total": 1 << 61}))
+    with pytest.raises(LocalError, match="too little room"):
+        store.writer("key", Digests(), 1 << 60)
+    # An answer goes on with it, so the size is what the server announces.
+    writer = store.writer("key", Digests(), None)
+    assert (writer.offset, writer.total) == (2_000_000, 1 << 61)
+    with pytest.raises(LocalError, match="too little room"):
+        writer.write(body[2_000_000:], 2_000_000)
+    writer.suspend()
+    # Another answer does not.
+    writer = store.writer("key", Digests(), None)
+    assert writer.offset == 2_000_000
+    writer.begin(Validators('"w"'), len(body))
+    writer.write(body, 0)
+    assert writer.commit(Digests(), None).digests == Digests.sha256_of(body)
