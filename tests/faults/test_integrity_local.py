@@ -12,6 +12,8 @@ import pytest
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
 from dlm.model.transfer import Known
+from tests.support.fetching import BACKENDS, kit, order
+from tests.support.origin import Static
 from tests.support.processes import run
 from tests.support.stores import Heard, a_store, put
 
@@ -235,3 +237,59 @@ def test_verify_tells_the_good_from_the_bad(tmp_path: Path) -> None:
     assert dict(store.verify_all()) == {good.sha256: True, bad.sha256: False}
     assert len(heard.warnings) == 1
     assert dict(store.verify_all()) == {good.sha256: True}
+
+
+@pytest.mark.fault("I08")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("suffixes", [("",), (".json",), ("", ".json")])
+def test_a_folder_in_the_place_of_a_partial_file_is_put_out_of_the_way(
+    tmp_path: Path, backend: str, full: bool, suffixes: tuple[str, ...]
+) -> None:
+    body = BODY * 1000
+    partial = tmp_path / "cache" / "partial"
+    with kit(tmp_path, backend) as one:
+        asked = order(one.origin.route("/file", Static(body)))
+        one.seed(asked, body[:1_500_000], total=len(body))
+        (sidecar,) = partial.glob("*.json")
+        for suffix in suffixes:
+            place = sidecar.with_suffix(suffix)
+            place.unlink()
+            place.mkdir()
+            if full:
+                (place / "deep").mkdir()
+                (place / "deep" / "file").write_text("x")
+        assert one.bytes_of(one.arrive(asked)) == body
+        assert os.listdir(partial) == []
+    assert os.listdir(tmp_path / "cache" / "tmp") == []
+
+
+@pytest.mark.fault("I08")
+@pytest.mark.fault("L05")
+def test_a_folder_that_cannot_be_put_out_of_the_way_is_named(tmp_path: Path) -> None:
+    code = """
+        import os, sys
+        from dlm.errors import LocalError
+        from dlm.model.artifact import Validators
+        from dlm.model.digest import Digests
+        from dlm.store.layout import key_name
+        from tests.support.processes import give_up_privileges
+        from tests.support.stores import a_store
+        store = a_store(sys.argv[1])
+        store.claim("url:b").close()
+        there = os.path.join(sys.argv[1], "partial", key_name("url:b"))
+        os.mkdir(there)
+        os.chmod(os.path.dirname(there), 0o555)
+        give_up_privileges()
+        writer = store.writer("url:b", Digests(), None)
+        writer.begin(Validators(), None)
+        try:
+            writer.write(bytes(2_000_000), 0)
+        except LocalError as error:
+            assert there in error.message, error.message
+            assert f"remove the folder {there}" in error.hint, error.hint
+            print("refused")
+        writer.suspend()
+        os.chmod(os.path.dirname(there), 0o755)
+    """
+    assert run(code, tmp_path) == "refused\n"

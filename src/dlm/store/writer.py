@@ -562,9 +562,8 @@ class FileWriter:
 
     def _create(self) -> None:
         path = self._rooms.partial or self._private()
+        self._clear(path)  # of what nobody vouches for
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)  # what nobody vouches for
             self._descriptor = os.open(path, _NEW, 0o600)
             self._open_up(self._descriptor)
         except OSError as error:
@@ -574,6 +573,30 @@ class FileWriter:
     def _open_up(self, descriptor: int) -> None:
         if self._rooms.mode != 0o600 and hasattr(os, "fchmod"):
             os.fchmod(descriptor, self._rooms.mode)
+
+    def _clear(self, path: str) -> None:
+        """See that nothing lies at ``path``, whatever somebody put there."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if not os.path.isdir(path):
+                raise disk_error("remove", path, error) from error
+            self._move_away(path)
+
+    def _move_away(self, folder: str) -> None:
+        import shutil  # for what hardly ever happens
+
+        private = self._private()
+        try:
+            os.rename(folder, private)
+        except OSError as error:
+            raise LocalError(
+                f"cannot remove {folder}: {error.strerror or error}",
+                hint=f"remove the folder {folder}; a file of dlm's belongs there",
+            ) from error
+        shutil.rmtree(private, ignore_errors=True)  # it is out of the way, whatever is in it
 
     def _private(self) -> str:
         return os.path.join(self._rooms.temporary, os.urandom(16).hex())
@@ -681,8 +704,7 @@ class FileWriter:
         path = self._path + ".json"
         try:
             if self._sidecar is None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+                self._clear(path)
                 self._sidecar = os.open(path, _NEW, 0o600)
                 self._open_up(self._sidecar)
             # One write of one page in place: the kernel does not tear that in two, and it costs next to nothing.
@@ -693,8 +715,7 @@ class FileWriter:
 
     def _drop_sidecar(self) -> None:
         self._close_sidecar()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path + ".json")
+        self._clear(self._path + ".json")
 
     def _close_sidecar(self) -> None:
         sidecar, self._sidecar = self._sidecar, None
