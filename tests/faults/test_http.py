@@ -75,6 +75,74 @@ class TestChunks:
         message = lost_after(plain, raw("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\nzz\r\n"))
         assert "broke off after 5 bytes" in message
 
+    @pytest.mark.parametrize(
+        "framed",
+        [
+            *(size + b"\r\nhello\r\n0\r\n\r\n" for size in (b"-5", b"+5", b" 5", b"_5", b"0" * 17 + b"5", b"f" * 16)),
+            b"5\r\nhelloXX0\r\n\r\n",
+            b"5\r\nhello0\r\n\r\n",
+            b"5\r\nhello\r\n0\r\n",
+            b"5\r\nhello\r\n0",
+            b"5\r\nhello\r\n0\r\nX-Trailer: a",
+        ],
+    )
+    def test_what_only_looks_like_chunks_is_no_body(self, plain: Kit, framed: bytes) -> None:
+        message = lost_after(plain, raw("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=framed))
+        assert f"broke off after {5 if framed.startswith(b'5') else 0} bytes" in message
+
+    @pytest.mark.parametrize(
+        ("trailer", "said"),
+        [
+            (b"no colon", "not valid HTTP"),
+            (b"X: a\0b", "not valid HTTP"),
+            (b"X: " + b"a" * 4096, "too large a header"),
+            (b"X: a\r\n" * 60_000, "too large a header"),
+        ],
+        ids=["colon", "nul", "long", "many"],
+    )
+    def test_trailers_that_are_none(self, plain: Kit, trailer: bytes, said: str) -> None:
+        framed = b"5\r\nhello\r\n0\r\n%s\r\n\r\n" % trailer
+        assert said in lost_after(plain, raw("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=framed))
+
+    @pytest.mark.parametrize(
+        "framed",
+        [
+            b'5 ;a="b;c"\r\nhello\r\n0;d\r\n\r\n',
+            b"5;" + b"x" * 100_000 + b"\r\nhello\r\n0\r\n\r\n",
+            b"0" * 15 + b"5\r\nhello\r\n000\r\n\r\n",
+            b"5\nhello\n0\n\n",
+        ],
+        ids=["extension", "long extension", "zeros", "lf"],
+    )
+    def test_what_is_odd_and_harmless_is_a_body(self, plain: Kit, framed: bytes) -> None:
+        url = plain.origin.route("/data.bin", raw("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=framed))
+        assert plain.bytes_of(plain.arrive(order(url))) == b"hello"
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            "Transfer-Encoding: chunked ",
+            "Transfer-Encoding: chunked\t",
+            "Transfer-Encoding:\tCHUNKED",
+            "Transfer-Encoding:\r\n chunked",
+            "transfer-encoding: \r\n\tchunked\r\n ",
+        ],
+    )
+    def test_however_it_is_written_it_frames_the_body(self, plain: Kit, field: str) -> None:
+        answer = raw("HTTP/1.1 200 OK", field, body=b"5\r\nhello\r\n0\r\n\r\n", keep=True)
+        url = plain.origin.route("/data.bin", answer)
+        for number in range(2):
+            wanted = order(f"{url}?{number}", digests=sha256(b"hello") if number else None)
+            assert plain.bytes_of(plain.arrive(wanted)) == b"hello"
+        assert plain.heard.warnings == []
+
+    @pytest.mark.parametrize("size", [b"-5", b"-1", b"0x2000", b"+1000", b"8" + b"0" * 15])
+    def test_what_frames_a_body_is_never_kept_as_a_part_of_it(self, plain: Kit, size: bytes) -> None:
+        framed = b"%s\r\n%s\r\n5\r\n" % (size, BODY[:100])
+        lines = ("HTTP/1.1 200 OK", 'ETag: "v1"', "Transfer-Encoding: chunked")
+        url = plain.origin.route("/data.bin", raw(*lines, body=framed), Static(BODY))
+        assert plain.bytes_of(plain.arrive(order(url))) == BODY
+
     def test_a_whole_body_comes_at_the_second_try(self, plain: Kit) -> None:
         cut = raw("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n")
         url = plain.origin.route("/data.bin", cut, Static(BODY))
@@ -455,6 +523,14 @@ class TestLengths:
         answer = raw("HTTP/1.1 200 OK", "Content-Length: 5", "Content-Length: 5", body=b"hello")
         url = plain.origin.route("/data.bin", answer)
         assert plain.bytes_of(plain.arrive(order(url))) == b"hello"
+
+    @pytest.mark.parametrize("field", ["Content-Length:\r\n 5", "Content-Length: 5\r\n \t", "Content-Length: 5, 5"])
+    def test_however_it_is_written_it_ends_the_body(self, plain: Kit, field: str) -> None:
+        patient = plain.with_settings(stall_timeout=600)
+        url = plain.origin.route("/data.bin", raw("HTTP/1.1 200 OK", field, body=b"hello", keep=True))
+        found = patient.arrive(order(url))
+        assert plain.bytes_of(found) == b"hello"
+        assert found.receipt.complete
 
     def test_larger_than_the_body(self, plain: Kit) -> None:
         message = lost_after(plain, raw("HTTP/1.1 200 OK", "Content-Length: 50", body=b"hello"))

@@ -11,12 +11,22 @@ from collections.abc import Sequence
 from dlm.model.late import late
 from dlm.model.wire import Head
 
-__all__ = ["MAX_BYTES", "MAX_FIELDS", "HeadTooLarge", "MalformedHead", "check_size", "parse_head"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_FIELDS",
+    "MAX_LINE",
+    "HeadTooLarge",
+    "MalformedHead",
+    "check_size",
+    "parse_head",
+]
 
 #: The most header fields of an answer; honest ones have some dozens.
 MAX_FIELDS = 1000
-#: The most bytes of a whole head.
+#: The most bytes of a whole head, with those of interim answers before it.
 MAX_BYTES = 256 * 1024
+#: The most bytes of one line with its end: what libcurl takes, where nothing else can be set.
+MAX_LINE = 100 * 1024 - 1
 
 _STATUS_LINE = late(rb"HTTP/(1\.[0-9]|2|3)(?:\.0)? ([1-5][0-9]{2})(?: [^\x00\r\n]*)?\Z")
 _NAME = late(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")

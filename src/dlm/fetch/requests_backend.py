@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import queue
-import re
 import socket
 import ssl
 import threading
@@ -27,9 +26,10 @@ import urllib3.exceptions
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import is_ipaddress
 
-from dlm.fetch.answers import is_public
+from dlm.fetch.answers import body_length, framed, is_public
+from dlm.fetch.chunks import ChunkError, Chunks
 from dlm.fetch.dial import DialError, dial
-from dlm.fetch.head import MAX_BYTES, HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.head import MAX_LINE, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.proxies import authorization, blamed, refusal
 from dlm.fetch.trust import ca_bundle, load_client
 from dlm.model.hosts import ClientCertificate
@@ -42,9 +42,6 @@ __all__ = ["RequestsBackend"]
 
 #: Bytes that are read at once, at most.
 _CHUNK = 512 * 1024
-
-#: The header lines that http.client needs.
-_FRAMING = re.compile(rb"(?i)(content-length|transfer-encoding|connection|keep-alive|proxy-connection):")
 
 _current = threading.local()
 
@@ -174,14 +171,14 @@ class _Job:
     ) -> None:
         self.exchange = exchange
         self.cancelled = False
-        self.lines: list[bytes] = []
+        self.head: Head | None = None
         self._adapter = adapter
         self._timeout = timeout
         self._reports = reports
         self._answer: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._peer: str | None = None
+        self.peer: str | None = None
         self._beyond = exchange.request.proxy is None
         self._answered = False
 
@@ -223,8 +220,8 @@ class _Job:
         self.led_on()
         request = self.exchange.request
         if request.proxy is None:
-            self._peer = _address(connection)
-            if request.public_only and not is_public(self._peer):
+            self.peer = _address(connection)
+            if request.public_only and not is_public(self.peer):
                 raise _PrivatePeerError
 
     def led_on(self) -> None:
@@ -241,7 +238,7 @@ class _Job:
         except DialError as error:
             return self._ending(error.failure, error.note)
         except _PrivatePeerError:
-            return Ending(Failure.PRIVATE, str(self._peer))
+            return Ending(Failure.PRIVATE, str(self.peer))
         except MalformedHead as error:
             return self._ending(Failure.PROTOCOL, str(error))
         except HeadTooLarge as error:
@@ -264,15 +261,19 @@ class _Job:
         return self._adapter.send(prepared, stream=True, timeout=(self._timeout, None), proxies=_proxies(request.proxy))
 
     def _receive(self, raw: urllib3.HTTPResponse) -> Ending:
-        head = parse_head(self.lines, self._peer)
+        assert self.head is not None, "an answer begins with its head"
         self._answered = True
-        self._reports.put((self, head))
+        self._reports.put((self, self.head))
         if not self._answer.get():
             return Ending(Failure.STOPPED)
         while True:
             try:
                 data = raw.read1(_CHUNK, decode_content=False)
-            except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+            except MalformedHead as error:  # of trailers
+                return Ending(Failure.PROTOCOL, str(error))
+            except HeadTooLarge as error:
+                return Ending(Failure.HEAD_SIZE, str(error))
+            except (OSError, ChunkError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
                 return self._failed(error)
             if not data:
                 return Ending()
@@ -426,7 +427,9 @@ class _Lines:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose head is read here; http.client sees of it only what concerns the connection and the body."""
+    """An answer whose head and chunks are read here; http.client sees of it only what concerns the connection."""
+
+    _chunks: Chunks | None = None
 
     def begin(self) -> None:
         job: _Job | None = getattr(_current, "job", None)
@@ -434,21 +437,41 @@ class _Response(http.client.HTTPResponse):
         if job is None or reader is None:
             super().begin()
             return
-        lines = job.lines = _read_head(reader)
-        self.fp = _Lines([lines[0], *filter(_FRAMING.match, lines[1:]), b"\r\n"])  # type: ignore[assignment]
+        job.head = _read_head(reader, job.peer)
+        self.fp = _Lines(_framing(job.head))  # type: ignore[assignment]
         try:
             super().begin()
         finally:
             if self.fp is not None:
                 self.fp = reader
+        if self.chunked:
+            self._chunks = Chunks(reader)
+
+    def read1(self, n: int = -1) -> bytes:
+        # The only way in which a body is read.
+        return super().read1(n) if self._chunks is None else self._chunks.read1(n)
 
 
-def _read_head(reader: Any) -> list[bytes]:
-    """The lines of the first head that is not an interim one (1xx)."""
+def _framing(head: Head) -> list[bytes]:
+    """What http.client needs of a head, in the one spelling that it reads as it is meant."""
+    lines = [f"HTTP/{head.version} {head.status} "]
+    if not framed(head):
+        lines.append("Connection: close")
+    elif head.status not in {204, 304}:  # which have no body, whatever they say
+        if head.all("transfer-encoding"):
+            lines.append("Transfer-Encoding: chunked")
+        elif (length := body_length(head)) is not None:
+            lines.append(f"Content-Length: {length}")
+    lines += [f"{name}: {head.get(name) or ''}" for name in ("connection", "keep-alive", "proxy-connection")]
+    return [f"{line}\r\n".encode("latin-1") for line in (*lines, "")]
+
+
+def _read_head(reader: Any, peer: str | None) -> Head:
+    """The first head that is not an interim one (1xx)."""
     while True:
         lines: list[bytes] = []
         size = 0
-        while (line := reader.readline(MAX_BYTES + 1)) not in {b"\r\n", b"\n"}:
+        while (line := reader.readline(MAX_LINE + 1)) not in {b"\r\n", b"\n"}:
             if not line:
                 # Whatever came, it was not all of it; if it never was HTTP, that is the better word.
                 if lines:
@@ -457,8 +480,9 @@ def _read_head(reader: Any) -> list[bytes]:
             lines.append(line)
             size += len(line)
             check_size(len(lines), size)
-        if not 100 <= parse_head(lines).status < 200:
-            return lines
+        head = parse_head(lines, peer)
+        if not 100 <= head.status < 200:
+            return head
 
 
 class _Connection(urllib3.connection.HTTPConnection):
@@ -491,7 +515,7 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
         self.sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
         # Not one byte of what follows: that belongs to the tunnel.
         with self.sock.makefile("rb", buffering=0) as reader:
-            status = parse_head(_read_head(reader)).status
+            status = _read_head(reader, None).status
         if not 200 <= status < 300:
             raise DialError(refusal(status), f"the proxy answered CONNECT with {status}")
         job.led_on()
