@@ -14,7 +14,7 @@ from dlm.model.artifact import Validators
 from dlm.model.digest import Digests
 from dlm.model.transfer import Order
 from tests.support.fetching import BACKENDS, WRONG, Kit, kit, order, sha256
-from tests.support.origin import Handler, Raw, Request, Reset, Response, Static
+from tests.support.origin import Handler, Hold, Raw, Request, Reset, Response, Static
 
 BODY = bytes(range(256)) * 4096 * 8  # 8 MiB
 
@@ -28,6 +28,25 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
 def beside(request: Request) -> bool:
     """Whether a request asks for a span that another attempt does not reach."""
     return request.range is not None and request.range[1] is not None
+
+
+def shared(made: Kit, answer: Handler, spans: int) -> Handler:
+    """As ``answer``, but for whole files, of which most is held back until as many ``spans`` were asked for beside."""
+    gate = made.origin.gate()
+    left = [spans]
+    lock = threading.Lock()
+
+    def handle(request: Request) -> Response | Raw:
+        given = answer(request)
+        with lock:
+            left[0] -= beside(request)
+            if left[0] <= 0:
+                gate.set()
+        if request.range is not None or isinstance(given, Raw) or not isinstance(given.body, bytes):
+            return given
+        return replace(given, body=[given.body[:256_000], Hold(gate), given.body[256_000:]], length=len(given.body))
+
+    return handle
 
 
 def some_fail(answer: Handler | Response | Raw, times: int) -> Handler:
@@ -49,7 +68,7 @@ def some_fail(answer: Handler | Response | Raw, times: int) -> Handler:
 
 @pytest.mark.parametrize("pinned", [True, False])
 def test_it_arrives_over_several(made: Kit, pinned: bool) -> None:
-    url = made.origin.route("/big.bin", Static(BODY))
+    url = made.origin.route("/big.bin", shared(made, Static(BODY), 4))
     found = made.arrive(order(url, digests=sha256(BODY) if pinned else None))
     assert made.bytes_of(found) == BODY
     assert found.receipt.headers["etag"] == '"v1"'
@@ -119,10 +138,73 @@ def _cut_span(request: Request) -> Response:
     ids=["503", "404", "reset", "changed", "other-span", "cut"],
 )
 def test_spans_that_fail_are_brought_by_others(made: Kit, answer: Handler | Response | Raw, times: int) -> None:
-    url = made.origin.route("/big.bin", some_fail(answer, times))
+    url = made.origin.route("/big.bin", shared(made, some_fail(answer, times), 3))
     found = made.arrive(order(url))
     # One version or the other, where that is what the server says in the end; never something of both.
     assert made.bytes_of(found) in ({BODY, answer.body} if isinstance(answer, Static) and times > 5 else {BODY})
+
+
+def _other_version(request: Request) -> Response:
+    return Static(BODY[::-1], etag='"v2"')(replace(request, headers=tuple(_without_condition(request))))
+
+
+def _without_condition(request: Request) -> Iterator[tuple[str, str]]:
+    return (header for header in request.headers if header[0].lower() != "if-range")
+
+
+def _other_total(request: Request) -> Response:
+    answer = Static(BODY + b"x")(request)
+    return replace(answer, body=Static(BODY)(request).body)
+
+
+REFUSALS: dict[str, Handler | Response | Raw] = {
+    "403": Response(403),
+    "404": Response(404),
+    "410": Response(410),
+    "429": Response(429, (("Retry-After", "60"),)),
+    "503": Response(503),
+    "302": Response(302, (("Location", "/elsewhere"),)),
+    "closed": Raw([Reset()]),
+    "whole": Static(BODY, ranges=False),
+    "other-version": _other_version,
+    "other-total": _other_total,
+    "other-span": _other_span,
+}
+
+
+@pytest.mark.fault("H15")
+@pytest.mark.fault("H18")
+@pytest.mark.parametrize("answer", REFUSALS.values(), ids=REFUSALS.keys())
+def test_what_one_connection_brings_needs_no_other(made: Kit, answer: Handler | Response | Raw) -> None:
+    """A link that works once, a quota of requests, a server that knows nothing of ranges: as if nothing was split."""
+    url = made.origin.route("/big.bin", shared(made, some_fail(answer, 99), 3))
+    found = made.with_settings(retries=0).arrive(order(url))
+    assert made.bytes_of(found) == BODY
+    assert found.receipt.transferred == len(BODY)
+    assert sorted(beside(request) for request in made.origin.requests) == [False, True, True, True]
+
+
+@pytest.mark.fault("H15")
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("429", "429 Too Many Requests"),
+        ("302", "302 Found to a request for a piece"),
+        ("404", "404 Not Found to a request for a piece"),
+        ("closed", "without an answer"),
+        ("whole", "200 OK to a request for a piece"),
+        ("other-version", "a piece of another version of the file"),
+        ("other-total", "another piece than was asked for"),
+        ("other-span", "another piece than was asked for"),
+    ],
+)
+def test_why_spans_are_not_given_is_said(made: Kit, answer: str, said: str) -> None:
+    """Where the first connection breaks, and no other one is of any use."""
+    first = Response(200, (("ETag", '"v1"'), ("Accept-Ranges", "bytes")), [BODY[:300_000], Reset()], length=len(BODY))
+    failing = some_fail(REFUSALS[answer], 99)
+    url = made.origin.route("/big.bin", lambda request: failing(request) if beside(request) else first)
+    error = made.with_settings(retries=0).lose(order(url))
+    assert said in error.message
 
 
 @pytest.mark.promise(3)
@@ -215,7 +297,7 @@ def test_who_gives_no_piece_up_to_a_gap_may_give_all_the_rest(made: Kit) -> None
 
 @pytest.mark.fault("I01")
 def test_the_whole_is_held_against_its_pin(made: Kit) -> None:
-    url = made.origin.route("/big.bin", Static(BODY))
+    url = made.origin.route("/big.bin", shared(made, Static(BODY), 4))
     error = made.lose(order(url, digests=WRONG))
     assert isinstance(error, IntegrityError)
     assert str(sha256(BODY).sha256) in error.message

@@ -54,6 +54,8 @@ class World:
     chance: Random
     trouble: float
     changes: bool
+    #: Whether the first answer is the only one that can be used.
+    once: bool = False
     version: int = 0
     now: float = 0.0
     brought: int = 0
@@ -97,7 +99,9 @@ class World:
                     flow.end = command.at + command.limit
                 case Trim():
                     flow = self.flows[command.attempt]
-                    flow.end = min(flow.end or MIBS * MIB, command.end)
+                    assert flow.accepted
+                    assert flow.position <= command.end <= (flow.start.span.end or MIBS * MIB)
+                    flow.end = command.end
                 case Cancel():
                     self.flows.pop(command.attempt, None)
                 case Begin():
@@ -145,6 +149,9 @@ class World:
             self.obey(self.machine.answered(number, Head(status=self.chance.choice([503, 429, 500])), 0.0))
             self.over(number, flow, Failure.STOPPED)
             return
+        if self.once and number:
+            self.refuse(number, flow)
+            return
         flow.version = self.version
         span, tag = flow.start.span, f'"v{self.version}"'
         condition = next((value for name, value in flow.start.headers if name == "If-Range"), tag)
@@ -160,6 +167,23 @@ class World:
         self.obey(self.machine.answered(number, Head(status=status, fields=tuple(fields)), 0.0))
         if self.end is None and number in self.flows and not self.flows[number].accepted:
             self.over(number, flow, Failure.STOPPED)
+
+    def refuse(self, number: int, flow: Flow) -> None:
+        """Answer anything but the span that was asked for, or nothing."""
+        start, end, total = flow.start.span.start, flow.start.span.end or 0, MIBS * MIB
+        tag = ("etag", '"v0"')
+        head = self.chance.choice([
+            None,
+            *(Head(status=status) for status in (403, 404, 410, 416, 429, 503)),
+            Head(status=302, fields=(("location", "/elsewhere"),)),
+            Head(status=200, fields=(tag, ("content-length", str(total)))),
+            Head(status=206, fields=(("etag", '"v1"'), ("content-range", f"bytes {start}-{end - 1}/{total}"))),
+            Head(status=206, fields=(tag, ("content-range", f"bytes {start}-{end - 2}/{total}"))),
+        ])  # fmt: skip
+        if head is not None:
+            self.obey(self.machine.answered(number, head, 0.0))
+            assert not flow.accepted
+        self.over(number, flow, Failure.CLOSED if head is None else Failure.STOPPED)
 
     def over(self, number: int, flow: Flow, failure: Failure | None) -> None:
         self.machine.noted({one: other.taken for one, other in self.flows.items() if other.accepted})
@@ -208,6 +232,27 @@ def test_it_ends_whole_or_with_one_failure(  # noqa: PLR0917 - drawn by name
         assert world.end == "committed"
         if not changes:
             assert world.brought == missing, "each missing byte comes once"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    chance=st.randoms(use_true_random=False),
+    most=st.sampled_from([2, 3, 4, 16]),
+    at_once=st.booleans(),
+    pinned=st.booleans(),
+    held=st.sampled_from([0, 0, 3]),
+)
+def test_what_one_connection_would_bring_comes_whatever_others_are_told(
+    chance: Random, most: int, at_once: bool, pinned: bool, held: int
+) -> None:
+    """Links that work once, quotas, servers that know nothing of ranges: splitting never makes it worse."""
+    rules = machine(SplitPolicy(most=most, at_once=at_once, least=4 * MIB), pinned=pinned)
+    world = World(rules, chance, 0.0, changes=False, once=True)
+    world.holds((0, held))
+    world.run(rules.begin(held * MIB, Validators('"v0"') if held else None, MIBS * MIB if held else None))
+    assert world.end == "committed"
+    assert world.brought == (MIBS - held) * MIB, "nothing comes twice"
+    assert world.asked <= (most if at_once else 3), "whoever refuses is not asked again"
 
 
 @pytest.mark.parametrize("most", [1, 16])

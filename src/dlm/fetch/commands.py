@@ -90,7 +90,10 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """The body of an attempt is wanted up to byte ``end`` of the file alone; then the attempt ends."""
+    """The body of an attempt is wanted up to byte ``end`` of the file, where it goes so far; then the attempt ends.
+
+    The last word counts: who was to end earlier may go on after all, while it has not ended.
+    """
 
     attempt: int
     end: int

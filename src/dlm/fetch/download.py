@@ -328,7 +328,7 @@ class Download:
         if attempt is None or attempt.head is not None or head.status < 200:
             return []
         attempt.head = head
-        judged = self._judge_beside(attempt, head) if attempt.beside else self._judge(attempt, head, now)
+        judged = self._judge_beside(attempt, head, now) if attempt.beside else self._judge(attempt, head, now)
         if not isinstance(judged, _Verdict):
             return judged
         attempt.verdict = judged
@@ -683,51 +683,61 @@ class Download:
         lead = self._lead
         assert lead is not None, "a split has a first attempt"
         commands: list[Command] = []
-        while (claim := split.claim()) is not None:
-            if claim.victim is not None:
-                commands.append(Trim(claim.victim, claim.span.start))
+        while (span := split.claim()) is not None:
             # Where redirects led, which is where the validator is from.
-            attempt = replace(lead, span=claim.span, head=None, verdict=None, conditional=False, beside=True)
+            attempt = replace(lead, span=span, head=None, verdict=None, conditional=False, beside=True)
             commands.append(self._start(attempt))
-            split.began(attempt.number, claim.span)
+            split.began(attempt.number, span)
         return commands
 
-    def _judge_beside(self, attempt: _Attempt, head: Head) -> _Verdict | list[Command]:
+    def _judge_beside(self, attempt: _Attempt, head: Head, now: float) -> _Verdict | list[Command]:
         """Exactly the span that was asked for, of exactly the same representation, or nothing."""
-        span, length = attempt.span, body_length(head)
-        wrong = _Verdict(means="again", reason="another answer than to the same request before")
-        if head.status != 206 or not framed(head) or span.end is None:
-            return wrong
-        if content_range(head) != (span.start, span.end, self._total) or length not in {None, span.end - span.start}:
-            return wrong
+        split, span, length = self._split, attempt.span, body_length(head)
+        assert split is not None, "who is beside others is so in a split"
+        who = self._who(attempt)
+        if not framed(head):
+            return _Verdict(means="again", reason=self._sentence(attempt, Failure.PROTOCOL))
+        if passing_status(head.status):
+            reason = f"{who} answered {phrase(head.status)}"
+            return _Verdict(means="again", reason=reason, status=head.status, after=retry_after(head, now))
+        if head.status != 206:
+            return _Verdict(means="again", reason=f"{who} answered {phrase(head.status)} to a request for a piece")
+        found = content_range(head)
+        if found != (span.start, span.end, self._total) or length not in {None, found[1] - found[0]}:
+            return _Verdict(means="again", reason=f"{who} sent another piece than was asked for")
         if head.get("etag") != self._validators.strong:
-            return wrong
+            return _Verdict(means="again", reason=f"{who} sent a piece of another version of the file")
+        if not split.answered(attempt.number):
+            return _Verdict(means="again")
         self._pieced = True
-        attempt.at, attempt.length = span.start, span.end - span.start
-        accepted = self._accept(attempt, span.end - span.start)
-        if self._split is not None and self._split.end_of(attempt.number) < span.end:
-            # Another attempt took the rest before this one was answered.
-            accepted.append(Trim(attempt.number, self._split.end_of(attempt.number)))
-        return accepted
+        attempt.at, attempt.length = found[0], found[1] - found[0]
+        return [*self._accept(attempt, attempt.length), *self._trimmed(split)]
+
+    def _trimmed(self, split: Split) -> list[Command]:
+        return [Trim(number, end) for number, end in split.limits()]
 
     def _span_ended(self, split: Split, attempt: _Attempt, ending: Ending, received: int) -> list[Command]:
-        lead = self._lead
+        lead, verdict = self._lead, attempt.verdict
         assert lead is not None, "a split has a first attempt"
-        whole = split.ended(attempt.number, received)
+        refused = verdict is not None and not verdict.status
+        fine = split.ended(attempt.number, received, refused=refused)
         self._held = split.held
         if split.complete:
             cancelled = self._unsplit()
             self._held = self._total or 0
             return [*cancelled, *self._arrived(lead)]
-        more = self._spread(split) if whole or split.running else []
+        more = self._spread(split) if fine or split.running else []
         if split.running:
-            return more
+            return [*more, *self._trimmed(split)]
         # Nobody is left who works: on with what is missing, one request at a time and as patiently as ever.
         self._unsplit()
         if split.shared:
             self._split_policy = SplitPolicy()
+        whole = replace(lead, span=Span())
+        if verdict is not None:
+            return self._again(whole, verdict.reason, after=verdict.after, status=verdict.status)
         failure = ending.failure or Failure.CUT
-        return self._again(replace(lead, span=Span()), self._sentence(lead, failure), failure=failure)
+        return self._again(whole, self._sentence(lead, failure), failure=failure)
 
     def _unsplit(self) -> list[Command]:
         cancelled: list[Command] = [Cancel(number) for number in self._live]

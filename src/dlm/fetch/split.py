@@ -3,6 +3,10 @@
 Spans are handed out on demand, in the order of the file, so that what lies without a gap before it grows as the whole
 does, and smaller ones as less is left; in the end, whoever is idle takes half of the largest rest. How many run at once
 is measured, see :mod:`dlm.fetch.ramp`.
+
+Where a span is taken from an attempt that is under way, that one goes on as if nothing was until the other is answered:
+a server may give a file once and then never again, and what one connection would have brought is not to be lost over
+that. Who was overtaken until then is not needed; what a failed one leaves goes back to whoever is on the way there.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from dlm.model.frozen import dataclass
 if TYPE_CHECKING:
     from dlm.model.settings import Settings
 
-__all__ = ["Claim", "Split", "SplitPolicy"]
+__all__ = ["Split", "SplitPolicy"]
 
 _MIB = 1024 * 1024
 #: Bytes of a file that is worth looking at: by itself, and where the user names a number of connections.
@@ -57,20 +61,23 @@ class SplitPolicy:
         return cls(most=min(int(settings.split), room), at_once=True, least=_LARGE_ENOUGH)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A span to ask for, and the attempt that it is taken from, whose own span ends where it begins."""
-
-    span: Span
-    victim: int | None = None
-
-
 @dataclass(slots=True)
 class _Part:
-    """What one attempt brings: bytes ``start`` up to ``end``, of which ``taken`` are here."""
+    """What one attempt is to bring: bytes ``start`` up to ``end``, of which ``taken`` are here.
+
+    Attributes:
+        reach: up to where its answer goes.
+        limit: up to where it is let, so far.
+        answered: whether its bytes are on their way.
+        late: whether others had brought them, or were about to, when its answer came.
+    """
 
     start: int
     end: int
+    reach: int
+    limit: int
+    answered: bool = False
+    late: bool = False
     taken: int = 0
 
     @property
@@ -105,7 +112,8 @@ class Split:
             if free < start:
                 self._free.append((free, start))
             free = end
-        self._parts: dict[int, _Part] = {first: _Part(*(self._free.pop(0) if self._free else (at, total)))}
+        start, end = self._free.pop(0) if self._free else (at, total)
+        self._parts: dict[int, _Part] = {first: _Part(start, end, end, end, answered=True)}
         self._ramp = Ramp(self._most, at_once=policy.at_once)
         #: Whether there ever was more than the first attempt.
         self.shared = False
@@ -158,17 +166,17 @@ class Split:
         silent = sum(part.taken == 0 for part in self._parts.values())
         self._ramp.measure(now, received, self.rest, self.running, silent, latency)
 
-    def claim(self) -> Claim | None:
+    def claim(self) -> Span | None:
         """The next span to ask for, or None where enough are under way. Tell :meth:`began` before asking again."""
         if self.running >= self._ramp.wanted:
             return None
         if self._ramp.probing:
             return self._at_the_end()
         if self._free:
-            return Claim(self._portion())
+            return self._portion()
         if not self._parts:
             return None
-        number, part = self._largest()
+        part = self._largest()
         if part.rest < 2 * _SMALLEST:
             return None
         # An attempt that has a large rest keeps a span like any other, and what lies behind is for all.
@@ -176,24 +184,51 @@ class Split:
         cut, stop = part.position + (size if part.rest > 2 * size else _even(part.rest // 2)), part.end
         part.end = cut
         self._free = [(cut, stop)]
-        return Claim(self._portion(), number)
+        return self._portion()
 
     def began(self, number: int, span: Span) -> None:
         """Attempt ``number`` asks for ``span``."""
         self.shared = True
-        self._parts[number] = _Part(span.start, self._total if span.end is None else span.end)
+        end = self._total if span.end is None else span.end
+        self._parts[number] = _Part(span.start, end, end, end)
 
-    def ended(self, number: int, received: int) -> bool:
-        """Attempt ``number`` is over after ``received`` bytes; False where it did not bring all of its span."""
+    def answered(self, number: int) -> bool:
+        """Attempt ``number`` is answered with its span; False where that is not needed any more."""
+        part = self._parts[number]
+        others = [(one.start, max(one.end, one.start + one.taken)) for one in self._parts.values() if one is not part]
+        part.late = any(start <= part.start < end for start, end in (*self._done, *others))
+        part.answered = not part.late
+        return part.answered
+
+    def limits(self) -> list[tuple[int, int]]:
+        """The attempts that are to end elsewhere than was said last, and before which byte."""
+        # Those in front do not go into what another one brings or has brought, unless they have to.
+        starts = [part.start for part in self._parts.values() if part.answered] + [start for start, _ in self._done]
+        changed: list[tuple[int, int]] = []
+        for number, part in self._parts.items():
+            limit = min((start for start in starts if part.end <= start < part.reach), default=part.reach)
+            if part.answered and limit != part.limit:
+                part.limit = limit
+                changed.append((number, limit))
+        return changed
+
+    def ended(self, number: int, received: int, *, refused: bool = False) -> bool:
+        """Attempt ``number`` is over after ``received`` bytes; False where it failed to bring all of its span.
+
+        Args:
+            refused: whether the server would not give this span to the next one either.
+        """
         part = self._parts.pop(number)
         stop = part.start + received
         self._done = _merged([*self._done, (part.start, stop)])
         if stop >= part.end:
             return True
-        self._free = sorted([*self._free, (stop, part.end)])
-        if received < _SMALLEST:
-            self._ramp.failed(self.running)
-        return False
+        self._free = sorted([*self._free, *_without(self._done, stop, part.end)])
+        failed = not part.late and received < _SMALLEST
+        if failed:
+            self._ramp.failed(0 if refused else self.running)
+        self._give_back(further=failed and (refused or self.running == 1))
+        return part.late
 
     @property
     def _size(self) -> int:
@@ -211,7 +246,7 @@ class Split:
             end = stop
         return Span(start, end)
 
-    def _at_the_end(self) -> Claim | None:
+    def _at_the_end(self) -> Span | None:
         """For a trial: what would come last, so that those that work go on as if nothing was if it comes to nothing."""
         size = min(self._size, max(_SMALLEST, _even(int(self._ramp.pace))))
         if self._free:
@@ -219,16 +254,33 @@ class Split:
             cut = end - size if end - size - start >= _SMALLEST else start
             if cut > start:
                 self._free.append((start, cut))
-            return Claim(Span(cut, end))
-        number, part = self._largest()
+            return Span(cut, end)
+        part = self._largest()
         if part.rest < 4 * size:
             return None
         stop = part.end
         part.end = stop - size
-        return Claim(Span(part.end, stop), number)
+        return Span(part.end, stop)
 
-    def _largest(self) -> tuple[int, _Part]:
-        return max(self._parts.items(), key=lambda item: item[1].rest)
+    def _largest(self) -> _Part:
+        return max(self._parts.values(), key=lambda part: part.rest)
+
+    def _give_back(self, *, further: bool) -> None:
+        """What nobody brings goes to those on whose way it lies.
+
+        Args:
+            further: also where more than a little comes again on that way, if less of it does than is missing there.
+        """
+        for part in sorted(self._parts.values(), key=lambda part: part.start, reverse=True):
+            ahead = [(start, min(end, part.reach)) for start, end in self._free if part.end <= start < part.reach]
+            least = _SMALLEST
+            if further and ahead and 2 * sum(end - start for start, end in ahead) >= ahead[-1][1] - part.end:
+                least = self._total
+            for start, end in ahead:
+                if start - part.end < least:
+                    part.end = end
+            own = [(part.start, part.end)]
+            self._free = [piece for start, end in self._free for piece in _without(own, start, end)]
 
     def _here(self) -> list[tuple[int, int]]:
         live = [(part.start, part.start + part.taken) for part in self._parts.values() if part.taken]
@@ -248,3 +300,13 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((start, end))
     return merged
+
+
+def _without(taken: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """What of ``start`` up to ``end`` lies in none of ``taken``, which are in order and apart."""
+    left: list[tuple[int, int]] = []
+    for first, last in (*taken, (end, end)):
+        if start < min(first, end):
+            left.append((start, min(first, end)))
+        start = max(start, last)
+    return left

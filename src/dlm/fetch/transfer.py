@@ -212,7 +212,7 @@ class Transfer:
             if sink.error is not None:
                 self._obey(self._machine.broke(sink.error))
                 return
-            if sink.overrun and not sink.trimmed:
+            if sink.overrun:
                 ending = Ending(Failure.TOO_LONG)
         self._obey(self._machine.ended(number, ending, received))
 
@@ -220,7 +220,8 @@ class Transfer:
         """``size`` bytes went into the body, which has ``received`` bytes from its beginning now."""
         self.transferred += size
         if self._machine.splitting:
-            received = self._offset + self.transferred
+            # What comes twice, since who had it taken away came there first, is there once.
+            received = min(self._offset + self.transferred, self._machine.total or received)
         if self._md5 is not None:
             for piece in pieces:
                 self._md5.update(piece)
@@ -414,32 +415,32 @@ class _Drain:
 class _Intake:
     """Takes the body of one attempt into the transfer's body at its place."""
 
-    __slots__ = ("_at", "_body", "_limit", "_transfer", "error", "overrun", "taken", "trimmed")
+    __slots__ = ("_announced", "_at", "_body", "_limit", "_transfer", "error", "overrun", "taken")
 
     def __init__(self, transfer: Transfer, body: Body, at: int, limit: int | None) -> None:
         self._transfer = transfer
         self._body = body
         self._at = at
-        self._limit = limit
+        #: What the answer may have, and what is wanted of it.
+        self._announced = self._limit = limit
         self.taken = 0
         self.overrun = False
-        self.trimmed = False
         self.error: DlmError | None = None
 
     def trim(self, end: int) -> None:
         """Take no more than comes before byte ``end`` of the file."""
         with self._transfer.taking:
             self._limit = end - self._at
-            self.trimmed = True
 
     def __call__(self, pieces: Sequence[bytes]) -> bool:
         with self._transfer.taking:
             return self._take(pieces, sum(map(len, pieces)))
 
     def _take(self, pieces: Sequence[bytes], count: int) -> bool:
+        trimmed = self._limit != self._announced
         if self._limit is not None and self.taken + count > self._limit:
-            self.overrun = True
-            if not self.trimmed:
+            if not trimmed:
+                self.overrun = True
                 return False
             data = b"".join(pieces)[: max(0, self._limit - self.taken)]
             pieces, count = (data,), len(data)
@@ -450,4 +451,4 @@ class _Intake:
             return False
         self.taken += count
         self._transfer.took(pieces, count, self._at + self.taken)
-        return not (self.trimmed and self._limit is not None and self.taken >= self._limit)
+        return not (trimmed and self._limit is not None and self.taken >= self._limit)
