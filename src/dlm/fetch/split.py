@@ -69,7 +69,7 @@ class _Part:
         reach: up to where its answer goes.
         limit: up to where it is let, so far.
         answered: whether its bytes are on their way.
-        late: whether others had brought them, or were about to, when its answer came.
+        late: whether another one had come there when it was answered.
     """
 
     start: int
@@ -183,8 +183,10 @@ class Split:
         size = self._size
         cut, stop = part.position + (size if part.rest > 2 * size else _even(part.rest // 2)), part.end
         part.end = cut
-        self._free = [(cut, stop)]
-        return self._portion()
+        # Others may be under way there too, where it was to bring all that they had failed to bring.
+        known = _merged([*self._done, *((one.start, one.end) for one in self._parts.values())])
+        self._free = _without(known, cut, stop)
+        return self._portion() if self._free else None
 
     def began(self, number: int, span: Span) -> None:
         """Attempt ``number`` asks for ``span``."""
@@ -195,8 +197,10 @@ class Split:
     def answered(self, number: int) -> bool:
         """Attempt ``number`` is answered with its span; False where that is not needed any more."""
         part = self._parts[number]
-        others = [(one.start, max(one.end, one.start + one.taken)) for one in self._parts.values() if one is not part]
-        part.late = any(start <= part.start < end for start, end in (*self._done, *others))
+        overtook = [one for one in self._parts.values() if one.start <= part.start < one.start + one.taken]
+        for one in overtook:
+            one.end = max(one.end, min(one.start + one.taken, one.reach))
+        part.late = bool(overtook) or any(start <= part.start < end for start, end in self._done)
         part.answered = not part.late
         return part.answered
 
@@ -220,14 +224,15 @@ class Split:
         """
         part = self._parts.pop(number)
         stop = part.start + received
-        self._done = _merged([*self._done, (part.start, stop)])
+        if received:
+            self._done = _merged([*self._done, (part.start, stop)])
         if stop >= part.end:
             return True
         self._free = sorted([*self._free, *_without(self._done, stop, part.end)])
         failed = not part.late and received < _SMALLEST
         if failed:
             self._ramp.failed(0 if refused else self.running)
-        self._give_back(further=failed and (refused or self.running == 1))
+        self._give_back(further=failed)
         return part.late
 
     @property
