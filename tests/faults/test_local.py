@@ -524,6 +524,32 @@ def test_a_disk_that_refuses_the_rest_of_one_file_hides_no_other(tmp_path: Path,
         assert desk.tree()["v/big"] == BODY
 
 
+@pytest.mark.fault("L02")
+@pytest.mark.parametrize("count", [3, 200])
+def test_without_any_room_both_backends_say_the_same_of_each_file(tmp_path: Path, count: int) -> None:
+    """The cache folder itself cannot be made."""
+    said: list[list[str]] = []
+    with a_world() as world:
+        wishes = ""
+        for number in range(count):
+            body = b"body %03d" % number
+            url, pin = world.file(f"/{number}", body), Digests.sha256_of(body).sha256
+            wishes += f"- {{name: f{number}, url: '{url}', dest: v/{number}, sha256: '{pin}', size: {len(body)}}}\n"
+        for backend in BACKENDS:
+            desk = world.desk(tmp_path / backend, backend)
+            desk.manifest("version: 1\nresources:\n" + wishes)
+            desk.dlm("lock").ok()
+            run = desk.dlm("sync", "--frozen", program=_below(1), variables=_PLAIN)
+            assert run.code == 1, str(run)
+            assert world.count == 0
+            said.append(run.err.splitlines())
+            assert os.listdir(desk.cache / "tmp") == []
+    assert sorted(said[0]) == sorted(said[1])
+    errors = {line for line in said[0] if line.startswith("error: ")}
+    assert len(errors) == count
+    assert errors == {f"error: f{n}: cannot write to the cache folder …/cache: File too large" for n in range(count)}
+
+
 @pytest.mark.fault("I08")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("etag", ['"v1"', '"v2"'])

@@ -256,7 +256,8 @@ class LocalStore:
         """
         if self._shared or sys.platform != "linux":
             return None  # what is made in a shared cache is the group's
-        self._make()
+        if not self._can_make():
+            return None
         folder = self._layout.at("tmp")
         if room:
             from dlm.store.space import free_space
@@ -323,9 +324,8 @@ class LocalStore:
             told: gets the sha256 and the signature of each blob, for :meth:`adopt` in another process; nothing is noted
                 in this one.
         """
-        self._make()
         self._told = told
-        if self._layers or self._claims.unsupported or not can_carry():
+        if self._layers or not self._can_make() or self._claims.unsupported or not can_carry():
             return None
 
         def tell(_path: str, digests: Digests, signature: Signature, _name: str) -> None:
@@ -827,6 +827,15 @@ class LocalStore:
                 raise disk_error("write to the cache folder", self.root, error) from error
             self._made = True
 
+    def _can_make(self) -> bool:
+        """Whether the folders are there, for what only makes things quicker: who goes on without it gets the error, and
+        knows what they were wanted for."""
+        try:
+            self._make()
+        except LocalError:
+            return False
+        return True
+
     def _folder(self, path: str) -> None:
         """Make a folder, and those above it; in a shared cache, the group's. Raises OSError."""
         try:
@@ -876,11 +885,15 @@ class LocalStore:
 
     def _write_file(self, path: str, data: bytes) -> None:
         draft = self._layout.at("tmp", os.urandom(16).hex())
-        with open(draft, "xb") as file:
-            file.write(data)
-            if self._shared:
-                _give_group(file.fileno(), 0o660)
-        os.replace(draft, path)
+        try:
+            with open(draft, "xb") as file:
+                file.write(data)
+                if self._shared:
+                    _give_group(file.fileno(), 0o660)
+            os.replace(draft, path)
+        except OSError:
+            _remove((draft,))
+            raise
 
     def _sweep(self) -> None:
         """Remove what killed writers left; called while no other process can write."""
