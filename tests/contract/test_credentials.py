@@ -15,12 +15,14 @@ from dlm.cli.credentials import UserCredentials
 from dlm.errors import LocalError, NetworkError, SettingsError
 from dlm.fetch.fetcher import HttpFetcher
 from dlm.fetch.mirrors import sources
+from dlm.model.events import Retrying
 from dlm.model.hosts import ClientCertificate, HostSettings
 from dlm.model.settings import Settings
 from dlm.model.transfer import Order, Page
 from dlm.model.url import Url
 from tests.support.cli import Desk
 from tests.support.clocks import LeapClock
+from tests.support.doorkeeper import Doorkeeper
 from tests.support.fetching import BACKENDS, BODY, VERSION, WIRES, Kit, Values, kit, make_backend, order, sha256
 from tests.support.origin import DATE, Origin, Reset, Response, Static, redirect
 from tests.support.tls import authority
@@ -296,6 +298,21 @@ class TestClientCertificates:
         hosts = {HERE: HostSettings(client=ClientCertificate(str(both)))}
         with kit(tmp_path, backend, "https", hosts=hosts) as made:
             made.arrive(order(strict.route("/a.bin", Static(BODY)), digests=sha256(BODY)))
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    @pytest.mark.parametrize("http2", [False, True])
+    @pytest.mark.parametrize("shown", [False, True])
+    def test_a_server_that_does_not_accept_it_is_asked_once(
+        self, tmp_path: Path, backend: str, version: ssl.TLSVersion, http2: bool, shown: bool
+    ) -> None:
+        hosts = {HERE: HostSettings(client=authority().client(tmp_path))} if shown else {}
+        with Doorkeeper(version=version, http2=http2) as strict, kit(tmp_path, backend, hosts=hosts) as made:
+            error = made.lose(order(f"{strict.url}/a.bin"))
+            assert isinstance(error, NetworkError)
+            assert "refused the TLS connection" in error.message
+            assert "client_cert" in (error.hint or "")
+            assert strict.callers == 1
+            assert made.events(Retrying) == []
 
     def test_what_cannot_be_used_is_a_setting_to_mend(self, tmp_path: Path, backend: str) -> None:
         (tmp_path / "not.pem").write_text("x")

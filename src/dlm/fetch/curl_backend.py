@@ -16,7 +16,7 @@ from collections import deque
 from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.libcurl import pycurl
 from dlm.fetch.loop import STREAMS
-from dlm.fetch.trust import ca_bundle, load_client
+from dlm.fetch.trust import ALERT, ca_bundle, load_client
 from dlm.model.late import late
 from dlm.model.wire import Ending, Failure
 
@@ -637,6 +637,7 @@ _PLAIN_FAILURES = {
     pycurl.E_BAD_CONTENT_ENCODING: Failure.PROTOCOL,
 }
 _CONNECTING = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_OPERATION_TIMEDOUT, pycurl.E_SSL_CONNECT_ERROR})
+_OVER_TLS = frozenset({pycurl.E_SSL_CONNECT_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR})
 _TOO_LARGE = 100
 
 
@@ -671,6 +672,9 @@ def _cause(slot: _Slot, code: int, text: str) -> Failure:
     if code == pycurl.E_COULDNT_CONNECT:
         refused = slot.handle.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED
         return Failure.REFUSED if refused else Failure.UNREACHABLE
+    if code in _OVER_TLS and ALERT in said and not slot.answered:
+        # In TLS 1.3 a server looks at the client's certificate after the client has taken TLS for agreed upon.
+        return Failure.TLS_REFUSED
     if code == pycurl.E_SSL_CONNECT_ERROR:
         return Failure.CLOSED if any(word in said for word in _CLOSED_IN_HANDSHAKE) else Failure.TLS
     if code in _PLAIN_FAILURES:

@@ -74,6 +74,7 @@ _SENTENCES = {
     Failure.UNREACHABLE: "{host} cannot be reached",
     Failure.CONNECT_TIMEOUT: "{host} could not be connected to in time",
     Failure.TLS: "no trusted TLS connection to {host}",
+    Failure.TLS_REFUSED: "{host} refused the TLS connection",
     Failure.PROXY: "the proxy could not be reached, or did not connect to {host}",
     Failure.PROXY_TLS: "no trusted TLS connection to the proxy",
     Failure.PROXY_DENIED: "the proxy refuses to connect to {host}",
@@ -1022,6 +1023,8 @@ _EMPTY_HINT = "if the file is meant to be empty, say size: 0 in the manifest"
 _TLS_HINT = "if the certificate comes from your own authority, name its file in the setting ca_file; -v tells more"
 _FAILURE_HINTS = {
     Failure.TLS: _TLS_HINT,
+    Failure.TLS_REFUSED: "it may ask for a client certificate, or not accept the one it was shown; "
+    "look at client_cert below hosts in your config.yaml; -v tells more",
     Failure.PROXY_TLS: _TLS_HINT,
     Failure.PROXY_LOGIN: "the address of the proxy may hold them: http://user:password@host:port",
 }

@@ -65,7 +65,7 @@ def blamed(failure: Failure, request: Request, *, beyond: bool) -> Failure:
     """
     if request.proxy is None:
         return failure
-    if failure is Failure.TLS and (not beyond or request.url.scheme == "http"):
+    if failure in {Failure.TLS, Failure.TLS_REFUSED} and (not beyond or request.url.scheme == "http"):
         return Failure.PROXY_TLS
     return failure if beyond or failure in _OF_PROXIES else Failure.PROXY
 

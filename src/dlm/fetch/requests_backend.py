@@ -31,7 +31,7 @@ from dlm.fetch.chunks import ChunkError, Chunks
 from dlm.fetch.dial import DialError, dial
 from dlm.fetch.head import MAX_LINE, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.proxies import authorization, blamed, refusal
-from dlm.fetch.trust import ca_bundle, load_client
+from dlm.fetch.trust import ALERT, ca_bundle, load_client
 from dlm.model.hosts import ClientCertificate
 from dlm.model.settings import Settings
 from dlm.model.url import Url
@@ -301,6 +301,8 @@ def _failure(causes: list[BaseException], *, sent: bool) -> Failure:
         if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
             return Failure.CLOSED
         if isinstance(cause, ssl.SSLError):
+            if ALERT in str(cause):
+                return Failure.TLS_REFUSED
             # An end in the midst of a handshake; early builds of Python 3.11 and 3.12 have no class of its own for it.
             return Failure.CLOSED if getattr(cause, "reason", None) == _ENDED else Failure.TLS
         if isinstance(cause, TimeoutError):
@@ -498,6 +500,13 @@ class _Connection(urllib3.connection.HTTPConnection):
     def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         _connected(self.sock)
         super().putrequest(method, url, skip_host, skip_accept_encoding)
+
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except ssl.SSLEOFError as error:
+            # What the server said before it hung up tells why, and urllib3 reads it after this error alone.
+            raise BrokenPipeError from error
 
 
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):

@@ -20,8 +20,8 @@ _PASSING = frozenset({408, 425, 429})
 #: Server errors that no waiting mends: an unknown method, version, extension, network login.
 _LASTING = frozenset({501, 505, 510, 511})
 _FINAL_FAILURES = frozenset({
-    Failure.TLS, Failure.PROXY_TLS, Failure.PROXY_DENIED, Failure.PROXY_LOGIN, Failure.PRIVATE, Failure.TOO_LONG,
-    Failure.STOPPED,
+    Failure.TLS, Failure.TLS_REFUSED, Failure.PROXY_TLS, Failure.PROXY_DENIED, Failure.PROXY_LOGIN, Failure.PRIVATE,
+    Failure.TOO_LONG, Failure.STOPPED,
 })  # fmt: skip
 _FAR_FUTURE = 1e9
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

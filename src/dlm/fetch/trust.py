@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from dlm.model.settings import Settings
     from dlm.model.url import Url
 
-__all__ = ["ca_bundle", "client_for", "load_client"]
+__all__ = ["ALERT", "ca_bundle", "client_for", "load_client"]
+
+#: What OpenSSL's words for it hold where the other side ended TLS with an alert.
+ALERT = " alert "
 
 # Where distributions keep the bundle of their trust store; macOS has the last but one.
 _SYSTEM = (

@@ -30,6 +30,8 @@ class Failure(StrEnum):
     CONNECT_TIMEOUT = "connect-timeout"
     #: No trust in the other side, or no common TLS.
     TLS = "tls"
+    #: The other side ended TLS with an alert, most often for want of a client certificate that it trusts.
+    TLS_REFUSED = "tls-refused"
     #: The proxy cannot be reached, or could not connect to the host.
     PROXY = "proxy"
     #: No trust in the proxy, or no common TLS with it.
