@@ -595,6 +595,26 @@ class TestHeaderBombs:
     def test_a_very_long_one(self, plain: Kit) -> None:
         assert "too large a header" in lost_after(plain, raw("HTTP/1.1 200 OK", "X-Long: " + "y" * 50_000_000))
 
+    @pytest.mark.parametrize(("length", "fits"), [(70_000, True), (102_399, True), (102_400, False)])
+    @pytest.mark.parametrize("line", ["HTTP/1.1 200 ", "X-Long: "])
+    def test_one_line_may_have_a_hundred_kilobytes(self, plain: Kit, line: str, length: int, fits: bool) -> None:
+        long = line.ljust(length - len("\r\n"), "y")
+        lines = [long] if line.startswith("HTTP") else ["HTTP/1.1 200 OK", long]
+        answer = raw(*lines, "Content-Length: 5", body=b"hello")
+        if fits:
+            assert plain.bytes_of(plain.arrive(order(plain.origin.route("/data.bin", answer)))) == b"hello"
+        else:
+            assert "too large a header" in lost_after(plain, answer)
+
+    def test_folded_lines_are_one(self, plain: Kit) -> None:
+        folded = ["X-Folded: a", *[" b"] * 2000]
+        url = plain.origin.route("/data.bin", raw("HTTP/1.1 200 OK", *folded, "Content-Length: 5", body=b"hello"))
+        plain.arrive(order(url))
+
+    def test_folded_lines_are_as_long_as_one(self, plain: Kit) -> None:
+        endless = raw("HTTP/1.1 200 OK", "X-Folded: a", *[" " + "b" * 1000] * 200, body=b"hello")
+        assert "too large a header" in lost_after(plain, endless)
+
     def test_without_end(self, plain: Kit) -> None:
         def forever(_: Request) -> Raw:
             def lines() -> Iterator[bytes]:
@@ -617,6 +637,20 @@ class TestMalformedHeaders:
     )
     def test_is_no_answer(self, plain: Kit, line: str) -> None:
         answer = raw("HTTP/1.1 200 OK", line, "Content-Length: 5", body=b"hello")
+        assert "not valid HTTP" in lost_after(plain, answer)
+
+    @pytest.mark.fault("R07")
+    @pytest.mark.parametrize(
+        "heads",
+        [
+            ("HTTP/1.1 200 OK\r\nLocation: /a\r\nLocation: /b",),
+            ("HTTP/1.1 404 Not Found\r\nLocation: /a\r\nLocation: /b",),
+            ("HTTP/1.1 103 Early Hints\r\nLocation: /a\r\nLocation: /b", "HTTP/1.1 200 OK"),
+            ("HTTP/1.1 103 Early Hints\r\nLocation: /a", "HTTP/1.1 302 Found\r\nLocation: /b"),
+        ],
+    )
+    def test_two_locations_that_lead_nowhere(self, plain: Kit, heads: tuple[str, ...]) -> None:
+        answer = Raw([f"{head}\r\nContent-Length: 0\r\n\r\n".encode() for head in heads])
         assert "not valid HTTP" in lost_after(plain, answer)
 
     def test_a_folded_value_is_one_value(self, plain: Kit) -> None:
@@ -646,6 +680,13 @@ class TestMalformedHeaders:
         b"HTTP/1.1 2000 OK\r\n\r\nhello",
         b"HTTP/1.1 abc OK\r\n\r\nhello",
         b"HTTP/7.3 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.0.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/2 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/3 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"X",
         b"ICY 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         b"\r\n\r\nhello",
         b"\0\1\2\3\r\n\r\n",
@@ -655,7 +696,51 @@ def test_what_is_no_status_line(plain: Kit, answer: bytes) -> None:
     assert "not valid HTTP" in lost_after(plain, Raw([answer]))
 
 
+@pytest.mark.fault("H28")
+def test_what_will_be_no_status_line_is_not_waited_for(plain: Kit) -> None:
+    patient = plain.with_settings(connect_timeout=600, retries=0)
+    url = plain.origin.route("/data.bin", Raw([b"\x16\x03\x01", Hold(plain.origin.gate())]))
+    assert "not valid HTTP" in patient.lose(order(url)).message
+
+
+@pytest.mark.fault("T07")
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HT",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n",
+    ],
+)
+def test_a_head_that_breaks_off_is_no_answer(plain: Kit, beginning: bytes) -> None:
+    assert "closed the connection without an answer" in lost_after(plain, Raw([beginning]))
+
+
 class TestInterim:
+    @pytest.mark.fault("H28")
+    @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+    def test_nobody_asked_for_another_protocol(self, plain: Kit, upgrade: str) -> None:
+        switch = raw("HTTP/1.1 101 Switching Protocols", f"Upgrade: {upgrade}", "Connection: Upgrade")
+        whole = raw("HTTP/1.1 200 OK", "Content-Length: 5", body=b"hello")
+        assert "not valid HTTP" in lost_after(plain, Raw([*switch.parts, *whole.parts]))
+
+    @pytest.mark.fault("H26")
+    @pytest.mark.parametrize(
+        ("lines", "times"),
+        [(["Link: <" + "x" * 4000 + ">"], 80), (["X: y"] * 600, 2), ([], 12_000)],
+        ids=["bytes", "fields", "heads"],
+    )
+    def test_all_of_them_count_for_the_head(self, plain: Kit, lines: list[str], times: int) -> None:
+        interim = raw("HTTP/1.1 103 Early Hints", *lines)
+        whole = raw("HTTP/1.1 200 OK", "Content-Length: 5", body=b"hello")
+        assert "too large a header" in lost_after(plain, Raw([*interim.parts] * times + [*whole.parts]))
+
     def test_interim_answers_are_passed_by(self, plain: Kit) -> None:
         interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
         answer = Raw([interim.encode() + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"])

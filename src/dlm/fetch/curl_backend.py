@@ -13,7 +13,7 @@ import select
 import time
 from collections import deque
 
-from dlm.fetch.head import MAX_FIELDS, HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.head import MAX_FIELDS, REDIRECTS, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.libcurl import pycurl
 from dlm.fetch.loop import STREAMS
 from dlm.fetch.trust import ALERT, ca_bundle, load_client
@@ -91,8 +91,8 @@ class _Slot:
     """An easy handle, used for one exchange after another, and the lists that libcurl fills."""
 
     __slots__ = (
-        "answered", "chunks", "client", "exchange", "handle", "head_size", "kept", "lane", "lines", "loud", "seen",
-        "shape", "waits", "words",
+        "answered", "chunks", "client", "exchange", "handle", "head_lines", "head_size", "kept", "lane", "lines",
+        "loud", "seen", "shape", "waits", "words",
     )  # fmt: skip
 
     def __init__(self, handle: Any, client: ClientCertificate | None) -> None:
@@ -132,6 +132,8 @@ class _Slot:
         #: Bytes of a complete body that waits to be taken.
         self.kept = 0
         self.seen = 0
+        #: Of interim heads, which count for the whole.
+        self.head_lines = 0
         self.head_size = 0
 
 
@@ -424,7 +426,7 @@ class _CurlWire:
         slot = self._running.get(handle)
         if slot is None:
             return
-        if code == pycurl.E_FTP_WEIRD_SERVER_REPLY and text == _TWO_LOCATIONS:
+        if code == pycurl.E_FTP_WEIRD_SERVER_REPLY and text == _TWO_LOCATIONS and _redirects(slot.lines):
             # libcurl stops before it hands over the second one; what it saw is for others to judge.
             slot.lines += [b"Location: ?\r\n", b"\r\n"]
         exchange = slot.exchange
@@ -461,7 +463,8 @@ class _CurlWire:
         if code == 0 and slot.answered:
             ending = Ending()
         elif code == 0:
-            ending = Ending(Failure.PROTOCOL, "no answer was understood")
+            # To libcurl, a head that ends before its empty line is one.
+            ending = Ending(Failure.CLOSED, "the connection ended before the head of an answer did")
         else:
             ending = Ending(_failure(slot, exchange.request, code, text), text)
         self._take_off(slot)
@@ -504,13 +507,14 @@ class _CurlWire:
                 slot.head_size += len(line)
                 if line in {b"\r\n", b"\n"}:
                     break
-                check_size(index + 1, slot.head_size)
+                check_size(slot.head_lines + index + 1, slot.head_size)
             else:
                 slot.seen = len(lines)
                 return True
             block = lines[:index]
             del lines[: index + 1]
-            slot.seen = slot.head_size = 0
+            slot.seen = 0
+            slot.head_lines += index
             direct = exchange.request.proxy is None
             head = parse_head(block, (slot.handle.getinfo(pycurl.PRIMARY_IP) or None) if direct else None)
             if head.status >= 200:
@@ -606,6 +610,15 @@ def _aim(handle: Any, request: Request) -> None:
         handle.setopt(pycurl.PREREQFUNCTION, _refuse_private)
     else:
         handle.unsetopt(pycurl.PREREQFUNCTION)
+
+
+def _redirects(lines: list[bytes]) -> bool:
+    """Whether the last of the heads that came is a redirect that names its target."""
+    ends = [index for index, line in enumerate(lines) if line in {b"\r\n", b"\n"}]
+    with contextlib.suppress(MalformedHead):
+        head = parse_head(lines[ends[-1] + 1 if ends else 0 :])
+        return head.status in REDIRECTS and bool(head.get("location"))
+    return False
 
 
 def _line(name: str, value: str) -> bytes:

@@ -27,6 +27,7 @@ from dlm.fetch.answers import (
     resumable,
 )
 from dlm.fetch.commands import Accept, Begin, Cancel, Commit, Drop, Fail, Reuse, Span, Start, Tell, Trim, Wait
+from dlm.fetch.head import REDIRECTS
 from dlm.fetch.retry import passing_failure, passing_status, retry_after
 from dlm.fetch.scrub import Scrubber
 from dlm.fetch.sent import sent_headers
@@ -55,7 +56,6 @@ _SMALL = 16 * 1024
 #: Streams that a server may refuse before that counts as a failed attempt.
 _FREE_REFUSALS = 10
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
 #: Characters of an address that a server names, at most (RFC 9110 4.1 asks for as many).
 _LONGEST = 8000
@@ -517,7 +517,7 @@ class Download:
         if not framed(head):
             return _Verdict(means="again", reason=self._sentence(attempt, Failure.PROTOCOL))
         status = head.status
-        if status in _REDIRECTS:
+        if status in REDIRECTS:
             return self._redirect(attempt, head)
         if status == 200 or (self._order.lenient and status in {201, 203}):
             return self._whole_answer(attempt, head)

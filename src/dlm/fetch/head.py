@@ -15,20 +15,24 @@ __all__ = [
     "MAX_BYTES",
     "MAX_FIELDS",
     "MAX_LINE",
+    "REDIRECTS",
     "HeadTooLarge",
     "MalformedHead",
     "check_size",
     "parse_head",
 ]
 
-#: The most header fields of an answer; honest ones have some dozens.
+#: The statuses that send on to another address (RFC 9110 15.4).
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: The most header fields of an answer, with those of interim answers before it; honest ones have some dozens.
 MAX_FIELDS = 1000
 #: The most bytes of a whole head, with those of interim answers before it.
 MAX_BYTES = 256 * 1024
 #: The most bytes of one line with its end: what libcurl takes, where nothing else can be set.
 MAX_LINE = 100 * 1024 - 1
 
-_STATUS_LINE = late(rb"HTTP/(1\.[0-9]|2|3)(?:\.0)? ([1-5][0-9]{2})(?: [^\x00\r\n]*)?\Z")
+#: For HTTP/2 and 3 a library writes it, once both sides agreed on them; no server does.
+_STATUS_LINE = late(rb"HTTP/(1\.[01]|2|3) ([1-5][0-9]{2})(?: [^\x00\r\n]*)?\Z")
 _NAME = late(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
@@ -41,7 +45,7 @@ class HeadTooLarge(ValueError):  # noqa: N818
 
 
 def check_size(count: int, size: int) -> None:
-    """Refuse a head of more than ``count`` lines or ``size`` bytes while it is still coming.
+    """Refuse what has come to ``count`` lines or ``size`` bytes, if no honest head does, while it is still coming.
 
     Raises:
         HeadTooLarge: it is.
@@ -55,14 +59,14 @@ def parse_head(lines: Sequence[bytes], peer: str | None = None) -> Head:
 
     Raises:
         MalformedHead: a line is not what it should be.
-        HeadTooLarge: there are too many of them.
     """
     if not lines:
         raise MalformedHead("no status line")
-    check_size(len(lines), sum(map(len, lines)))
     match = _STATUS_LINE.match(_strip(lines[0]))
     if match is None:
         raise MalformedHead("not an HTTP status line")
+    if match[2] == b"101":
+        raise MalformedHead("a switch to another protocol, which nobody asked for")
     fields: list[tuple[str, str]] = []
     for raw in lines[1:]:
         line = _strip(raw)

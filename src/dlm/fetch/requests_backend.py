@@ -29,7 +29,7 @@ from urllib3.util.ssl_ import is_ipaddress
 from dlm.fetch.answers import body_length, framed, is_public
 from dlm.fetch.chunks import ChunkError, Chunks
 from dlm.fetch.dial import DialError, dial
-from dlm.fetch.head import MAX_LINE, HeadTooLarge, MalformedHead, check_size, parse_head
+from dlm.fetch.head import MAX_LINE, REDIRECTS, HeadTooLarge, MalformedHead, check_size, parse_head
 from dlm.fetch.proxies import authorization, blamed, refusal
 from dlm.fetch.trust import ALERT, ca_bundle, load_client
 from dlm.model.hosts import ClientCertificate
@@ -468,23 +468,47 @@ def _framing(head: Head) -> list[bytes]:
     return [f"{line}\r\n".encode("latin-1") for line in (*lines, "")]
 
 
+#: How an answer begins.
+_HTTP = b"HTTP/"
+
+
 def _read_head(reader: Any, peer: str | None) -> Head:
-    """The first head that is not an interim one (1xx)."""
+    """The first head that is not an interim one (1xx). What libcurl refuses is refused, and in the same words."""
+    count = size = 0
+    targets: set[str] = set()
     while True:
+        if not _HTTP.startswith(reader.peek(1)[: len(_HTTP)]):
+            raise MalformedHead("not an HTTP status line")
         lines: list[bytes] = []
-        size = 0
+        width = 0
         while (line := reader.readline(MAX_LINE + 1)) not in {b"\r\n", b"\n"}:
             if not line:
-                # Whatever came, it was not all of it; if it never was HTTP, that is the better word.
-                if lines:
-                    parse_head(lines)
-                raise http.client.RemoteDisconnected("the connection ended before the head of an answer did")
+                raise _too_soon(lines)
+            folded = line[:1] in {b" ", b"\t"}
+            width = len(line) + (width if folded else 0)
+            if width > MAX_LINE:
+                raise HeadTooLarge("a header of the answer is too long")
             lines.append(line)
+            count += not folded
             size += len(line)
-            check_size(len(lines), size)
+            check_size(count, size)
         head = parse_head(lines, peer)
+        named = set(filter(None, head.all("location")))
+        targets |= named
+        # A redirect with two targets is for others to judge; libcurl goes no further wherever else it sees two.
+        if len(targets) > 1 and not (head.status in REDIRECTS and len(named) > 1):
+            raise MalformedHead("more than one Location")
         if not 100 <= head.status < 200:
             return head
+
+
+def _too_soon(lines: list[bytes]) -> Exception:
+    """What to call a head that ended with these lines, the last of which may go on where it came to an end."""
+    if len(lines) > 1 or (lines and lines[0].endswith(b"\n")):
+        parse_head(lines[:-1] or lines)
+    elif lines and not _HTTP.startswith(lines[0][: len(_HTTP)]):
+        return MalformedHead("not an HTTP status line")
+    return http.client.RemoteDisconnected("the connection ended before the head of an answer did")
 
 
 class _Connection(urllib3.connection.HTTPConnection):
