@@ -551,6 +551,10 @@ class Exchange(Protocol):
         """The exchange is over; nothing is called afterwards."""
         ...
 
+    def postponed(self) -> None:
+        """Nothing was sent, since no more exchanges than there are can be under way: it is started again later."""
+        ...
+
 
 #: A request without an exchange: the number of a file in its round, the file, what it is reserved by in the store,
 #: and when it began.

@@ -254,6 +254,50 @@ class TestManyAtOnce:
             assert isinstance(wire.fetcher.read([page])[0], Page)
 
 
+class TestFewThreads:
+    """What a container with a limit of processes does, which root cannot have for itself."""
+
+    @pytest.fixture(params=BACKENDS)
+    def backend(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def allow(self, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+        start = threading.Thread.start
+        left = [count]
+
+        def limited(thread: threading.Thread) -> None:
+            if thread.name.startswith("dlm-"):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    def test_they_do_all_of_the_work(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, count: int
+    ) -> None:
+        with kit(tmp_path, backend, jobs=8, jobs_per_host=8) as made:
+            self.allow(monkeypatch, count)
+            made.origin.otherwise(Response(200, (), BODY * 5))
+            orders = [order(f"{made.origin.url}/{number}.bin") for number in range(8)]
+            found = list(made.fetcher.fetch(orders, made.store))
+            assert [type(one) for one in found] == [Arrived] * 8
+            assert made.events(Retrying) == []
+            assert len(made.origin.requests) == 8
+            assert made.origin.connections <= (count if backend == "requests" else 8)
+
+    def test_without_any_the_other_backend_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with kit(tmp_path, "requests") as made:
+            self.allow(monkeypatch, 0)
+            url = made.origin.route("/data.bin", Static(BODY))
+            with pytest.raises(LocalError, match="no thread") as caught:
+                list(made.fetcher.fetch([order(url)], made.store))
+            assert caught.value.hint is not None
+            assert "curl" in caught.value.hint
+
+
 class TestSources:
     def test_a_mirror_stands_in_for_an_origin_that_refuses(self, wire: Kit) -> None:
         bad = wire.origin.route("/gone.bin", Response(404))

@@ -285,6 +285,9 @@ class _Probe:
     def ended(self, ending: Ending) -> None:
         self.endings.append(ending)
 
+    def postponed(self) -> None:
+        raise AssertionError("there is nobody else")
+
 
 @pytest.mark.fault("R06")
 class TestPrivateAddresses:

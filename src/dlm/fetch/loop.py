@@ -167,6 +167,9 @@ class Exchange:
         self._loop.release(self)
         self._handler.ended(self.number, ending)
 
+    def postponed(self) -> None:
+        self._loop.postpone(self)
+
 
 class Loop:
     """Turns a wire."""
@@ -341,6 +344,14 @@ class Loop:
             del self._active[exchange]
             self._per_host[exchange.host] -= exchange.weight
             self._load -= exchange.weight
+
+    def postpone(self, exchange: Exchange) -> None:
+        """The wire has no place for one more: none begins before another is over, and this one first of its host."""
+        self.release(exchange)
+        self._limits = replace(self._limits, jobs=max(1, len(self._active)))
+        self._queues.setdefault(exchange.host, deque()).appendleft(exchange)
+        self._queued += 1
+        self._waiting += exchange.weight
 
     def _launch(self, now: float) -> None:
         if not self._queued:

@@ -26,6 +26,7 @@ import urllib3.exceptions
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import is_ipaddress
 
+from dlm.errors import LocalError
 from dlm.fetch.answers import body_length, framed, is_public
 from dlm.fetch.chunks import ChunkError, Chunks
 from dlm.fetch.dial import DialError, dial
@@ -88,15 +89,35 @@ class _RequestsWire:
 
     def start(self, exchange: Exchange) -> None:
         """Hand an exchange to a thread that has nothing to do, or to a new one."""
+        # Where nobody waits for what the threads are at, one of them will soon have nothing to do.
+        if self._busy >= self._workers and not self._hire() and self._jobs:
+            exchange.postponed()
+            return
         job = self._jobs[exchange] = _Job(
             exchange, self._adapters[exchange.request.client], self._timeout, self._reports
         )
         self._busy += 1
-        if self._busy > self._workers:
-            self._workers += 1
-            # A daemon: a name that the system looks up for minutes must not keep an interrupted run from ending.
-            threading.Thread(target=_work, args=(self._todo,), daemon=True, name="dlm-requests").start()
         self._todo.put(job)
+
+    def _hire(self) -> bool:
+        """One thread more; False where the system allows none beside those that there are.
+
+        Raises:
+            LocalError: it allows not even one.
+        """
+        # A daemon: a name that the system looks up for minutes must not keep an interrupted run from ending.
+        thread = threading.Thread(target=_work, args=(self._todo,), daemon=True, name="dlm-requests")
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._workers:
+                raise LocalError(
+                    f"no thread can be started to download with: {error}",
+                    hint="raise the limit of processes and threads, or use the backend curl, which needs none",
+                ) from error
+            return False
+        self._workers += 1
+        return True
 
     def cancel(self, exchange: Exchange) -> None:
         """Wake the exchange's thread and tell it to let go."""

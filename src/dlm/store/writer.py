@@ -395,7 +395,10 @@ class FileWriter:
                 assert self._descriptor is not None, "put opens it"
                 if not self._ticks:
                     self._checkpoint(self._written, self._digests["sha256"])
-                self._follower = self._follow(self._descriptor)
+                try:
+                    self._follower = self._follow(self._descriptor)
+                except RuntimeError:  # the system allows no thread more
+                    self._rooms = replace(self._rooms, beside=False)
         if self._follower is None:
             self._unsure = True
             self._hash(pieces)

@@ -26,10 +26,14 @@ class ScriptedWire:
         self.turns: list[float] = []
         self.foreseen: list[int] = []
         self.during: Callable[[], None] = lambda: None
+        self.places = 1000
         self._clock = clock
 
     def start(self, exchange: PortExchange) -> None:
-        self.running.append(exchange)
+        if len(self.running) == self.places:
+            exchange.postponed()
+        else:
+            self.running.append(exchange)
 
     def foresee(self, count: int) -> None:
         self.foreseen.append(count)
@@ -146,6 +150,23 @@ class TestCaps:
         bench.wire.finish(running[2])
         bench.loop.turn()
         assert waiting in bench.wire.running
+
+    def test_what_the_wire_has_no_place_for_waits_and_none_of_its_time_runs(self) -> None:
+        bench = Bench(jobs=8, jobs_per_host=8, head_timeout=10, stall_timeout=1000)
+        bench.wire.places = 2
+        orders = [bench.start(host) for host in ("a.example", "b.example", "a.example", "b.example")]
+        bench.loop.turn()
+        assert bench.wire.running == orders[:2]
+        for one in orders[:2]:
+            one.head(Head(status=200))
+        for _ in range(50):
+            bench.loop.turn()
+        assert bench.clock.now > 10
+        for one in orders[:2]:
+            bench.wire.finish(one)
+            bench.loop.turn()
+        assert set(bench.wire.running) == set(orders[2:])
+        assert bench.handler.endings == [(0, None), (1, None)]
 
     def test_what_ends_makes_room(self) -> None:
         bench = Bench(jobs=2, jobs_per_host=1)
