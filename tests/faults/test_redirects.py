@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dlm.errors import RefusedError
+from dlm.fetch import loop
 from dlm.model.url import Url
 from dlm.model.wire import Ending, Failure, Head, Request
 from tests.support.fetching import BACKENDS, BODY, WIRES, Kit, kit, make_backend, order, sha256
-from tests.support.origin import Hold, Response, Static, redirect
+from tests.support.origin import Hold, Part, Response, Static, redirect
 
 
 @pytest.fixture(params=WIRES, ids="-".join)
@@ -215,6 +216,17 @@ class TestBodies:
         url = wire.origin.route("/a.bin", bomb)
         wire.origin.route("/b.bin", Static(BODY))
         assert wire.bytes_of(wire.arrive(order(url))) == BODY
+
+    @pytest.mark.parametrize("status", [302, 404, 503])
+    @pytest.mark.parametrize("came", [0, 50])
+    def test_nor_is_a_small_one(self, wire: Kit, monkeypatch: pytest.MonkeyPatch, status: int, came: int) -> None:
+        monkeypatch.setattr(loop, "_DRAINING", 0.02)
+        patient = wire.with_settings(stall_timeout=600, jobs_per_host=1)
+        parts: list[Part] = [BODY[:came], Hold(wire.origin.gate())]
+        held = Response(status, (("Location", "/b.bin"),) if status == 302 else (), parts, length=100)
+        url = wire.origin.route("/a.bin", held, Static(BODY))
+        mirror = wire.origin.route("/b.bin", Static(BODY))
+        assert wire.bytes_of(patient.arrive(order(url, mirrors=(mirror,)))) == BODY
 
     def test_a_small_body_keeps_the_connection(self, tmp_path: Path) -> None:
         for backend in BACKENDS:

@@ -34,6 +34,8 @@ _PATIENCE = 1.0
 STREAMS = 8
 #: The longest that one turn waits, so that nothing depends on a wake-up that never comes.
 _LONGEST_TURN = 1.0
+#: Seconds that the rest of a body may take which is of no use but to keep its connection.
+_DRAINING = 0.5
 #: A pause between two turns that is the consumer's doing and not a server's.
 _OUR_OWN_PAUSE = 0.05
 
@@ -331,6 +333,10 @@ class Loop:
         """From here on the rate of the body counts."""
         exchange.mark = exchange.received
         self._set_deadline(exchange, self._clock.monotonic() + self._limits.stall_timeout)
+
+    def drain(self, exchange: Exchange) -> None:
+        """Its body is not wanted, and read where it is here already, or nearly: another connection costs less."""
+        self._set_deadline(exchange, min(exchange.deadline, self._clock.monotonic() + _DRAINING))
 
     def arrived(self, exchange: Exchange) -> None:
         """The answer to an exchange is complete: the next one shall not wait until it is taken."""

@@ -247,8 +247,10 @@ class Transfer:
                     if isinstance(sink, _Intake):
                         sink.trim(command.end)
                 case Drop():
-                    if command.small:
+                    exchange = self._live.get(command.attempt)
+                    if command.small and exchange is not None:
                         self._sinks[command.attempt] = _Drain()
+                        self._loop.drain(exchange)
                 case Begin():
                     self._begin(command)
                 case Wait():
