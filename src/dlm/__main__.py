@@ -22,6 +22,8 @@ def program() -> None:
     back their memory right after. That is two hundredths of a second for nothing, so it is passed over where no
     other thread is left to wait for. What asked to be called at the end (:mod:`atexit`) is called.
     """
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        _open_closed()
     code: str | int | None = None
     try:
         main()
@@ -40,6 +42,20 @@ def program() -> None:
 
     atexit._run_exitfuncs()
     os._exit((code or 0) if _written() else 1)
+
+
+def _open_closed() -> None:
+    """Have something behind each standard stream that was closed when the process began.
+
+    What reads finds the end, what is said goes nowhere, and no file that is opened later gets a descriptor that others,
+    a library or a child, take for the one to complain on.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open for as long as the process
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _written() -> bool:

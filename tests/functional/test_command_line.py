@@ -19,6 +19,7 @@ from tests.support.origin import Origin, Static, redirect
 from tests.support.world import World
 
 IRIS, WINE = b"iris\n" * 9, b"wine\n" * 9
+FILES = (("/iris.csv", IRIS), ("/large.bin", IRIS * 100_000))
 MODULE = (sys.executable, "-m", "dlm")
 
 
@@ -233,6 +234,38 @@ def test_a_reader_that_left_before_the_end_is_no_error_to_tell(desk: Desk) -> No
     finally:
         os.close(writing)
     assert (run.returncode, run.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the descriptors")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_keep_nothing_from_being_done(either: Desk, world: World, closed: str) -> None:
+    """And nothing that would have been said gets into a file that was opened in the place of a stream."""
+    either.manifest(
+        "version: 1\nresources:\n"
+        + "".join(f"  - {{url: '{world.file(path, body)}', dest: {path[1:]}}}\n" for path, body in FILES)
+    )
+
+    def dlm(*arguments: str) -> tuple[int, bytes]:
+        run = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$0" "$@" {closed}', console_script(), *arguments],
+            check=False,
+            cwd=either.root,
+            env=either.environment(),
+            capture_output=True,
+        )
+        return run.returncode, run.stdout + run.stderr
+
+    assert dlm("lock", "-v")[0] == 0
+    code, said = dlm("list")
+    assert (code, b"iris" in said) == (0, closed == "2>&-")
+    code, said = dlm("sync", "-v", "--frozen", "--format", "json")
+    assert (code, b"{" in said) == (0, closed == "2>&-")
+    assert dlm("sync", "--frozen")[0] == 0
+    assert dlm("sync", "--nonsense")[0] == 2
+    assert dlm("sync", "--group", "nobody")[0] == 2
+    assert dlm("init")[0] != 0
+    assert either.tree() == {path[1:]: body for path, body in FILES}
+    assert dlm("cache", "verify")[0] == 0
 
 
 PROGRAM = """
