@@ -566,6 +566,26 @@ class TestLengths:
         assert [plain.bytes_of(outcome) for outcome in found if isinstance(outcome, Arrived)] == [body, b"good"]
 
 
+@pytest.mark.fault("H18")
+@pytest.mark.parametrize("end", [Reset(), Close()], ids=["reset", "closed"])
+def test_a_kept_connection_that_ends_costs_no_try(plain: Kit, end: Reset | Close) -> None:
+    first = plain.origin.route("/a.bin", Static(b"one"))
+    second = plain.origin.route("/b.bin", Response(before=(end,)), Static(b"two"))
+    one = plain.with_settings(jobs=1, jobs_per_host=1, retries=0)
+    found = list(one.fetcher.fetch([order(first), order(second)], plain.store))
+    assert all(isinstance(outcome, Arrived) for outcome in found), found
+    assert plain.origin.connections == 2
+    assert [request.path for request in plain.origin.requests] == ["/a.bin", "/b.bin", "/b.bin"]
+
+
+@pytest.mark.fault("H18")
+def test_a_new_connection_that_ends_is_a_failure(plain: Kit) -> None:
+    url = plain.origin.route("/a.bin", Response(before=(Close(),)), Static(b"late"))
+    error = plain.with_settings(retries=0).lose(order(url))
+    assert "closed the connection without an answer" in error.message
+    assert len(plain.origin.requests) == 1
+
+
 @pytest.mark.fault("H22")
 def test_nothing_depends_on_head(wire: Kit) -> None:
     url = wire.origin.route(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import queue
 import socket
 import ssl
@@ -201,6 +202,9 @@ class _Job:
         self._socket: socket.socket | None = None
         self.peer: str | None = None
         self._beyond = exchange.request.proxy is None
+        #: Whether to use no connection that served others: what is asked once alone is not to get lost on one.
+        self._fresh = exchange.request.method != "GET"
+        self._reused = self._begun = False
         self._answered = False
 
     # -- on the thread of the loop -------------------------------------------------------------------------------
@@ -245,6 +249,28 @@ class _Job:
             if request.public_only and not is_public(self.peer):
                 raise _PrivatePeerError
 
+    def given(self, connection: http.client.HTTPConnection) -> None:
+        """What the pool has for this exchange: perhaps a connection that served others."""
+        if connection.sock is not None and self._fresh:
+            connection.close()
+        self._reused = connection.sock is not None
+
+    def look_behind(self, reader: io.BufferedReader) -> None:
+        """Where anything lies behind a body, see that the pool finds the connection ended."""
+        connection = self._socket
+        if connection is None:
+            return
+        patience = connection.gettimeout()
+        try:
+            connection.settimeout(0)
+            if reader.peek(1):
+                _wake(connection)
+        except OSError:
+            pass  # nothing, or the end
+        finally:
+            with contextlib.suppress(OSError):  # where it is closed by now
+                connection.settimeout(patience)
+
     def led_on(self) -> None:
         """The proxy, if there is one, has done what it has to do: what fails from now on is the server's doing."""
         self._beyond = True
@@ -254,6 +280,15 @@ class _Job:
         return not self.cancelled
 
     def _exchange(self) -> Ending:
+        ending = self._try()
+        if ending.failure is Failure.CLOSED and self._reused and not self._answered and not self._begun:
+            # The server closed a connection that was kept, when it was asked again: nothing failed (RFC 9112 9.3.1).
+            # libcurl does likewise.
+            self._fresh = True
+            ending = self._try()
+        return ending
+
+    def _try(self) -> Ending:
         try:
             response = self._send()
         except DialError as error:
@@ -306,7 +341,9 @@ class _Job:
         note = f"{type(error).__name__}: {error}"
         if self._answered:
             return Ending(Failure.CUT, note)
-        return self._ending(_failure(_causes(error), sent=self._socket is not None), note)
+        causes = _causes(error)
+        self._begun = any(isinstance(cause, _HeadCutError) for cause in causes)
+        return self._ending(_failure(causes, sent=self._socket is not None), note)
 
     def _ending(self, failure: Failure, note: str) -> Ending:
         return Ending(blamed(failure, self.exchange.request, beyond=self._beyond), note)
@@ -470,9 +507,21 @@ class _Response(http.client.HTTPResponse):
         if self.chunked:
             self._chunks = Chunks(reader)
 
+    def _close_conn(self) -> None:
+        # More than was asked for is no beginning of the next answer (RFC 9112 6.3): the connection is not used again.
+        job: _Job | None = getattr(_current, "job", None)
+        reader: object = self.fp
+        if job is not None and isinstance(reader, io.BufferedReader) and not self.will_close:
+            job.look_behind(reader)
+        super()._close_conn()  # type: ignore[misc]
+
     def read1(self, n: int = -1) -> bytes:
         # The only way in which a body is read.
         return super().read1(n) if self._chunks is None else self._chunks.read1(n)
+
+
+class _HeadCutError(http.client.RemoteDisconnected):
+    """Something of a head had come."""
 
 
 def _framing(head: Head) -> list[bytes]:
@@ -527,9 +576,10 @@ def _too_soon(lines: list[bytes]) -> Exception:
     """What to call a head that ended with these lines, the last of which may go on where it came to an end."""
     if len(lines) > 1 or (lines and lines[0].endswith(b"\n")):
         parse_head(lines[:-1] or lines)
+        return _HeadCutError("the connection ended within the head of an answer")
     elif lines and not _HTTP.startswith(lines[0][: len(_HTTP)]):
         return MalformedHead("not an HTTP status line")
-    return http.client.RemoteDisconnected("the connection ended before the head of an answer did")
+    return http.client.RemoteDisconnected("the connection ended before there was an answer")
 
 
 class _Connection(urllib3.connection.HTTPConnection):
@@ -594,8 +644,13 @@ def _connected(connection: socket.socket | None) -> None:
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)
+        _current.job.given(connection)
+        return connection
 
-class _SecurePool(HTTPSConnectionPool):
+
+class _SecurePool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
