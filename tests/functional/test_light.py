@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.support.cli import Desk
+from tests.support.origin import Origin, Static
 from tests.support.world import World
 
 
@@ -57,6 +58,9 @@ IDLE = {
 }  # fmt: skip
 
 
+#: What looks at a file of certificates of the user's own before anything is asked; these tests trust by one.
+OF_CA_FILE = {"socket", "ssl"}
+
 #: What a parser of command lines brings along; a plain sync is read by hand.
 CLICK = {"click", "gettext", "platform", "uuid"} | {"ast", "inspect", "tokenize"}
 
@@ -69,7 +73,20 @@ def test_a_cold_frozen_run_loads_nothing_that_it_does_not_use(world: World, desk
     desk.dlm("cache", "clean").ok()
     modules = loaded(desk, command, "--frozen")
     assert "dlm.fetch.libcurl" in modules, "it was fetched, and by curl"
-    assert modules & ((IDLE | CLICK) if command == "sync" else (IDLE - CLICK)) == set()
+    assert modules & ((IDLE | CLICK) if command == "sync" else (IDLE - CLICK)) == OF_CA_FILE
+
+
+@pytest.mark.parametrize("command", ["sync", "fetch"])
+def test_without_a_ca_file_there_is_none_to_look_at(desk: Desk, command: str) -> None:
+    pytest.importorskip("pycurl")
+    del desk.variables["DLM_CA_FILE"]
+    with Origin() as origin:
+        desk.manifest(f"version: 1\nresources: ['{origin.route('/data.csv', Static(b'one'))}']\n")
+        desk.dlm("lock").ok()
+        desk.dlm("cache", "clean").ok()
+        modules = loaded(desk, command, "--frozen")
+    assert "dlm.fetch.libcurl" in modules, "it was fetched, and by curl"
+    assert modules & OF_CA_FILE == set()
 
 
 def test_a_warm_fetch_loads_no_parser_either(world: World, desk: Desk) -> None:

@@ -74,7 +74,10 @@ def test_failures_that_stay() -> None:
     lasting = {failure for failure in Failure if not passing_failure(failure)}
     assert lasting == {
         Failure.TLS,
+        Failure.TLS_REFUSED,
+        Failure.PROXY_TLS,
         Failure.PROXY_DENIED,
+        Failure.PROXY_LOGIN,
         Failure.PRIVATE,
         Failure.TOO_LONG,
         Failure.STOPPED,
