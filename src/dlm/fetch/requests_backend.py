@@ -438,8 +438,8 @@ class _Object(ssl.SSLObject):
 
 
 def _check_names(connection: ssl.SSLSocket | ssl.SSLObject) -> None:
-    """Refuse a host that a certificate names as its subject's common name alone, where it has other names, even if
-    these are addresses: RFC 6125 6.4.4 and libcurl say so, OpenSSL looks at names of hosts only.
+    """Refuse a host that a certificate has as its subject's common name alone, where the names that it has are all
+    addresses, as libcurl does: for OpenSSL a common name counts unless there are names of hosts.
 
     Raises:
         ssl.SSLCertVerificationError: it does not name the host.
