@@ -21,7 +21,7 @@ from dlm.errors import LocalError, NetworkError
 from dlm.model.artifact import Blob, Validators
 from dlm.model.digest import Digests
 from dlm.model.events import LinkFellBack, Warned
-from dlm.model.transfer import Arrived, Lost
+from dlm.model.transfer import Arrived, Known, Lost
 from dlm.store import settling
 from dlm.store.flush import flush_files
 from dlm.store.index import Index
@@ -522,6 +522,33 @@ def test_a_disk_that_refuses_the_rest_of_one_file_hides_no_other(tmp_path: Path,
         assert again is not None
         assert again[0] >= (1_000_000 if first else 1_500_000)
         assert desk.tree()["v/big"] == BODY
+
+
+@pytest.mark.fault("L05")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_blob_that_cannot_be_read_when_it_is_confirmed_hides_no_other(tmp_path: Path, backend: str) -> None:
+    with kit(tmp_path, backend) as one:
+        url = one.origin.route("/same", Static(b"same"))
+        blob = one.arrive(order(url)).blob
+        one.store.settle()
+        known = Known(digests=blob.digests, size=blob.size, validators=Validators('"v1"'))
+
+        def confirm(request: Request) -> Response:
+            folder = os.path.dirname(blob.path)
+            shutil.rmtree(folder)
+            os.symlink(folder, folder)  # which leads nowhere
+            return Static(b"same")(request)
+
+        one.origin.route("/same", confirm)
+        orders = [
+            order(url, name="same", known=known),
+            order(one.origin.route("/other", Static(b"other")), name="other"),
+        ]
+        found = {outcome.order.artifact.resource: outcome for outcome in one.fetcher.fetch(orders, one.store)}
+        assert isinstance(found["other"], Arrived)
+        assert isinstance(found["same"], Lost)
+        assert isinstance(found["same"].error, LocalError)
+        assert found["same"].error.resource == "same"
 
 
 @pytest.mark.fault("L02")
