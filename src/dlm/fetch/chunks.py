@@ -19,7 +19,7 @@ __all__ = ["ChunkError", "Chunks", "Reader"]
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,17})(?![0-9A-Fa-f])")
 _MAX_SIZE = 2**63 - 1
 _LINE_ENDS = frozenset({b"\r\n", b"\n"})
-_TRAILER = re.compile(rb"(?![ \t])[^\0:]*:[^\0]*\Z")
+_TRAILER = re.compile(rb"[^\0:]*:[^\0]*\Z")
 #: libcurl's limits for one trailer with its end, and for all of them.
 _MAX_TRAILER = 4095
 _MAX_TRAILERS = 5000
