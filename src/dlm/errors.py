@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 __all__ = [
+    "TOO_MANY_OPEN",
     "ArchiveError",
     "DlmError",
     "DriftError",
@@ -36,6 +37,9 @@ __all__ = [
     "UsageError",
     "gravest",
 ]
+
+#: What to try where a process, or the system, has too many files open.
+TOO_MANY_OPEN = "raise the limit of open files (`ulimit -n`), or transfer fewer files at once (--jobs)"
 
 
 class DlmError(Exception):

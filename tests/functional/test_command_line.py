@@ -268,6 +268,34 @@ def test_closed_streams_keep_nothing_from_being_done(either: Desk, world: World,
     assert dlm("cache", "verify")[0] == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_few_open_files_are_enough(either: Desk, world: World) -> None:
+    bodies = {f"d{number}/large.bin": bytes([number]) * 1_200_000 for number in range(24)}
+    either.manifest(
+        "version: 1\nresources:\n"
+        + "".join(f"  - {{name: r{path[1:3].strip('/')}, url: '{world.file(f'/{path}', body)}', dest: {path}}}\n"
+                  for path, body in bodies.items())
+    )  # fmt: skip
+    limited = ("/bin/sh", "-c", 'ulimit -n 48; exec "$0" "$@"', console_script())
+    either.dlm("lock").ok()
+    either.dlm("cache", "clean").ok()
+    either.dlm("sync", "--frozen", program=limited).ok()
+    assert either.tree() == bodies
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_too_few_open_files_are_an_error_in_words(either: Desk, world: World) -> None:
+    either.manifest(f"version: 1\nresources:\n  - {{url: '{world.file('/iris.csv', IRIS)}', dest: iris.csv}}\n")
+    either.dlm("lock").ok()
+    either.dlm("cache", "clean").ok()
+    for limit in (10, 14):
+        limited = ("/bin/sh", "-c", f'ulimit -n {limit}; exec "$0" "$@"', console_script())
+        run = either.dlm("sync", "--frozen", program=limited)
+        assert run.code in {0, 1}
+        assert run.code == 0 or "error: " in run.err
+        assert "Traceback" not in run.err
+
+
 PROGRAM = """
 import atexit, sys, threading
 from dlm.__main__ import program

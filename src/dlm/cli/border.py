@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from dlm.cli.clock import SystemClock
 from dlm.cli.console import Console, error_document
 from dlm.cli.files import find_project
 from dlm.cli.settings import load_settings
-from dlm.errors import DlmError, Interrupted, UsageError, gravest
+from dlm.errors import TOO_MANY_OPEN, DlmError, Interrupted, LocalError, UsageError, gravest
 from dlm.model.frozen import dataclass, field
 from dlm.signals import Insisting
 
@@ -195,7 +196,7 @@ def finish(border: Border, work: Callable[[], Result]) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         with Insisting(KeyboardInterrupt):
-            result = work()
+            result = _done(work)
         console.close()
         failure = [document for error in result.errors for document in error_document(error)]
         for error in result.errors:
@@ -221,6 +222,16 @@ def finish(border: Border, work: Callable[[], Result]) -> int:
         console.close()
         signal.signal(signal.SIGTERM, previous)
     return code
+
+
+def _done(work: Callable[[], Result]) -> Result:
+    """Do it, and say it in words where a file, perhaps a module, could not be opened beside so many others."""
+    try:
+        return work()
+    except OSError as error:
+        if error.errno not in {errno.EMFILE, errno.ENFILE}:
+            raise
+        raise LocalError(f"a file could not be opened: {error.strerror}", hint=TOO_MANY_OPEN) from error
 
 
 def _terminate(number: int, frame: Any) -> None:

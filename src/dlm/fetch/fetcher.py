@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from dlm.errors import SettingsError
+from dlm.fetch.descriptors import within_limit
 from dlm.fetch.loop import STREAMS, Loop
 from dlm.fetch.parcel import Depot, Parcel, may_share
 from dlm.fetch.workbench import Workbench
@@ -90,7 +91,7 @@ class HttpFetcher:
         Raises:
             SettingsError: as :func:`choose_backend` does.
         """
-        self._bench = Workbench(settings, clock, reporter, version, credentials)
+        self._bench = Workbench(within_limit(settings), clock, reporter, version, credentials)
         self._backend = choose_backend(settings) if backend is None else backend
         if settings.rewrite:
             from dlm.fetch.files import with_files

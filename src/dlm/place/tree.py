@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterable
 from types import TracebackType
 
-from dlm.errors import LocalError, PolicyError
+from dlm.errors import TOO_MANY_OPEN, LocalError, PolicyError
 from dlm.model.frozen import dataclass
 from dlm.model.paths import names_git
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Folder", "NotAFolderError", "Tree", "disk_error"]
 
 _RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
-_OPEN_FOLDERS = 64
+#: Folders that stay open: the most, the fewest, and as a part of all files that this process may have open.
+_OPEN_FOLDERS, _FEW_FOLDERS, _PART = 64, 8, 8
 _NO_NAMES = frozenset({"", ".", ".."})
 
 _HINTS = {
@@ -37,6 +38,8 @@ _HINTS = {
     errno.EROFS: "the file system is mounted read-only",
     errno.EACCES: "check the permissions of the folder",
     errno.EPERM: "check the permissions of the folder",
+    errno.EMFILE: TOO_MANY_OPEN,
+    errno.ENFILE: TOO_MANY_OPEN,
 }
 
 
@@ -46,6 +49,14 @@ def disk_error(operation: str, path: str, error: OSError) -> LocalError:
         f"cannot {operation} {path}: {error.strerror or error}",
         hint=_HINTS.get(error.errno or 0, "see what stands there, and run the command again"),
     )
+
+
+def _open_folders() -> int:
+    try:
+        limit = os.sysconf("SC_OPEN_MAX")
+    except (AttributeError, ValueError, OSError):  # no such limit on this system
+        limit = -1
+    return _OPEN_FOLDERS if limit < 0 else min(_OPEN_FOLDERS, max(_FEW_FOLDERS, limit // _PART))
 
 
 class NotAFolderError(LocalError):
@@ -96,6 +107,7 @@ class Tree:
         self._root = os.path.realpath(root)
         self._bases = (self._root, *(os.path.realpath(folder) for folder in allow_outside))
         self._folders: dict[str, Folder] = {}
+        self._most = _open_folders()
         #: The folders that were made, relative and POSIX, outer ones first.
         self.made: list[str] = []
 
@@ -136,7 +148,7 @@ class Tree:
         """The open folder at a path, relative and POSIX, ``""`` for the project; see :meth:`parent`."""
         known = self._folders.get(path)
         if known is None:
-            while len(self._folders) >= _OPEN_FOLDERS:
+            while len(self._folders) >= self._most:
                 self.forget(next(iter(self._folders)))
             known = self._folders[path] = self._walk(path, make=make)
         return known

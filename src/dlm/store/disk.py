@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from dlm.errors import LocalError
+from dlm.errors import TOO_MANY_OPEN, LocalError
 
 __all__ = ["BACK_NS", "BLOCK", "disk_error", "read_at", "write_all", "write_pieces"]
 
@@ -21,6 +21,8 @@ _HINTS = {
     errno.EDQUOT: "make room in your quota (`dlm cache clean` empties the cache), or set DLM_CACHE_DIR elsewhere",
     errno.EFBIG: "the file is larger than this system allows; set DLM_CACHE_DIR to another file system",
     errno.EIO: "check the disk, or set DLM_CACHE_DIR to another one",
+    errno.EMFILE: TOO_MANY_OPEN,
+    errno.ENFILE: TOO_MANY_OPEN,
 }
 _OTHER_HINT = "check the permissions of the cache folder, or set DLM_CACHE_DIR to a folder that you can write"
 
