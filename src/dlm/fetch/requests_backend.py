@@ -617,8 +617,8 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
         if login is not None:
             lines.append(f"Proxy-Authorization: {login}")
         self.sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-        # Not one byte of what follows: that belongs to the tunnel.
-        with self.sock.makefile("rb", buffering=0) as reader:
+        # A byte at a time, and not one of what follows: that belongs to the tunnel.
+        with self.sock.makefile("rb", buffering=1) as reader:
             status = _read_head(reader, None).status
         if not 200 <= status < 300:
             raise DialError(refusal(status), f"the proxy answered CONNECT with {status}")
