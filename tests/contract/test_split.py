@@ -184,6 +184,33 @@ def test_what_one_connection_brings_needs_no_other(made: Kit, answer: Handler | 
     assert sorted(beside(request) for request in made.origin.requests) == [False, True, True, True]
 
 
+def _longer_span(request: Request) -> Response:
+    answer = Static(BODY)(request)
+    assert isinstance(answer.body, bytes)
+    headers = tuple(header for header in answer.headers if header[0].lower() != "content-length")
+    return replace(answer, headers=headers, body=b"1" + answer.body, chunked=True)
+
+
+@pytest.mark.fault("H15")
+def test_a_span_with_more_than_was_announced_vouches_for_nothing(made: Kit) -> None:
+    """Bytes that are shifted by one, which no digest tells from the right ones where nothing is pinned."""
+    first = Response(
+        200,
+        (("ETag", '"v1"'), ("Accept-Ranges", "bytes")),
+        [BODY[:256_000], Hold(made.origin.gate())],
+        length=len(BODY),
+    )
+    spans = some_fail(_longer_span, 99)
+    wholes = iter([first])
+
+    def handle(request: Request) -> Response | Raw:
+        return spans(request) if beside(request) else next(wholes, None) or Static(BODY)(request)
+
+    found = made.arrive(order(made.origin.route("/big.bin", handle)))
+    assert made.bytes_of(found) == BODY
+    assert made.origin.requests[-1].range is None
+
+
 @pytest.mark.fault("H15")
 @pytest.mark.parametrize(
     ("answer", "said"),

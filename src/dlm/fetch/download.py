@@ -720,6 +720,14 @@ class Download:
     def _span_ended(self, split: Split, attempt: _Attempt, ending: Ending, received: int) -> list[Command]:
         lead, verdict = self._lead, attempt.verdict
         assert lead is not None, "a split has a first attempt"
+        if ending.failure is Failure.TOO_LONG and not self._pinned:
+            # Who can tell which of its bytes are those of the span? Nothing will, where nothing is pinned.
+            cancelled = self._unsplit()
+            self._forget()
+            if not attempt.beside:
+                return [*cancelled, *self._give_up(attempt.source, *self._excess())]
+            self._whole_only.add(attempt.source)
+            return [*cancelled, *self._ask()]
         refused = verdict is not None and not verdict.status
         fine = split.ended(attempt.number, received, refused=refused)
         self._held = split.held
