@@ -13,6 +13,7 @@ from __future__ import annotations
 import _socket  # the module around it costs a start more than all that is used of it
 import contextlib
 import gc
+import itertools
 import marshal
 import os
 import select
@@ -53,7 +54,7 @@ class HashProcess:
 
     def __init__(self) -> None:
         self._followers: dict[int, ProcessFollower] = {}
-        self._count = 0
+        self._numbers = itertools.count(1)
         self.gone = False
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         # No interrupt shall find a child that takes itself for its parent.
@@ -79,11 +80,11 @@ class HashProcess:
 
     def follow(self, descriptor: int, algorithms: Sequence[str], spare: SpareFile | None) -> ProcessFollower | None:
         """Have an open file hashed from its first byte on; None where this process serves nobody any more."""
-        self._count += 1
-        follower = ProcessFollower(self, self._count, spare)
+        number = next(self._numbers)  # one step: each of many threads may come here at this moment
+        follower = ProcessFollower(self, number, spare)
         sent = [descriptor] if spare is None or spare.descriptor is None else [descriptor, spare.descriptor]
-        self._followers[self._count] = follower
-        self.send(("follow", self._count, tuple(algorithms)), sent)
+        self._followers[number] = follower
+        self.send(("follow", number, tuple(algorithms)), sent)
         return None if self.gone else follower
 
     def send(self, message: tuple[_Order, int, tuple[str, ...] | int], descriptors: Sequence[int] = ()) -> None:

@@ -300,6 +300,40 @@ def test_bodies_on_several_threads_have_their_own_digests(tmp_path: Path) -> Non
     store.close()
 
 
+def test_each_of_many_threads_follows_a_file_of_its_own(tmp_path: Path) -> None:
+    """Threads that begin at the same moment, and give way to one another after each step."""
+    store = a_store(tmp_path)
+    assert store._hashing is not None
+    begun(store).discard()
+    process = store._hashing.process()
+    assert process is not None
+    at_once = threading.Barrier(8)
+    followers: list[ProcessFollower | None] = []
+
+    def follow() -> None:
+        at_once.wait()
+        followers.extend(process.follow(descriptor, ("sha256",), None) for _ in range(20))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with (tmp_path / "file").open("w+b") as file:
+            descriptor = file.fileno()
+            threads = [threading.Thread(target=follow) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(process._followers) == len(followers) == 160
+    for one in followers:
+        assert one is not None
+        assert process._followers[one._number] is one
+        one.stop()
+    store.close()
+
+
 @pytest.mark.promise(3)
 def test_an_interrupt_while_the_end_is_waited_for_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
