@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from dlm.errors import PolicyError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlm.model.settings import Settings
     from dlm.model.url import Url
