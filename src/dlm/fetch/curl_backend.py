@@ -409,7 +409,7 @@ class _CurlWire:
         """
         sockets = [one.getinfo(pycurl.ACTIVESOCKET) for one in done if one.getinfo(pycurl.INFO_HTTP_VERSION) <= _HTTP_1]
         kept = [descriptor for descriptor in sockets if descriptor >= 0]
-        soiled = select.select(kept, (), (), 0)[0] if kept else ()
+        soiled = _readable(kept) if kept else []
         if not soiled:
             return
         # Another request may have been sent over one of them by now, and what came may be its answer.
@@ -578,6 +578,16 @@ class _CurlWire:
             handle.setopt(pycurl.SSLCERT, client.certificate)
             handle.setopt(pycurl.SSLKEY, client.key or client.certificate)
         return slot
+
+
+def _readable(sockets: list[int]) -> list[int]:
+    """Those of some sockets on which something has come."""
+    if not hasattr(select, "poll"):
+        return select.select(sockets, (), (), 0)[0]
+    poll = select.poll()  # which, other than select, takes a number of any size
+    for one in sockets:
+        poll.register(one, select.POLLIN)
+    return [one for one, _ in poll.poll(0)]
 
 
 def _aim(handle: Any, request: Request) -> None:
