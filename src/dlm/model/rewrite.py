@@ -119,10 +119,8 @@ def _place(scheme: str, authority: str) -> str:
     parts = _AUTHORITY.match(authority)
     if parts is None:  # a star where a port may stand
         return f"{schemes}://{_starred(authority, '([^/]*)', _host)}"
-    host, port = (
-        _starred(parts[1], "([^/]*)", _host) if "*" in parts[1] else re.escape(canonical_host(parts[1])),
-        parts[2],
-    )
+    name, port = parts.groups()
+    host = _starred(name, "([^/]*)", _host) if "*" in name else re.escape(canonical_host(name))
     if port is None:
         return f"{schemes}://{host}"
     usual = next((one for one, number in DEFAULT_PORTS.items() if number == int(port)), None)
